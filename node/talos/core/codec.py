@@ -1,0 +1,126 @@
+"""The one owner of msgpack in `talos.core`: canonical arrays of plain values, and field by field checks.
+
+Canonical means: an array of integers, booleans, bytes, UTF-8 text and arrays of these, every one in its
+shortest encoding. No maps, no floats, no extensions; nil only where a reader asks for it. Two different
+byte strings therefore never decode to one value, and what is signed or hashed has one form.
+Source of the encoding: the MessagePack specification (2017 revision, with str and bin apart).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
+import msgpack
+
+from talos.errors import MalformedMessage
+
+Field: TypeAlias = "int | bool | bytes | str | Sequence[Field] | None"
+
+DEPTH_MAX: Final = 8  # Arrays within arrays. The deepest of ours, a forked key log, has 6.
+ITEMS_MAX: Final = 1_024  # Per array. A header may claim any length, and memory is taken before items are read.
+
+_SCALARS: Final = frozenset({int, bool, bytes, str, type(None)})
+
+
+def pack(*fields: Field) -> bytes:
+    """Return the canonical array of `fields`. Raises `TypeError` for what has no canonical form."""
+    flaw = _flaw(fields, DEPTH_MAX, nil=True)
+    if flaw is not None:
+        raise TypeError(f"cannot pack: {flaw}")
+    packed: bytes = msgpack.packb(fields, use_bin_type=True)
+    return packed
+
+
+def array(raw: bytes, *, length: int | range, size_max: int, field: str = "message", nil: bool = False) -> list[object]:
+    """Return the fields of one canonical array of `length` items, which is at most `size_max` bytes.
+
+    `length` may be a range, for formats whose tail is optional. Raises `MalformedMessage`.
+    """
+    if len(raw) > size_max:
+        raise MalformedMessage(f"{field}: {len(raw)} bytes, at most {size_max} are allowed")
+    try:
+        value = msgpack.unpackb(
+            raw, raw=False, strict_map_key=True, max_array_len=ITEMS_MAX, max_map_len=0, max_ext_len=0
+        )
+    except ValueError:
+        raise MalformedMessage(f"{field}: not one whole canonical array") from None
+    if type(value) is not list:
+        raise MalformedMessage(f"{field}: not an array")
+    flaw = _flaw(value, DEPTH_MAX, nil=nil)
+    if flaw is not None:
+        raise MalformedMessage(f"{field}: {flaw}")
+    if msgpack.packb(value, use_bin_type=True) != raw:
+        raise MalformedMessage(f"{field}: not in canonical form")
+    if len(value) not in (length if isinstance(length, range) else (length,)):
+        raise MalformedMessage(f"{field}: {len(value)} fields, not {_expected(length)}")
+    return value
+
+
+def octets(value: object, *, field: str, length: int | None = None, least: int = 0, most: int | None = None) -> bytes:
+    """Return `value` if it is bytes of exactly `length`, or of `least` to `most`. Raises `MalformedMessage`."""
+    if type(value) is not bytes:
+        raise MalformedMessage(f"{field}: not bytes")
+    if length is not None:
+        least = most = length
+    if len(value) < least or (most is not None and len(value) > most):
+        raise MalformedMessage(f"{field}: {len(value)} bytes, outside {least}..{'' if most is None else most}")
+    return value
+
+
+def integer(value: object, *, least: int, most: int, field: str) -> int:
+    """Return `value` if it is an integer (no boolean) of `least` to `most`. Raises `MalformedMessage`."""
+    if type(value) is not int:
+        raise MalformedMessage(f"{field}: not an integer")
+    if not least <= value <= most:
+        raise MalformedMessage(f"{field}: {value} is outside {least}..{most}")
+    return value
+
+
+def flag(value: object, *, field: str) -> bool:
+    """Return `value` if it is a boolean. Raises `MalformedMessage`."""
+    if type(value) is not bool:
+        raise MalformedMessage(f"{field}: not a boolean")
+    return value
+
+
+def text(value: object, *, most: int, field: str, least: int = 0) -> str:
+    """Return `value` if it is text of `least` to `most` bytes in UTF-8. Raises `MalformedMessage`."""
+    if type(value) is not str:
+        raise MalformedMessage(f"{field}: not text")
+    size = len(value.encode())
+    if not least <= size <= most:
+        raise MalformedMessage(f"{field}: {size} bytes of text, outside {least}..{most}")
+    return value
+
+
+def listing(value: object, *, most: int, field: str, least: int = 0) -> list[object]:
+    """Return `value` if it is an array of `least` to `most` items. Raises `MalformedMessage`."""
+    if type(value) is not list:
+        raise MalformedMessage(f"{field}: not an array")
+    if not least <= len(value) <= most:
+        raise MalformedMessage(f"{field}: {len(value)} items, outside {least}..{most}")
+    return value
+
+
+def signed(label: bytes, body: bytes) -> bytes:
+    """Return what every signature and hash covers: label, 00, body. No label contains a zero byte."""
+    return label + b"\x00" + body
+
+
+def _flaw(values: Sequence[object], depth: int, *, nil: bool) -> str | None:
+    if depth == 0:
+        return f"arrays nested deeper than {DEPTH_MAX}"
+    for value in values:
+        kind = type(value)
+        if kind is list or kind is tuple:
+            flaw = _flaw(value, depth - 1, nil=nil)  # type: ignore[arg-type]  # Narrowed by the exact types above.
+            if flaw is not None:
+                return flaw
+        elif (kind not in _SCALARS and not isinstance(value, int)) or (value is None and not nil):
+            return f"{kind.__name__} is not allowed"
+    return None
+
+
+def _expected(length: int | range) -> str:
+    return str(length) if isinstance(length, int) else f"{length.start}..{length.stop - 1}"

@@ -1,0 +1,199 @@
+"""Everything between us and one peer: its sessions, what we owe it, what it has sent.
+
+The conversation outlives links. Each call takes one event and returns a `Step`; the caller commits it and then
+releases its effects, in order. Until then memory is ahead of the disk: if a commit fails, call `reload`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import UnionType
+
+from talos.core.content import ControlContent, Marks, Piece, Want, Welcome
+from talos.core.content_read import decode_control
+from talos.core.draft import Draft, OnLink, Talk
+from talos.core.effects import Broken
+from talos.core.inbox import Inbox
+from talos.core.marks import HighWater
+from talos.core.outbox import SESSION_ID_SIZE, AckedUnsent, Outbox, Row
+from talos.core.sessions import Ours, Rows, Sessions
+from talos.core.step import Put, Step
+from talos.core.tables import FRAMES, OUTBOX
+from talos.errors import MalformedMessage
+from talos_ratchet import Bundle, Lane, Offer, Opening, Prekeys, RatchetError, Session
+
+
+class Conversation:
+    """One peer. Between `link_up` and `link_down` frames go out; without a link nothing is sealed."""
+
+    __slots__ = ("_talk", "peer")
+
+    def __init__(self, peer: bytes, ours: Ours, rows: Rows, inbox: Inbox) -> None:
+        self.peer = peer
+        self._talk = _load(peer, ours, rows, inbox)
+
+    def reload(self) -> None:
+        """Forget what is in memory, and take what is on disk. A link that is up stays up."""
+        talk = self._talk
+        self._talk = _load(talk.peer, talk.ours, talk.rows, talk.inbox)
+        self._talk.linked = talk.linked
+
+    @property
+    def undelivered(self) -> int:
+        """Messages of ours that the peer has not acknowledged, those given up not counted."""
+        return self._talk.outbox.undelivered
+
+    @property
+    def has_work(self) -> bool:
+        """True if something waits for a link."""
+        return bool(self._talk.outbox.rows)
+
+    def is_undelivered(self, seq: int) -> bool:
+        return seq in self._talk.outbox.rows
+
+    # Sending messages
+
+    def submit(self, body: bytes, now_ms: int) -> tuple[int, Step]:
+        """Accept a message for the peer. Returns its seq."""
+        talk = self._talk
+        key = talk.outbox.key(talk.outbox.next_seq)
+        row, writes = talk.outbox.accept(talk.ours.vault.seal(OUTBOX, key, body, talk.ours.entropy))
+        draft = Draft(talk, now_ms)
+        draft.writes += [*writes, talk.high_water.advanced(talk.outbox.next_seq)]
+        draft.pump(body)
+        return row.seq, draft.step()
+
+    def void(self, seq: int, now_ms: int) -> tuple[bool, Step]:
+        """Give up message `seq`, which must be undelivered. Returns whether it may have arrived."""
+        row: Row = self._talk.outbox.rows[seq]
+        may_have_arrived = row.was_sealed
+        draft = Draft(self._talk, now_ms)
+        draft.writes += self._talk.outbox.void(seq)
+        draft.pump()
+        return may_have_arrived, draft.step()
+
+    # Sessions and links
+
+    def resume(self, now_ms: int) -> tuple[bytes, bytes, Step] | None:
+        """Return session id, control frame and step to resume a session with; None if there is none."""
+        session = self._talk.sessions.sending(now_ms)
+        if session is None:
+            return None
+        frame = self._talk.sessions.seal(session, Lane.CONTROL, self._talk.marks().encode())
+        return session.id, frame, Draft(self._talk, now_ms).step()
+
+    def resumed(self, frame: bytes, now_ms: int) -> tuple[bytes, Step]:
+        """Take a dialler's resuming frame; returns our answering frame.
+
+        Raises `RatchetError` or `MalformedMessage`, changing nothing, where no session of ours opens it.
+        """
+        session, draft = self._bind(frame, Marks, now_ms)
+        answer = self._talk.sessions.seal(session, Lane.CONTROL, self._talk.marks().encode())
+        return answer, draft.step()
+
+    def heard(self, frame: bytes, expected: type[ControlContent] | UnionType, now_ms: int) -> Step:
+        """Take the control frame that binds a link: only the peer can have made it, and only now.
+
+        Raises `RatchetError` or `MalformedMessage`, changing nothing, if it does not authenticate, was
+        taken before, or is not what this moment of a greeting `expected`.
+        """
+        return self._bind(frame, expected, now_ms)[1].step()
+
+    def _bind(self, frame: bytes, expected: type[ControlContent] | UnionType, now_ms: int) -> tuple[Session, Draft]:
+        session, opened = self._talk.sessions.open(Lane.CONTROL, frame, now_ms)
+        content = decode_control(opened.plaintext)
+        if not isinstance(content, expected):
+            raise MalformedMessage(f"{type(content).__name__} does not bind a link now")
+        draft = Draft(self._talk, now_ms)
+        draft.take(session, Lane.CONTROL, opened)
+        draft.control(content, session)
+        return session, draft
+
+    def open(self, party: bytes, bundle: Bundle, offer: Offer | None, now_ms: int) -> tuple[bytes, Step]:
+        """Start a session with the peer's checked `party`; returns the opening. It carries marks, no message."""
+        first = self._talk.marks().encode()
+        opening = self._talk.sessions.start(party, bundle, offer, first, now_ms=now_ms)
+        return opening, Draft(self._talk, now_ms).step()
+
+    def accept(
+        self, opening: Opening, agreement: bytes, prekeys: Prekeys, consumed: Iterable[Put], now_ms: int
+    ) -> tuple[bytes, Step]:
+        """Accept the peer's opening; returns the WELCOME frame. `consumed` goes into the same step.
+
+        `agreement` is the X25519 key of the opening's party, already checked against its key log.
+        Raises `RatchetError`, changing nothing, if it does not authenticate.
+        """
+        session = self._talk.sessions.accept(opening, agreement, prekeys, now_ms=now_ms).session
+        welcome = Welcome(self._talk.sessions.lane_keys(session), self._talk.marks())
+        frame = self._talk.sessions.seal(session, Lane.CONTROL, welcome.encode())
+        draft = Draft(self._talk, now_ms)
+        draft.writes += consumed
+        return frame, draft.step()
+
+    def no_session(self, session_id: bytes, now_ms: int) -> Step:
+        """The peer has proved that it does not have this session."""
+        self._talk.sessions.archive(session_id, now_ms)
+        return Draft(self._talk, now_ms).step()
+
+    def link_up(self, now_ms: int) -> Step:
+        """A bound link is there: everything undelivered is sent on it, in order."""
+        self._new_link(up=True)
+        draft = Draft(self._talk, now_ms)
+        draft.open_lanes()
+        draft.pump()
+        return draft.step()
+
+    def link_down(self) -> None:
+        self._new_link(up=False)
+
+    def _new_link(self, *, up: bool) -> None:
+        self._talk.linked = up
+        self._talk.on_link = OnLink()
+        self._talk.outbox.restart()
+
+    # Everything that arrives, and what answers it
+
+    def receive(self, frames: Iterable[bytes], now_ms: int) -> Step:
+        """Take ratchet frames that came on a link of this peer, in order.
+
+        What cannot be ends the batch with a `Broken` effect; what came before it counts.
+        """
+        draft = Draft(self._talk, now_ms)
+        for frame in frames:
+            try:
+                draft.frame(frame)
+            except (RatchetError, MalformedMessage, AckedUnsent) as error:
+                draft.effects.append(Broken(str(error)))
+                break
+        draft.acknowledge()
+        draft.pump()
+        return draft.step()
+
+    def say(self, content: ControlContent, now_ms: int) -> Step:
+        """Send one control frame, if there is a session; control is never queued."""
+        draft = Draft(self._talk, now_ms)
+        draft.say(content)
+        return draft.step()
+
+    def pieces(self, pieces: Iterable[Piece], now_ms: int) -> Step:
+        """Send pieces on the bulk lane, if there is a session; bulk is never queued."""
+        draft = Draft(self._talk, now_ms)
+        for piece in pieces:
+            draft.piece(piece.encode())
+        return draft.step()
+
+    def room_again(self, now_ms: int) -> Step | None:
+        """The inbox has room again: ask a peer that was told BUSY to go on. None if it was not."""
+        on_link = self._talk.on_link
+        origin = on_link.held_origin
+        if origin is None or not self._talk.inbox.has_room(self.peer, 0):
+            return None
+        on_link.held_origin = None
+        return self.say(Want(origin, self._talk.high_water.high(origin) + 1, reseal=False), now_ms)
+
+
+def _load(peer: bytes, ours: Ours, rows: Rows, inbox: Inbox) -> Talk:
+    high_water = HighWater(peer, rows)
+    frames = {key: value[:SESSION_ID_SIZE] for key, value in rows.scan(FRAMES, peer)}
+    outbox = Outbox.load(peer, high_water.next_seq, rows.scan(OUTBOX, peer), frames)
+    return Talk(peer, ours, rows, inbox, Sessions(peer, ours, rows), high_water, outbox)

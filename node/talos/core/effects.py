@@ -1,0 +1,65 @@
+"""What a conversation wants to happen once its step is on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from talos.core.content import Cancel, Piece, Reply, Request
+from talos.core.inbox import Arrived
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Put a ratchet frame on the peer's current link. Without one it is dropped: all of it is resent or moot."""
+
+    frame: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HandUp:
+    """A message is on disk and may be handed to the application."""
+
+    row: Arrived
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The peer has these messages of ours on its disk."""
+
+    seqs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The peer asks for something, or no longer does."""
+
+    content: Request | Cancel
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The peer's answer to a request of ours, or a part of it."""
+
+    content: Reply | Piece
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """A session may be used for sending from now on."""
+
+    session_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class WentAway:
+    """The peer sends nothing more on the link that this came on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """What came on the link cannot be: the link it came on must be closed."""
+
+    reason: str
+
+
+Effect = Send | HandUp | Delivered | Asked | Answered | Confirmed | WentAway | Broken

@@ -1,0 +1,205 @@
+"""What two nodes say before a ratchet frame has bound their link, one typed value per greeting.
+
+    dialler                                   responder
+    FETCH (in the clear)                 ->
+                                         <-   CARD: key log, party record, bundle
+    HELLO: Resume | Ask                  ->
+                                         <-   a control frame (the link is bound) | Offered | NoSession | Refusal
+    Ask (after NoSession)                ->
+    Open: the handshake's opening        ->
+                                         <-   a control frame (the link is bound) | Refusal
+
+All are canonical msgpack arrays [version, kind, ...], sealed in the HELLO channel, save FETCH and CARD.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from hashlib import sha256
+from typing import Final
+
+from talos.core import codec
+from talos.core.frames import CARD_SIZE_MAX, GREETING_SIZE_MAX
+from talos.errors import MalformedMessage
+
+VERSION: Final = 1
+LABEL_NO_SESSION: Final = b"talos/v1/no-session"
+PARTY_SIZE_MAX: Final = 512  # Bytes of a party record.
+BUNDLE_SIZE_MAX: Final = 2048  # Bytes: X25519 and ML-KEM-1024 prekeys, names and a signature are 1.75 kB.
+OPENING_SIZE_MAX: Final = 4096
+KEY_LOG_SIZE_MAX: Final = 8 * 1024
+RESUME_FRAME_MAX: Final = 1024  # Bytes: a resuming control frame carries marks, nothing else.
+FETCH_SIZE_MAX: Final = 64
+EVENTS_MAX: Final = 256
+
+
+class Word(IntEnum):
+    """The second element of every greeting."""
+
+    RESUME = 1
+    ASK = 2
+    OFFERED = 3
+    OPEN = 4
+    NO_SESSION = 5
+    REFUSAL = 6
+
+
+class Reason(IntEnum):
+    """Why a node will not talk."""
+
+    BUSY = 1  # Too many links or handshakes now; try later.
+    NOT_ACCEPTED = 2  # The party record does not hold against its key log, or is not welcome here.
+    HANDSHAKE = 3  # The opening did not authenticate: stale prekeys, or forged.
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Ask for a card. `did` (32 bytes) if the dialler knows whom it wants, else empty."""
+
+    did: bytes
+
+    def encode(self) -> bytes:
+        return codec.pack(VERSION, self.did)
+
+    @classmethod
+    def decode(cls, raw: bytes) -> Fetch:
+        version, did = codec.array(raw, length=2, size_max=FETCH_SIZE_MAX)
+        codec.integer(version, least=VERSION, most=VERSION, field="version")
+        did = codec.octets(did, least=0, most=32, field="did")
+        if len(did) not in (0, 32):
+            raise MalformedMessage("did must be 0 or 32 bytes")
+        return cls(did)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """Who answers at an address; each part is signed, so the clear channel can only withhold it."""
+
+    key_log: bytes
+    party: bytes
+    bundle: bytes
+
+    def encode(self) -> bytes:
+        return codec.pack(VERSION, self.key_log, self.party, self.bundle)
+
+    @classmethod
+    def decode(cls, raw: bytes) -> Card:
+        version, key_log, party, bundle = codec.array(raw, length=4, size_max=CARD_SIZE_MAX)
+        codec.integer(version, least=VERSION, most=VERSION, field="version")
+        return cls(
+            key_log=codec.octets(key_log, least=1, most=KEY_LOG_SIZE_MAX, field="key_log"),
+            party=codec.octets(party, least=1, most=PARTY_SIZE_MAX, field="party"),
+            bundle=codec.octets(bundle, least=1, most=BUNDLE_SIZE_MAX, field="bundle"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Go on with a session. `frame` is a fresh control frame of it; `did` is the dialler's DID hash."""
+
+    did: bytes  # 32 bytes.
+    session_id: bytes  # 16 bytes.
+    frame: bytes
+
+    def encode(self) -> bytes:
+        return codec.pack(VERSION, Word.RESUME, self.did, self.session_id, self.frame)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask for an offer, to open a new session. The party record is a claim until the opening proves it."""
+
+    party: bytes
+
+    def encode(self) -> bytes:
+        return codec.pack(VERSION, Word.ASK, self.party)
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What an opening needs. `offer` is empty when the pool is: then the last-resort prekey serves."""
+
+    party: bytes
+    bundle: bytes
+    offer: bytes
+    knows: int  # How many events of the dialler's key log the responder has.
+
+    def encode(self) -> bytes:
+        return codec.pack(VERSION, Word.OFFERED, self.party, self.bundle, self.offer, self.knows)
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """The handshake's opening, and the dialler's key log where the responder does not know all of it."""
+
+    opening: bytes
+    key_log: bytes
+
+    def encode(self) -> bytes:
+        return codec.pack(VERSION, Word.OPEN, self.opening, self.key_log)
+
+
+@dataclass(frozen=True, slots=True)
+class NoSession:
+    """Signed: "I have no session in which I could open this frame", so the dialler may drop its own."""
+
+    signature: bytes
+
+    def encode(self) -> bytes:
+        return codec.pack(VERSION, Word.NO_SESSION, self.signature)
+
+    @staticmethod
+    def signed(*, ours: bytes, theirs: bytes, link_nonce: bytes, frame: bytes) -> bytes:
+        """Return what is signed: the signer's instance id and the dialler's DID hash are 32 bytes each."""
+        body = codec.pack(VERSION, ours, theirs, link_nonce, sha256(frame).digest())
+        return codec.signed(LABEL_NO_SESSION, body)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    reason: Reason
+
+    def encode(self) -> bytes:
+        return codec.pack(VERSION, Word.REFUSAL, self.reason)
+
+
+Greeting = Resume | Ask | Offered | Open | NoSession | Refusal
+
+
+def decode(raw: bytes) -> Greeting:
+    """Return the greeting in `raw`. Raises `MalformedMessage`, naming the first field that is wrong."""
+    fields = codec.array(raw, length=range(3, 7), size_max=GREETING_SIZE_MAX)
+    codec.integer(fields[0], least=VERSION, most=VERSION, field="version")
+    word = codec.integer(fields[1], least=min(Word), most=max(Word), field="word")
+    rest = fields[2:]
+    if len(rest) != _FIELDS[Word(word)]:
+        raise MalformedMessage(f"a greeting {Word(word).name} has {_FIELDS[Word(word)]} fields")
+    match Word(word):
+        case Word.RESUME:
+            return Resume(
+                codec.octets(rest[0], length=32, field="did"),
+                codec.octets(rest[1], length=16, field="session_id"),
+                codec.octets(rest[2], least=1, most=RESUME_FRAME_MAX, field="frame"),
+            )
+        case Word.ASK:
+            return Ask(codec.octets(rest[0], least=1, most=PARTY_SIZE_MAX, field="party"))
+        case Word.OFFERED:
+            return Offered(
+                codec.octets(rest[0], least=1, most=PARTY_SIZE_MAX, field="party"),
+                codec.octets(rest[1], least=1, most=BUNDLE_SIZE_MAX, field="bundle"),
+                codec.octets(rest[2], least=0, most=BUNDLE_SIZE_MAX, field="offer"),
+                codec.integer(rest[3], least=0, most=EVENTS_MAX, field="knows"),
+            )
+        case Word.OPEN:
+            return Open(
+                codec.octets(rest[0], least=1, most=OPENING_SIZE_MAX, field="opening"),
+                codec.octets(rest[1], least=0, most=KEY_LOG_SIZE_MAX, field="key_log"),
+            )
+        case Word.NO_SESSION:
+            return NoSession(codec.octets(rest[0], length=64, field="signature"))
+        case Word.REFUSAL:
+            return Refusal(Reason(codec.integer(rest[0], least=min(Reason), most=max(Reason), field="reason")))
+
+
+_FIELDS: Final = {Word.RESUME: 3, Word.ASK: 1, Word.OFFERED: 4, Word.OPEN: 2, Word.NO_SESSION: 1, Word.REFUSAL: 1}

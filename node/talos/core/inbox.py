@@ -1,0 +1,146 @@
+"""What arrived and is not done: durable before it is acknowledged, handed out in the order it came.
+
+One inbox per node. Rows leave when the application says done. High-water marks are the conversations' business.
+Row: `inbox` arrival u64 -> sender 32 | origin 16 | seq u64 | sealed body
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from talos.core.step import Put
+from talos.core.tables import INBOX
+
+PEER_ROWS_MAX: Final = 1_000  # Not yet done, per peer (DECISIONS 14): one peer cannot fill the node's inbox.
+PEER_BYTES_MAX: Final = 64 * 1024 * 1024
+NODE_ROWS_MAX: Final = 10_000
+NODE_BYTES_MAX: Final = 256 * 1024 * 1024
+
+_ARRIVAL: Final = struct.Struct(">Q")
+_HEAD: Final = struct.Struct(">32s16sQ")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A message that is on disk and not done. `redelivered`: it may have been handed out before a restart."""
+
+    arrival: int
+    sender: bytes
+    origin: bytes
+    seq: int
+    size: int  # Bytes of the sealed body.
+    redelivered: bool
+
+    @property
+    def key(self) -> bytes:
+        return _ARRIVAL.pack(self.arrival)
+
+
+@dataclass(slots=True)
+class _Load:
+    rows: int = 0
+    size: int = 0
+
+
+class Inbox:
+    """Rows by arrival. `add` reserves at once; `arrived` makes the row visible when it is on disk."""
+
+    __slots__ = ("_handed_out", "_next", "_node", "_per_peer", "_waiting")
+
+    def __init__(self) -> None:
+        self._next = 1
+        self._node = _Load()
+        self._per_peer: dict[bytes, _Load] = {}
+        self._waiting: dict[int, Arrived] = {}
+        self._handed_out: dict[int, Arrived] = {}
+
+    def load(self, stored: Iterable[tuple[bytes, bytes]], *, restarted: bool = True) -> None:
+        """Take over what is on disk; `restarted` marks it as perhaps handed out already.
+
+        Also called when a commit failed: what was reserved but is not on disk is forgotten, what is
+        with the application stays with it.
+        """
+        known = self._waiting | self._handed_out
+        with_application = self._handed_out
+        self._node, self._per_peer, self._waiting, self._handed_out = _Load(), {}, {}, {}
+        for key, value in stored:
+            arrival = _ARRIVAL.unpack(key)[0]
+            sender, origin, seq = _HEAD.unpack_from(value)
+            fresh = Arrived(arrival, sender, origin, seq, len(value) - _HEAD.size, redelivered=restarted)
+            row = known.get(arrival, fresh)
+            self._count(row, 1)
+            (self._handed_out if arrival in with_application else self._waiting)[arrival] = row
+            self._next = max(self._next, arrival + 1)
+
+    def has_room(self, sender: bytes, size: int) -> bool:
+        """True if a sealed body of `size` bytes from `sender` is within every limit."""
+        peer = self._per_peer.get(sender, _Load())
+        return (
+            peer.rows < PEER_ROWS_MAX
+            and peer.size + size <= PEER_BYTES_MAX
+            and self._node.rows < NODE_ROWS_MAX
+            and self._node.size + size <= NODE_BYTES_MAX
+        )
+
+    @property
+    def next_key(self) -> bytes:
+        """The row key that the next body must be sealed for."""
+        return _ARRIVAL.pack(self._next)
+
+    def add(self, sender: bytes, origin: bytes, seq: int, sealed_body: bytes) -> tuple[Arrived, Put]:
+        """Reserve a row for a message. The caller has asked `has_room`, and sealed for `next_key`."""
+        row = Arrived(self._next, sender, origin, seq, len(sealed_body), redelivered=False)
+        self._next += 1
+        self._count(row, 1)
+        return row, Put(INBOX, row.key, _HEAD.pack(sender, origin, seq) + sealed_body)
+
+    def arrived(self, row: Arrived) -> None:
+        """The row is on disk: it may be handed out."""
+        self._waiting[row.arrival] = row
+
+    def hand_out(self) -> Arrived | None:
+        """Return the oldest message that nobody holds, and hold it for the caller."""
+        if not self._waiting:
+            return None
+        row = self._waiting.pop(next(iter(self._waiting)))
+        self._handed_out[row.arrival] = row
+        return row
+
+    def take_back(self, row: Arrived) -> None:
+        """The caller went away with the message unread: it is the oldest again."""
+        if self._handed_out.pop(row.arrival, None) is not None:
+            self._waiting = {row.arrival: row} | self._waiting
+
+    def done(self, row: Arrived) -> Put | None:
+        """The application is done with it. Returns the write, or None if it was done before."""
+        if row.arrival not in self._handed_out:
+            return None
+        return Put(INBOX, row.key, None)
+
+    def forget(self, row: Arrived) -> None:
+        """Its deletion is on disk."""
+        if self._handed_out.pop(row.arrival, None) is not None:
+            self._count(row, -1)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def not_done(self) -> int:
+        return self._node.rows
+
+    def _count(self, row: Arrived, sign: int) -> None:
+        for load in (self._node, self._per_peer.setdefault(row.sender, _Load())):
+            load.rows += sign
+            load.size += sign * row.size
+        if not self._per_peer[row.sender].rows:
+            del self._per_peer[row.sender]
+
+
+def body_of(value: bytes) -> bytes:
+    """Return the sealed body in a stored row."""
+    return value[_HEAD.size :]

@@ -1,0 +1,59 @@
+"""How far each peer has come: kept for ever, because a mark is what makes "delivered once" true.
+
+Rows: `marks` peer 32             -> next seq to it u64 | the origin it last sent from, 16 bytes
+      `marks` peer 32 | origin 16 -> highest seq taken from that origin, u64
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from talos.core.content import ORIGIN_SIZE
+from talos.core.sessions import Rows
+from talos.core.step import Put
+from talos.core.tables import MARKS
+
+NO_ORIGIN: Final = bytes(ORIGIN_SIZE)
+
+_PEER: Final = struct.Struct(">Q16s")
+_HIGH: Final = struct.Struct(">Q")
+
+
+class HighWater:
+    """The marks of one peer, read from their rows when first needed."""
+
+    __slots__ = ("_highs", "_peer", "_rows", "last_origin", "next_seq")
+
+    def __init__(self, peer: bytes, rows: Rows) -> None:
+        self._peer = peer
+        self._rows = rows
+        self._highs: dict[bytes, int] = {}
+        stored = rows.get(MARKS, peer)
+        self.next_seq, self.last_origin = (1, NO_ORIGIN) if stored is None else _PEER.unpack(stored)
+
+    def high(self, origin: bytes) -> int:
+        """Return the highest seq taken from `origin`; 0 if none."""
+        if origin not in self._highs:
+            stored = self._rows.get(MARKS, self._peer + origin)
+            if stored is None:
+                return 0
+            self._highs[origin] = _HIGH.unpack(stored)[0]
+        return self._highs[origin]
+
+    def took(self, origin: bytes, seq: int) -> list[Put]:
+        """Everything of `origin` up to `seq` is taken."""
+        self._highs[origin] = seq
+        writes = [Put(MARKS, self._peer + origin, _HIGH.pack(seq))]
+        if origin != self.last_origin:
+            self.last_origin = origin
+            writes.append(self._row())
+        return writes
+
+    def advanced(self, next_seq: int) -> Put:
+        """Numbers below `next_seq` are used up towards this peer."""
+        self.next_seq = next_seq
+        return self._row()
+
+    def _row(self) -> Put:
+        return Put(MARKS, self._peer, _PEER.pack(self.next_seq, self.last_origin))

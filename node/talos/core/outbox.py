@@ -1,0 +1,229 @@
+"""What we promised to deliver to one peer, in order, until it acknowledges.
+
+A row is WAITING (plaintext only), READY (a frame of some session is stored too, and only that frame is ever
+sent), VOID (its sender gave up; the number must still be used up, so that the order does not stall) or gone.
+Plaintext rows are sealed under the storage key; frames are ciphertext already.
+
+Rows: `outbox` peer 32 | seq u64 -> phase u8 | was_sealed u8 | count u32 | sealed body
+      `frames` peer 32 | seq u64 -> session id 16 | ratchet frame
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, auto
+from typing import Final
+
+from talos.core.step import Put
+from talos.core.tables import FRAMES, OUTBOX
+from talos.errors import Damaged, TalosError
+
+WINDOW_ROWS: Final = 64  # Unacknowledged on a link. A group commit of 64 already costs little per row.
+WINDOW_BYTES: Final = 4 * 1024 * 1024  # What a peer's link may hold of our memory.
+SESSION_ID_SIZE: Final = 16
+
+_ROW: Final = struct.Struct(">BBI")
+_SEQ: Final = struct.Struct(">Q")
+
+
+class Phase(IntEnum):
+    WAITING = auto()  # Accepted; no frame yet.
+    READY = auto()  # A frame is stored. It is what gets sent, every time.
+    VOID = auto()  # Given up. A frame, if there is one, says so to the peer.
+    GONE = auto()  # Acknowledged: no row any more.
+
+
+class Event(IntEnum):
+    SEALED = auto()  # A frame was made for it, in the first session or in a new one.
+    VOIDED = auto()
+    ACKED = auto()
+
+
+# Every legal move; scripts/draw_machines.py draws docs/machines/outbox.svg from it.
+NEXT: Final[Mapping[tuple[Phase, Event], Phase]] = {
+    (Phase.WAITING, Event.SEALED): Phase.READY,
+    (Phase.READY, Event.SEALED): Phase.READY,
+    (Phase.VOID, Event.SEALED): Phase.VOID,
+    (Phase.WAITING, Event.VOIDED): Phase.VOID,
+    (Phase.READY, Event.VOIDED): Phase.VOID,
+    (Phase.READY, Event.ACKED): Phase.GONE,
+    (Phase.VOID, Event.ACKED): Phase.GONE,
+}
+
+
+class IllegalMove(TalosError):
+    """An event that the row's phase does not allow."""
+
+
+class AckedUnsent(Damaged):
+    """The peer acknowledges what was never sent: a bug of theirs, or a lie."""
+
+
+def after(phase: Phase, event: Event) -> Phase:
+    """Raises `IllegalMove`."""
+    try:
+        return NEXT[phase, event]
+    except KeyError:
+        raise IllegalMove(f"outbox row: {event.name} while {phase.name}") from None
+
+
+@dataclass(slots=True)
+class Row:
+    seq: int
+    phase: Phase
+    size: int  # Bytes of the sealed body.
+    count: int = 1  # Numbers it stands for; only a VOID row stands for more than one.
+    was_sealed: bool = False  # A frame has existed, so the peer may have it.
+    session_id: bytes | None = None  # The session of the stored frame.
+    frame: bytes | None = field(default=None, repr=False)  # Kept while in flight, at most WINDOW_BYTES.
+
+    @property
+    def last(self) -> int:
+        return self.seq + self.count - 1
+
+
+class Outbox:
+    """The rows for one peer. Every change returns the writes that make it durable."""
+
+    __slots__ = ("_blocked", "_sent", "next_seq", "peer", "rows")
+
+    def __init__(self, peer: bytes, next_seq: int, rows: Iterable[Row] = ()) -> None:
+        self.peer = peer
+        self.next_seq = next_seq
+        self.rows = {row.seq: row for row in rows}
+        self._sent = 0  # The last number that is on its way on the current link.
+        self._blocked = False
+
+    @classmethod
+    def load(
+        cls, peer: bytes, next_seq: int, stored: Iterable[tuple[bytes, bytes]], frames: Mapping[bytes, bytes]
+    ) -> Outbox:
+        """`stored` are the peer's rows of `outbox` in order; `frames` maps keys to session ids."""
+        rows = []
+        for key, value in stored:
+            phase, was_sealed, count = _ROW.unpack_from(value)
+            rows.append(
+                Row(
+                    seq=_SEQ.unpack(key[len(peer) :])[0],
+                    phase=Phase(phase),
+                    size=len(value) - _ROW.size,
+                    count=count,
+                    was_sealed=bool(was_sealed),
+                    session_id=frames.get(key),
+                )
+            )
+        return cls(peer, next_seq, rows)
+
+    def key(self, seq: int) -> bytes:
+        return self.peer + _SEQ.pack(seq)
+
+    @property
+    def undelivered(self) -> int:
+        """Rows that count against `queue_limit`."""
+        return sum(row.phase is not Phase.VOID for row in self.rows.values())
+
+    # Accepting and giving up
+
+    def accept(self, sealed_body: bytes) -> tuple[Row, list[Put]]:
+        """Take the next number for a new message, whose body was sealed for `key(next_seq)`."""
+        row = Row(self.next_seq, Phase.WAITING, len(sealed_body))
+        self.next_seq += 1
+        self.rows[row.seq] = row
+        return row, [Put(OUTBOX, self.key(row.seq), _ROW.pack(row.phase, 0, 1) + sealed_body)]
+
+    def void(self, seq: int) -> list[Put]:
+        """Give a message up; neighbours that were given up before become one row with it.
+
+        Raises `IllegalMove` if it was given up already.
+        """
+        row = self.rows[seq]
+        row.phase = after(row.phase, Event.VOIDED)
+        run = [r for r in self.rows.values() if r.phase is Phase.VOID and seq - 1 <= r.last and r.seq <= seq + 1]
+        first = run[0]
+        for other in run[1:]:
+            first.count += other.count
+            first.was_sealed |= other.was_sealed
+            del self.rows[other.seq]
+        first.session_id, first.frame, first.size = None, None, 0
+        self._sent = min(self._sent, first.seq - 1)
+        writes = [Put(table, self.key(r.seq), None) for r in run for table in (OUTBOX, FRAMES)]
+        return [*writes, self._void_row(first)]
+
+    # Sending
+
+    def restart(self) -> None:
+        """A new link: everything unacknowledged is to be sent again, in order."""
+        self._sent = 0
+        self._blocked = False
+
+    def next_to_send(self) -> Row | None:
+        """Return the next row that the window, the peer and the order allow on this link."""
+        if self._blocked:
+            return None
+        size = 0
+        for in_flight, row in enumerate(self.rows.values()):
+            if row.seq > self._sent:
+                fits = in_flight < WINDOW_ROWS and (not in_flight or size + row.size <= WINDOW_BYTES)
+                return row if fits else None
+            size += row.size
+        return None
+
+    def sealed(self, row: Row, session_id: bytes, frame: bytes) -> list[Put]:
+        """Keep the frame that a session made for `row`. A VOID row must say so in it."""
+        row.phase = after(row.phase, Event.SEALED)
+        row.session_id, row.frame = session_id, frame
+        writes = [Put(FRAMES, self.key(row.seq), session_id + frame)]
+        if row.phase is Phase.VOID and not row.was_sealed:
+            row.was_sealed = True
+            writes.append(self._void_row(row))
+        row.was_sealed = True
+        return writes
+
+    def sent(self, row: Row) -> None:
+        """`row`'s frame is on its way over the current link."""
+        self._sent = row.last
+
+    # What the peer says
+
+    def acked(self, high: int) -> tuple[list[int], list[Put]]:
+        """Everything up to `high` has arrived. Returns the messages delivered by that, and the writes.
+
+        Raises `AckedUnsent`, changing nothing, if that covers a row no frame was ever made for.
+        """
+        covered = [row for row in self.rows.values() if row.last <= high]
+        if high >= self.next_seq or any(not row.was_sealed for row in covered):
+            raise AckedUnsent(f"the peer acknowledges message {high}, which was never sent")
+        writes, delivered = [], []
+        for row in covered:
+            if after(row.phase, Event.ACKED) is Phase.GONE and row.phase is Phase.READY:
+                delivered.append(row.seq)
+            del self.rows[row.seq]
+            writes += [Put(OUTBOX, self.key(row.seq), None), Put(FRAMES, self.key(row.seq), None)]
+        return delivered, writes
+
+    def rewind(self, seq: int) -> None:
+        """The peer wants everything from `seq` on once more, and has room for it."""
+        self._blocked = False
+        self._sent = min(self._sent, seq - 1)
+
+    def block(self, seq: int) -> None:
+        """The peer has no room for `seq`: send nothing until it wants it, or a new link is there."""
+        self.rewind(seq)
+        self._blocked = True
+
+    def reseal(self, seq: int) -> None:
+        """The peer cannot open what was stored from `seq` on: make new frames of the same messages."""
+        for row in self.rows.values():
+            if row.last >= seq:
+                row.session_id = row.frame = None
+        self.rewind(seq)
+
+    def _void_row(self, row: Row) -> Put:
+        return Put(OUTBOX, self.key(row.seq), _ROW.pack(row.phase, row.was_sealed, row.count))
+
+
+def body_of(value: bytes) -> bytes:
+    """Return the sealed body in a stored row."""
+    return value[_ROW.size :]

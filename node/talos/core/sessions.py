@@ -1,0 +1,160 @@
+"""The ratchet sessions with one peer, kept in rows sealed under the storage key.
+
+What is stored is what `talos_ratchet` says has changed; what an opening consumed (a place in SEEN) goes into the
+same step. Sessions that a newer one has replaced stay able to receive for a day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from talos.core.dice import Encapsulate, Entropy
+from talos.core.step import Put
+from talos.core.tables import PARTIES, SESSIONS
+from talos.core.vault import Vault
+from talos_ratchet import (
+    SUITE_1,
+    Accepted,
+    Bundle,
+    KeyPair,
+    Lane,
+    Offer,
+    Opened,
+    Opening,
+    Prekeys,
+    Session,
+    SessionSet,
+    Suite,
+    accept,
+    start,
+)
+
+
+class Rows(Protocol):
+    """The reading half of a store."""
+
+    def get(self, table: str, key: bytes) -> bytes | None: ...
+
+    def scan(self, table: str, prefix: bytes = b"", *, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """What every conversation of this node shares."""
+
+    party: bytes  # Our party record, verbatim.
+    pair: KeyPair = field(repr=False)  # Our static instance X25519 key.
+    origin: bytes  # 16 bytes: who we are as a sender (DECISIONS 12).
+    vault: Vault = field(repr=False)
+    entropy: Entropy = field(repr=False)
+    encapsulate: Encapsulate = field(repr=False)
+    suite: Suite = SUITE_1
+
+
+class Sessions:
+    """All sessions with one peer. Every change is in `changes()` until it is asked for."""
+
+    __slots__ = ("_ours", "_parties", "_peer", "_replaces", "_set")
+
+    def __init__(self, peer: bytes, ours: Ours, rows: Rows) -> None:
+        self._peer = peer
+        self._ours = ours
+        self._parties: list[Put] = []
+        self._replaces: dict[bytes, list[bytes]] = {}
+        self._set = SessionSet.load(self._stored(rows), ours.suite)
+
+    def _stored(self, rows: Rows) -> Iterator[tuple[bytes, bytes]]:
+        for key, sealed in rows.scan(SESSIONS, self._peer):
+            yield key[len(self._peer) :], self._ours.vault.open(SESSIONS, key, sealed)
+
+    def start(self, party: bytes, bundle: Bundle, offer: Offer | None, first: bytes, *, now_ms: int) -> bytes:
+        """Start a session with the peer whose party record this is; return the opening to send."""
+        session, opening = start(
+            pair=self._ours.pair,
+            party=self._ours.party,
+            peer_party=party,
+            bundle=bundle,
+            offer=offer,
+            first=first,
+            entropy=self._ours.entropy,
+            encapsulate=self._ours.encapsulate,
+            now_ms=now_ms,
+            suite=self._ours.suite,
+        )
+        self._add(session, party)
+        return opening
+
+    def accept(self, opening: Opening, agreement: bytes, prekeys: Prekeys, *, now_ms: int) -> Accepted:
+        """Accept the peer's opening; `agreement` is the checked X25519 key of its party. Raises `RatchetError`."""
+        accepted = accept(
+            opening,
+            pair=self._ours.pair,
+            party=self._ours.party,
+            peer_agreement=agreement,
+            prekeys=prekeys,
+            entropy=self._ours.entropy,
+            now_ms=now_ms,
+            suite=self._ours.suite,
+        )
+        self._add(accepted.session, opening.party)
+        return accepted
+
+    def _add(self, session: Session, party: bytes) -> None:
+        """Add a session. Those confirmed before it did not serve, so it replaces them once it is confirmed.
+
+        Two that start at the same time replace nothing: there the smaller id wins, on both sides.
+        Raises `Duplicate`, changing nothing, if its opening was taken before.
+        """
+        before = self._set.sessions()
+        self._set.add(session)
+        self._replaces[session.id] = [one.id for one in before if one.confirmed and one.superseded_ms is None]
+        for one in before:
+            if not one.confirmed and one.initiated is session.initiated and one.id in self._set:
+                self._drop(one.id)
+        self._parties.append(Put(PARTIES, self._peer + session.id, party))
+
+    def _drop(self, session_id: bytes) -> None:
+        self._set.drop(session_id)
+        self._parties.append(Put(PARTIES, self._peer + session_id, None))
+
+    def confirmed(self, session: Session, now_ms: int) -> None:
+        """The peer holds `session` too: what it replaces only receives from now on."""
+        for session_id in self._replaces.pop(session.id, []):
+            self.archive(session_id, now_ms)
+
+    def archive(self, session_id: bytes, now_ms: int) -> None:
+        """Send nothing more on this session: the peer does not have it."""
+        if session_id in self._set:
+            self._set.archive(session_id, now_ms=now_ms)
+
+    def expire(self, now_ms: int) -> None:
+        """Forget the sessions whose day is over, and skipped keys past their time."""
+        for session in self._set.expire(now_ms):
+            self._parties.append(Put(PARTIES, self._peer + session.id, None))
+
+    def sending(self, now_ms: int) -> Session | None:
+        return self._set.sending(now_ms)
+
+    def seal(self, session: Session, lane: Lane, plaintext: bytes) -> bytes:
+        return session.seal(lane, plaintext, entropy=self._ours.entropy)
+
+    def open(self, lane: Lane, frame: bytes, now_ms: int) -> tuple[Session, Opened]:
+        """Open a frame of any live session, changing nothing. Raises `RatchetError`."""
+        return self._set.open(lane, frame, now_ms)
+
+    def lane_keys(self, session: Session) -> bytes:
+        return session.offer_lanes(self._ours.entropy)
+
+    def open_lanes(self, session: Session, keys: bytes) -> None:
+        session.open_lanes(keys, self._ours.entropy)
+
+    def changes(self) -> list[Put]:
+        """Return the rows that changed since the last call, sealed."""
+        vault, entropy = self._ours.vault, self._ours.entropy
+        writes, self._parties = self._parties, []
+        for tail, row in self._set.changes().rows:
+            key = self._peer + tail
+            writes.append(Put(SESSIONS, key, None if row is None else vault.seal(SESSIONS, key, row, entropy)))
+        return writes

@@ -1,0 +1,68 @@
+"""Rows sealed at rest: key id u32 | nonce 24 | XChaCha20-Poly1305 ciphertext and tag.
+
+The table and the row's key are authenticated too, so a row moved elsewhere does not open. The key id
+says under which storage key a row is sealed, so that old rows stay readable when a new key comes.
+Source: draft-irtf-cfrg-xchacha-03; random 24-byte nonces need no counter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from nacl.bindings import (
+    crypto_aead_xchacha20poly1305_ietf_ABYTES,
+    crypto_aead_xchacha20poly1305_ietf_decrypt,
+    crypto_aead_xchacha20poly1305_ietf_encrypt,
+    crypto_aead_xchacha20poly1305_ietf_KEYBYTES,
+    crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
+)
+from nacl.exceptions import CryptoError
+
+from talos.errors import Damaged, UsageError
+
+KEY_SIZE: Final = crypto_aead_xchacha20poly1305_ietf_KEYBYTES  # 32 bytes.
+KEY_ID_SIZE: Final = 4  # Bytes, big-endian.
+NONCE_SIZE: Final = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES  # 24 bytes.
+OVERHEAD: Final = KEY_ID_SIZE + NONCE_SIZE + crypto_aead_xchacha20poly1305_ietf_ABYTES  # 44 bytes per row.
+
+
+class Vault:
+    """Seals with the `current` of `keys`, opens with any of them. Keys are by id, 0 .. 2**32 - 1."""
+
+    __slots__ = ("_current", "_keys", "_prefix")
+
+    def __init__(self, keys: Mapping[int, bytes], current: int) -> None:
+        """Raises `UsageError` where a key is not 32 bytes, or `current` is not among them."""
+        if current not in keys or any(len(key) != KEY_SIZE for key in keys.values()):
+            raise UsageError(f"a vault needs keys of {KEY_SIZE} bytes, and the current one, {current}, among them")
+        self._keys = {key_id.to_bytes(KEY_ID_SIZE, "big"): key for key_id, key in keys.items()}
+        self._prefix = current.to_bytes(KEY_ID_SIZE, "big")
+        self._current = keys[current]
+
+    def seal(self, table: str, row_key: bytes, plaintext: bytes, entropy: Callable[[int], bytes]) -> bytes:
+        """Return the sealed row, `OVERHEAD` bytes longer than `plaintext`."""
+        nonce = entropy(NONCE_SIZE)
+        sealed = crypto_aead_xchacha20poly1305_ietf_encrypt(plaintext, _place(table, row_key), nonce, self._current)
+        return self._prefix + nonce + sealed
+
+    def open(self, table: str, row_key: bytes, sealed: bytes) -> bytes:
+        """Return the plaintext. Raises `Damaged`, naming the table, if it is not as it was sealed there."""
+        key = self._keys.get(sealed[:KEY_ID_SIZE])
+        if key is None or len(sealed) < OVERHEAD:
+            raise Damaged(f"a row of {table} is cut short, or sealed under a key that is not in the keystore")
+        nonce = sealed[KEY_ID_SIZE : KEY_ID_SIZE + NONCE_SIZE]
+        try:
+            return crypto_aead_xchacha20poly1305_ietf_decrypt(
+                sealed[KEY_ID_SIZE + NONCE_SIZE :], _place(table, row_key), nonce, key
+            )
+        except CryptoError:
+            raise Damaged(f"a row of {table} does not open: it was changed, or moved from another row") from None
+
+    def __repr__(self) -> str:
+        return f"Vault({len(self._keys)} keys)"
+
+
+def _place(table: str, row_key: bytes) -> bytes:
+    # Table names hold no zero byte, so no two places are written alike.
+    return table.encode() + b"\x00" + row_key

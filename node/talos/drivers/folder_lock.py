@@ -1,0 +1,48 @@
+"""One node per data folder: two would run the same ratchets and write the same log.
+
+The kernel drops the lock when the process ends, however it ends, so a crash leaves nothing to clean up.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from talos.drivers.files import FILE_MODE
+from talos.errors import Locked
+
+LOCK_FILE: Final = "lock"
+PID_SIZE_MAX: Final = 20  # Bytes; a 64-bit number in decimal.
+
+
+@contextmanager
+def hold_folder(folder: Path) -> Iterator[None]:
+    """Hold `folder`, which exists, while the body runs. The file `lock` in it then names this process.
+
+    Raises `Locked` if another process, or another caller in this one, holds it.
+    """
+    # The file stays when the lock goes: whoever unlinks it may unlink the one that a third process has just locked.
+    file = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, FILE_MODE)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _locked(folder, os.read(file, PID_SIZE_MAX)) from None
+        os.truncate(file, 0)
+        os.write(file, b"%d\n" % os.getpid())
+        yield
+    finally:
+        os.close(file)
+
+
+def _locked(folder: Path, pid: bytes) -> Locked:
+    # A holder that has just locked the file may not have written its number yet.
+    holder = f"process {pid.strip().decode('ascii', 'replace')}" if pid.strip() else "another process"
+    return Locked(
+        f"{holder} has a node running in {folder}",
+        fix="Stop it first, or set TALOS_DATA_DIR to another folder",
+    )

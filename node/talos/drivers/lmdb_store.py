@@ -1,0 +1,136 @@
+"""The store on disk: an LMDB environment that flushes every commit before it returns.
+
+Engine 0.9 is named explicitly (`lib_version=0`): its file format is the one other tools read. Sync and metasync
+stay on and writemap off: with any of them changed, a power cut loses commits that had returned, or a full disk
+kills the process.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import lmdb
+from lmdb import verify as structure
+
+from talos.core.step import Put
+from talos.drivers.files import DISK_FULL, FILE_MODE, make_folder, sync_folder
+from talos.drivers.rows import check_key, check_table, check_writes
+from talos.errors import Damaged, StoreFailed, StoreFull
+
+MIB: Final = 1024 * 1024
+DATA_FILE: Final = "data.mdb"
+# A walk over all pages in Python, about 100 MB/s. LMDB itself would die of SIGBUS or SIGABRT on a cut or zeroed file.
+_problems: Callable[[str], list[str]] = structure.verify
+
+
+class LmdbStore:
+    """A `talos.host.Store` in the folder `path`. One instance per folder and machine: hold the folder lock.
+
+    `size_max_mib` may grow between two openings; a smaller one than is already used stops growth, and loses nothing.
+
+    Opening raises `Damaged` if the file is not what LMDB wrote, `StoreFailed` if it cannot be opened.
+    """
+
+    def __init__(self, path: Path, size_max_mib: int, tables: Sequence[str]) -> None:
+        self._path = path
+        self._size_max_mib = size_max_mib
+        self._failure: str | None = None  # Once set, no commit until the store has been opened, and so checked, anew.
+        if not (path / DATA_FILE).exists():
+            self._create(tables)
+        self._check_structure()
+        self._env, self._tables = self._open(path, tables)
+
+    def get(self, table: str, key: bytes) -> bytes | None:
+        check_key(table, key, self._tables)
+        with self._translated("read"), self._env.begin() as txn:
+            return txn.get(key, db=self._tables[table])
+
+    def scan(self, table: str, prefix: bytes = b"", *, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """As in `talos.host.Store`. Drop the iterator soon: while it stands, the file cannot reuse old pages."""
+        check_table(table, self._tables)
+        return self._scan(table, prefix, max(prefix, start))
+
+    def _scan(self, table: str, prefix: bytes, start: bytes) -> Iterator[tuple[bytes, bytes]]:
+        with self._translated("read"), self._env.begin() as txn, txn.cursor(self._tables[table]) as cursor:
+            found = cursor.set_range(start) if start else cursor.first()
+            while found and cursor.key().startswith(prefix):
+                yield cursor.item()
+                found = cursor.next()
+
+    def commit(self, writes: Sequence[Put]) -> None:
+        check_writes(writes, self._tables)
+        if self._failure is not None:
+            raise StoreFailed(
+                f"the store at {self._path} takes no writes since: {self._failure}",
+                fix="Check the disk, then restart the node",
+            )
+        with self._translated("written"), self._env.begin(write=True) as txn:
+            for write in writes:
+                if write.value is None:
+                    txn.delete(write.key, db=self._tables[write.table])
+                else:
+                    txn.put(write.key, write.value, db=self._tables[write.table])
+
+    def close(self) -> None:
+        self._env.close()
+
+    def _create(self, tables: Sequence[str]) -> None:
+        # LMDB does not flush the first pages it writes. So the folder gets its name once they are safely on disk.
+        new = self._path.with_name(f"{self._path.name}.new")
+        try:
+            if new.exists():
+                shutil.rmtree(new)
+            make_folder(new)
+            env, _ = self._open(new, tables)
+            with env:
+                env.sync(True)
+            sync_folder(new)
+            new.rename(self._path)
+            sync_folder(self._path.parent)
+        except OSError as error:
+            raise StoreFailed(f"cannot make a store at {self._path}: {error.strerror}") from error
+
+    def _check_structure(self) -> None:
+        try:
+            problems = _problems(str(self._path))
+        except structure.VerifyError as error:
+            problems = [str(error)]
+        except OSError as error:
+            raise StoreFailed(f"cannot read the store at {self._path}: {error.strerror}") from error
+        if problems:
+            raise Damaged(f"the store at {self._path} is damaged in {len(problems)} places, first: {problems[0]}")
+
+    def _open(self, path: Path, tables: Sequence[str]) -> tuple[lmdb.Environment, dict[str, lmdb._Database]]:
+        with self._translated("opened"):
+            env = lmdb.Environment(
+                str(path),
+                map_size=self._size_max_mib * MIB,
+                max_dbs=len(tables),
+                mode=FILE_MODE,
+                lib_version=0,
+            )
+            env.reader_check()  # Readers killed the hard way would pin old pages for ever.
+            return env, {table: env.open_db(table.encode()) for table in tables}
+
+    @contextmanager
+    def _translated(self, verb: str) -> Iterator[None]:
+        """Turn every `lmdb.Error` into a `StoreFailed`; no other module knows that LMDB is in here."""
+        try:
+            yield
+        except lmdb.MapFullError:
+            raise StoreFull(
+                f"the store at {self._path} is full ({self._size_max_mib} MiB); nothing was written",
+                fix=f"Set store.size_max_mib above {self._size_max_mib} in talos.toml and restart",
+            ) from None
+        except lmdb.Error as error:
+            if getattr(error, "code", 0) in DISK_FULL:
+                raise StoreFull(
+                    f"the disk below {self._path} is full; nothing was written", fix="Free space on it"
+                ) from error
+            if verb == "written":
+                self._failure = str(error)
+            raise StoreFailed(f"the store at {self._path} cannot be {verb}: {error}") from error

@@ -1,0 +1,128 @@
+"""The one seam between a node and the world: network, store, entropy, KEM, clock, blocking work.
+
+Nothing above this file opens a socket, a file or a clock. The real host is put together in
+`talos.drivers`; a simulated one implements the same protocols, so the node cannot tell them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import trio
+
+from talos.core.dice import Encapsulate, Entropy
+from talos.core.step import Put
+from talos.errors import TalosError
+
+T = TypeVar("T")
+
+
+class DialError(TalosError):
+    """Nobody answered at this address, and why."""
+
+    exit_code = 4
+
+
+class LinkClosed(TalosError):
+    """The other end closed or broke the stream; or we did."""
+
+    exit_code = 4
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Address:
+    """Where a node listens: a host name or IP (v6 without brackets) and a TCP port, 0..65535."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Stream(Protocol):
+    """An ordered byte stream with backpressure. One task sends, one receives."""
+
+    @property
+    def peer(self) -> Address: ...
+
+    async def send_all(self, data: bytes) -> None:
+        """Raises `LinkClosed`. Not cancel-safe: after a cancel the stream can only be closed."""
+
+    async def receive_some(self, size_max: int) -> bytes:
+        """Return 1 to `size_max` bytes, or b"" at the end of the stream. Raises `LinkClosed`."""
+
+    async def aclose(self) -> None:
+        """Close at once; never raises, and is safe to call twice."""
+
+
+class Listener(Protocol):
+    @property
+    def address(self) -> Address:
+        """The address bound, with the real port where 0 was asked for."""
+
+    async def accept(self) -> Stream: ...
+
+    async def aclose(self) -> None: ...
+
+
+class Network(Protocol):
+    async def listen_stream(self, address: Address) -> Listener:
+        """Raises `UsageError` where the address cannot be bound."""
+
+    async def dial_stream(self, address: Address) -> Stream:
+        """Raises `DialError`. Sets no deadline of its own: wrap it in the clock's."""
+
+
+class Store(Protocol):
+    """An ordered byte map with named tables. One writer; readers see whole commits only."""
+
+    def get(self, table: str, key: bytes) -> bytes | None: ...
+
+    def scan(self, table: str, prefix: bytes = b"", *, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Yield rows whose key begins with `prefix`, from the first key >= `start`, in key order.
+
+        What it yields is one snapshot, taken at the first `next`; commits may go on meanwhile.
+        """
+
+    def commit(self, writes: Sequence[Put]) -> None:
+        """Apply all writes, in order, in one durable transaction, or none of them.
+
+        Blocks on the disk: call it through `Host.blocking`. Raises `StoreFull` or `StoreFailed`.
+        """
+
+    def close(self) -> None: ...
+
+
+class Clock(Protocol):
+    def monotonic(self) -> float:
+        """Seconds; stands still while the machine is suspended. Only differences mean something."""
+
+    def boot(self) -> float:
+        """Seconds; runs on while the machine is suspended. For leases."""
+
+    def wall_ms(self) -> int:
+        """Milliseconds since 1970 UTC; may jump either way."""
+
+    async def sleep(self, seconds: float) -> None: ...
+
+    def move_on_after(self, seconds: float) -> trio.CancelScope:
+        """A scope that cancels its body `seconds` from now, and swallows that cancel."""
+
+
+class Blocking(Protocol):
+    def __call__(self, work: Callable[[], T]) -> Awaitable[T]:
+        """Run `work` where it may block: a worker thread in life, inline in simulation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    network: Network
+    store: Store  # The `state` store: everything a node promised. Synced.
+    cache: Store  # What can be fetched again: other nodes' key logs, addresses, bundles.
+    entropy: Entropy
+    encapsulate: Encapsulate
+    clock: Clock
+    blocking: Blocking

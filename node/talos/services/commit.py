@@ -1,0 +1,175 @@
+"""The one writer: puts what the cores ask for on disk, many steps in one transaction.
+
+It waits on no timer. While one transaction is being flushed the next steps gather, so a group is as large as the
+disk is slow, and a lone step waits for nothing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+import trio
+
+from talos.core.step import Put, Step
+from talos.core.tables import ENTRIES, entry_key
+from talos.errors import NodeStopped, StoreFailed
+from talos.host import Blocking, Store
+
+STEPS_MAX: Final = 1_000  # Per transaction: bounds what one failure takes with it.
+SIZE_MAX: Final = 4 * 1024 * 1024  # Bytes of keys, values and entries per transaction: bounds the wait of a lone step.
+INDEX_END: Final = 2**64  # Entries ever written by one log: keys of `entries` are 8 bytes.
+
+
+@dataclass(slots=True)
+class _Request:
+    """The steps of one `commit` call; they go into one transaction together."""
+
+    steps: tuple[Step, ...]
+    size: int  # Bytes.
+    done: trio.Event = field(default_factory=trio.Event)
+    failure: StoreFailed | NodeStopped | None = None
+    indexes: range = range(0)
+
+
+class Committer:
+    """Grants steps in the order of the `commit` calls. `run` is its one task."""
+
+    def __init__(self, store: Store, blocking: Blocking) -> None:
+        self._store = store
+        self._blocking = blocking
+        self._queue: deque[_Request] = deque()
+        self._wake = trio.Event()
+        self._latest: _Request | None = None
+        self._next_index: int | None = None  # Of `entries`; None: look it up in the store first.
+        self._is_stopped = False
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Commit until cancelled; whoever still waits then gets `NodeStopped`. Starts at once.
+
+        Run it once. To lose nothing that is queued, `drain` before cancelling.
+        """
+        granted: list[_Request] = []
+        task_status.started()
+        try:
+            while True:
+                await self._wake.wait()
+                granted = self._take_group()
+                await self._grant(granted)
+        finally:
+            self._is_stopped = True
+            for request in granted:
+                _refuse(request, NodeStopped("the node stopped; it is not known whether this was written"))
+            self._refuse_queue(NodeStopped("the node stopped; nothing of this was written"))
+
+    async def commit(self, *steps: Step) -> range:
+        """Return once all `steps` are on disk, in one transaction; return the indexes of their entries.
+
+        A step that writes nothing waits for all before it too: its effects may rest on what they wrote.
+        Waiting tasks wake in no particular order. A cancelled commit may still have committed.
+
+        Raises `StoreFailed` if its transaction failed, or one that was granted before while this one waited. Then
+        nothing of it was written: forget what these steps led to, and load the state from the store again.
+        Raises `NodeStopped` once `run` has ended.
+        """
+        request = _Request(steps, sum(map(_size, steps)))
+        if self._is_stopped:
+            raise NodeStopped("the node has stopped; nothing was written")
+        self._queue.append(request)
+        self._latest = request
+        self._wake.set()
+        await request.done.wait()
+        if request.failure is not None:
+            raise request.failure
+        return request.indexes
+
+    async def drain(self) -> None:
+        """Return once everything queued so far is on disk, or has failed."""
+        if self._latest is not None:
+            await self._latest.done.wait()
+
+    def _take_group(self) -> list[_Request]:
+        """Take from the queue what fits one transaction; at least one request, however large it is."""
+        group = [self._queue.popleft()]
+        steps, size = len(group[0].steps), group[0].size
+        while self._queue:
+            request = self._queue[0]
+            steps, size = steps + len(request.steps), size + request.size
+            if steps > STEPS_MAX or size > SIZE_MAX:
+                break
+            group.append(self._queue.popleft())
+        if not self._queue:
+            self._wake = trio.Event()
+        return group
+
+    async def _grant(self, group: list[_Request]) -> None:
+        try:
+            await self._write(group)
+        except StoreFailed as failure:
+            # Those behind stepped on from state that never reached the disk, so they cannot be granted either.
+            self._next_index = None
+            for request in group:
+                _refuse(request, _copy(failure))
+            self._refuse_queue(failure)
+        else:
+            for request in group:
+                request.done.set()
+
+    async def _write(self, group: list[_Request]) -> None:
+        if not any(step.writes or step.entries for request in group for step in request.steps):
+            return
+
+        def work() -> int:
+            index = next_entry_index(self._store) if self._next_index is None else self._next_index
+            writes: list[Put] = []
+            for request in group:
+                first = index
+                for step in request.steps:
+                    writes += step.writes
+                    writes += (Put(ENTRIES, entry_key(index + at), leaf) for at, leaf in enumerate(step.entries))
+                    index += len(step.entries)
+                request.indexes = range(first, index)
+            self._store.commit(writes)
+            return index
+
+        self._next_index = await self._blocking(work)
+
+    def _refuse_queue(self, failure: StoreFailed | NodeStopped) -> None:
+        while self._queue:
+            _refuse(self._queue.popleft(), _copy(failure))
+        self._wake = trio.Event()
+
+
+def next_entry_index(store: Store) -> int:
+    """Return the index after the last entry; 0 if there is none. Old entries may have been pruned.
+
+    About 64 short reads: a `Store` finds the first row from a key on, but not the last of a table.
+    """
+    low, high = 0, INDEX_END  # All entries are below `high`; the last one, if any, is at or above `low` - 1.
+    while low < high:
+        middle = (low + high) // 2
+        row = next(store.scan(ENTRIES, start=entry_key(middle)), None)
+        if row is None:
+            high = middle
+        else:
+            low = int.from_bytes(row[0], "big") + 1
+    return low
+
+
+def _size(step: Step) -> int:
+    rows = sum(len(write.key) + len(write.value or b"") for write in step.writes)
+    return rows + sum(map(len, step.entries))
+
+
+def _refuse(request: _Request, failure: StoreFailed | NodeStopped) -> None:
+    if not request.done.is_set():
+        request.failure = failure
+        request.done.set()
+
+
+def _copy(failure: StoreFailed | NodeStopped) -> StoreFailed | NodeStopped:
+    # One instance raised in many tasks would pile up the tracebacks of all of them.
+    copy = type(failure)(failure.what, fix=failure.fix)
+    copy.__cause__ = failure
+    return copy

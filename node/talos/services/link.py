@@ -1,0 +1,160 @@
+"""One link: a stream cut into frames, three lanes out, deadlines both ways. It knows no cryptography.
+
+One task writes, one reads. Frames queue per lane; control overtakes messages, messages overtake bulk, and
+nothing overtakes inside a lane.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+import trio
+
+from talos.core.frames import FrameReader, Kind, wrap
+from talos.host import Address, Clock, LinkClosed, Stream
+
+READ_SIZE: Final = 64 * 1024  # Bytes per read.
+WRITE_SIZE: Final = 64 * 1024  # Bytes per write: small enough that each one shows progress.
+FRAME_S: Final = 10.0  # From a frame's first byte to its last, so that a slow sender holds no memory for long.
+PROGRESS_S: Final = 30.0  # A peer that takes no byte for this long is gone.
+QUEUE_FRAMES_MAX: Final = 256  # Per lane. The message lane is kept shorter by the outbox's window.
+QUEUE_BYTES_MAX: Final = 4 * 1024 * 1024
+
+LANE_KINDS: Final = (Kind.CONTROL, Kind.MESSAGE, Kind.BULK)  # In order of precedence.
+
+
+class _Lane:
+    __slots__ = ("frames", "size")
+
+    def __init__(self) -> None:
+        self.frames: deque[bytes] = deque()
+        self.size = 0
+
+
+class Link:
+    """A stream to one peer. `dialled`: we opened it."""
+
+    def __init__(self, stream: Stream, clock: Clock, *, dialled: bool, allowed: frozenset[Kind]) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._reader = FrameReader(allowed)
+        self._lanes = {kind: _Lane() for kind in LANE_KINDS}
+        self._wake = trio.Event()
+        self._frame_began: float | None = None
+        self._scope: trio.CancelScope | None = None
+        self.dialled = dialled
+        self.heard_at = clock.monotonic()
+        self.close_reason: str | None = None
+
+    @property
+    def remote(self) -> Address:
+        return self._stream.peer
+
+    def allow(self, kinds: frozenset[Kind]) -> None:
+        """Accept only these kinds of frames from now on."""
+        self._reader.allowed = kinds
+
+    async def send_now(self, frame: bytes) -> None:
+        """Write one greeting frame, before the writer runs. Raises `LinkClosed`."""
+        await self._write(wrap(frame))
+
+    def enqueue(self, frame: bytes) -> None:
+        """Queue a ratchet frame on its lane. A peer that lets the queue fill up loses the link."""
+        lane = self._lanes[Kind(frame[0])]
+        lane.frames.append(frame)
+        lane.size += len(frame)
+        if len(lane.frames) > QUEUE_FRAMES_MAX or (lane.size > QUEUE_BYTES_MAX and len(lane.frames) > 1):
+            self.close(f"{len(lane.frames)} frames wait on lane {frame[0]:#x}: the peer reads too slowly")
+        self._wake.set()
+
+    @property
+    def bulk_has_room(self) -> bool:
+        lane = self._lanes[Kind.BULK]
+        return len(lane.frames) < QUEUE_FRAMES_MAX // 2 and lane.size < QUEUE_BYTES_MAX // 2
+
+    async def write_queued(self) -> None:
+        """The one writer: send what is queued until cancelled. Raises `LinkClosed`."""
+        while True:
+            await self._wake.wait()
+            batch = self._next_batch()
+            if batch:
+                await self._write(batch)
+            else:
+                self._wake = trio.Event()
+
+    async def next_frames(self, wait_s: float) -> list[bytes]:
+        """Return the frames that are here, at least one; or none if nothing came for `wait_s` seconds.
+
+        Raises `LinkClosed` at the end of the stream or when a frame takes longer than FRAME_S to
+        arrive, and `MalformedMessage` for what is no frame.
+        """
+        while True:
+            frames = self._whole_frames()
+            if frames:
+                return frames
+            with self._clock.move_on_after(self._patience(wait_s)):
+                data = await self._stream.receive_some(READ_SIZE)
+                if not data:
+                    raise LinkClosed("the peer closed the link")
+                self.heard_at = self._clock.monotonic()
+                if not self._reader.inside_a_frame:
+                    self._frame_began = self.heard_at
+                self._reader.feed(data)
+                continue
+            if self._reader.inside_a_frame:
+                raise LinkClosed(f"a frame took longer than {FRAME_S:.0f} s to arrive")
+            return []
+
+    def close(self, reason: str) -> None:
+        """Ask the link's tasks to end, now. The first reason stands."""
+        if self.close_reason is None:
+            self.close_reason = reason
+        if self._scope is not None:
+            self._scope.cancel()
+
+    @property
+    def scope(self) -> trio.CancelScope:
+        """What `close` cancels: the link's tasks run inside it."""
+        if self._scope is None:
+            self._scope = trio.CancelScope()
+            if self.close_reason is not None:
+                self._scope.cancel()
+        return self._scope
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    def _patience(self, wait_s: float) -> float:
+        if not self._reader.inside_a_frame or self._frame_began is None:
+            return wait_s
+        return max(0.0, self._frame_began + FRAME_S - self._clock.monotonic())
+
+    def _whole_frames(self) -> list[bytes]:
+        frames = []
+        while (frame := self._reader.next()) is not None:
+            frames.append(frame)
+            self._frame_began = self.heard_at  # What is left of the read began no earlier.
+        return frames
+
+    def _next_batch(self) -> bytes:
+        """Take up to WRITE_SIZE bytes: all control first, then messages, then bulk."""
+        batch: list[bytes] = []
+        size = 0
+        for kind in LANE_KINDS:
+            lane = self._lanes[kind]
+            while lane.frames and size < WRITE_SIZE:
+                frame = lane.frames.popleft()
+                lane.size -= len(frame)
+                size += len(frame)
+                batch.append(wrap(frame))
+        return b"".join(batch)
+
+    async def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            with self._clock.move_on_after(PROGRESS_S) as deadline:
+                await self._stream.send_all(bytes(view[:WRITE_SIZE]))
+            if deadline.cancelled_caught:
+                raise LinkClosed(f"the peer took nothing for {PROGRESS_S:.0f} s")
+            view = view[WRITE_SIZE:]

@@ -1,0 +1,93 @@
+"""Keys of messages that were passed over, kept until the message comes or seven days are gone.
+
+Source: Signal, "The Double Ratchet Algorithm", sections 2.6 and 8.4.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Final
+
+from talos_ratchet.errors import Malformed, TooFarAhead
+
+JUMP_MAX: Final = 1_000  # Messages passed over by one frame: at 1.5 us each, what one frame can cost us.
+LATE_KEYS_MAX: Final = 2_000  # Keys kept per lane: 80 kB.
+LATE_KEY_LIFE_MS: Final = 7 * 24 * 3_600_000  # As long as mail may be under way; after that its secrecy counts more.
+
+Place = tuple[int, int]  # (number of the receiving chain, number of the message), both u32.
+
+_ROW: Final = Struct(">32sQ")
+
+
+class LateKeys:
+    """The passed-over keys of one lane, in the order in which they were passed over."""
+
+    __slots__ = ("_changed", "_keys")
+
+    def __init__(self) -> None:
+        self._keys: dict[Place, tuple[bytes, int]] = {}  # place -> key 32, kept since (ms UTC).
+        self._changed: set[Place] = set()
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def get(self, place: Place) -> tuple[bytes, int] | None:
+        """Return the key and the time (ms UTC) since when it was kept."""
+        return self._keys.get(place)
+
+    def expired(self, now_ms: int) -> list[Place]:
+        """Return the places, oldest first, whose keys have outlived their time."""
+        places = []
+        for place, (_, kept_ms) in self._keys.items():
+            if not is_past(kept_ms, now_ms):
+                break
+            places.append(place)
+        return places
+
+    def of_chain(self, chain: int) -> list[Place]:
+        return [place for place in self._keys if place[0] == chain]
+
+    def check_room(self, jumps: tuple[int, ...], leaving: int) -> None:
+        """Raises `TooFarAhead` if a jump is too wide, or the keys do not fit when `leaving` are gone."""
+        if max(jumps) > JUMP_MAX:
+            raise TooFarAhead(f"a frame passes over {max(jumps)} messages; at most {JUMP_MAX}")
+        kept = len(self._keys) - leaving
+        if kept + sum(jumps) > LATE_KEYS_MAX:
+            raise TooFarAhead(f"{kept} keys are kept and a frame asks for {sum(jumps)} more; at most {LATE_KEYS_MAX}")
+
+    def put(self, place: Place, key: bytes, kept_ms: int) -> None:
+        self._keys[place] = (key, kept_ms)
+        self._changed.add(place)
+
+    def drop(self, place: Place) -> None:
+        del self._keys[place]
+        self._changed.add(place)
+
+    def changes(self) -> list[tuple[Place, bytes | None]]:
+        """Return the rows changed since the last call: key 32 | kept since 8, or None if it is gone."""
+        if not self._changed:
+            return []
+        places, self._changed = sorted(self._changed), set()
+        return [(place, self._row(place)) for place in places]
+
+    def rows(self) -> list[tuple[Place, bytes | None]]:
+        return [(place, self._row(place)) for place in self._keys]
+
+    def load(self, rows: list[tuple[Place, bytes]]) -> None:
+        """Fill an empty store. Raises `Malformed`."""
+        loaded = []
+        for place, raw in rows:
+            if len(raw) != _ROW.size:
+                raise Malformed(f"a late key's row has {_ROW.size} bytes, not {len(raw)}")
+            key, kept_ms = _ROW.unpack(raw)
+            loaded.append((kept_ms, place, key))
+        for kept_ms, place, key in sorted(loaded):
+            self._keys[place] = (key, kept_ms)
+
+    def _row(self, place: Place) -> bytes | None:
+        kept = self._keys.get(place)
+        return None if kept is None else _ROW.pack(*kept)
+
+
+def is_past(kept_ms: int, now_ms: int) -> bool:
+    return now_ms - kept_ms > LATE_KEY_LIFE_MS

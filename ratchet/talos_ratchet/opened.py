@@ -1,0 +1,62 @@
+"""What opening a frame yields: the plaintext, and what taking the frame will change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from talos_ratchet.late import Place
+
+if TYPE_CHECKING:
+    from talos_ratchet.ratchet import Ratchet
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The receiving half of a DH turn, worked out but not yet taken."""
+
+    public: bytes  # The peer's new ratchet key.
+    root: bytes = field(repr=False)
+    next_header: bytes = field(repr=False)  # Header key of the receiving chain after the new one.
+
+
+@dataclass(slots=True)
+class Leap:
+    """What taking a frame changes beyond the next step of the current chain."""
+
+    now_ms: int  # When it was opened.
+    gone: list[Place]  # Keys to drop: the one used, those expired, those of a chain forgotten.
+    passed: dict[Place, bytes] = field(default_factory=dict, repr=False)  # Keys to keep.
+    turn: Turn | None = None
+    unread: int = 0  # How many of `gone` are still young, and belong to a chain forgotten.
+
+
+class Opened:
+    """One authentic frame, decrypted; its lane does not know of it until it is taken."""
+
+    __slots__ = ("leap", "lease_epoch", "next_key", "plaintext", "ratchet", "received", "version")
+
+    def __init__(
+        self,
+        plaintext: bytes,
+        lease_epoch: int,
+        ratchet: Ratchet,
+        next_key: bytes,
+        received: int,
+        leap: Leap | None,
+    ) -> None:
+        self.plaintext = plaintext
+        self.lease_epoch = lease_epoch  # 0: the sender is not replicated.
+        self.ratchet = ratchet
+        self.version = ratchet.version
+        self.next_key = next_key  # Of the receiving chain, after this frame.
+        self.received = received
+        self.leap = leap
+
+    def __repr__(self) -> str:
+        return f"Opened({len(self.plaintext)} bytes, lease_epoch={self.lease_epoch})"
+
+    @property
+    def unread(self) -> int:
+        """How many kept keys will be dropped unread, because their chain is the sixth-oldest."""
+        return 0 if self.leap is None else self.leap.unread

@@ -1,0 +1,146 @@
+"""All sessions with one peer instance: which one to send on, and which one a frame belongs to.
+
+Both ends send on the confirmed session whose id is smallest: after a simultaneous start they agree without a word.
+The others only receive, so that nothing under way is lost, and end a day later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from talos_ratchet.errors import Duplicate, Forged, UnknownSession
+from talos_ratchet.opened import Opened
+from talos_ratchet.rows import ID_SIZE, Changes, Row
+from talos_ratchet.session import Lane, Session
+from talos_ratchet.suite import SUITE_1, Suite
+
+SESSIONS_MAX: Final = 4  # Per peer: one to send on, three that only receive.
+SUPERSEDED_LIFE_MS: Final = 24 * 3_600_000  # How long a session that is no longer sent on still receives.
+
+
+class SessionSet:
+    """Mutated by its verbs alone; what they change is in the next `changes`."""
+
+    __slots__ = ("_dropped", "_sessions")
+
+    def __init__(self) -> None:
+        self._sessions: dict[bytes, Session] = {}
+        self._dropped: list[Row] = []
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def __contains__(self, session_id: bytes) -> bool:
+        return session_id in self._sessions
+
+    def get(self, session_id: bytes) -> Session | None:
+        return self._sessions.get(session_id)
+
+    def sessions(self) -> list[Session]:
+        """Return all sessions in the order in which a frame is tried: those to send on first, then newest first."""
+        return sorted(self._sessions.values(), key=_trial_order)
+
+    def add(self, session: Session) -> Session | None:
+        """Add a session; return the one dropped for it, if there were four: the least useful, never the sender's.
+
+        Raises `Duplicate` if a session of this id is there: its opening is being replayed.
+        """
+        if session.id in self._sessions:
+            raise Duplicate(f"session {session.id.hex()} is there")
+        dropped = None
+        if len(self._sessions) >= SESSIONS_MAX:
+            sender = self._best()
+            dropped = min((one for one in self._sessions.values() if one is not sender), key=_worth)
+            self.drop(dropped.id)
+        self._sessions[session.id] = session
+        return dropped
+
+    def sending(self, now_ms: int) -> Session | None:
+        """Return the session to send on: of those confirmed and not archived, the one of the smallest id.
+
+        The other confirmed ones are superseded from now on.
+        """
+        best = self._best()
+        for session in self._sessions.values():
+            if session.confirmed and session is not best and session.superseded_ms is None:
+                session.supersede(now_ms)
+        return best
+
+    def open(self, lane: Lane, frame: bytes, now_ms: int) -> tuple[Session, Opened]:
+        """Open a frame on the session it fits, changing nothing; `session.take(lane, opened)` is up to the caller.
+
+        Raises `Forged` if it fits none, and what `Session.open` raises.
+        """
+        for session in self.sessions():
+            if session.lane(lane) is None or _is_over(session, now_ms):
+                continue
+            try:
+                return session, session.open(lane, frame, now_ms=now_ms)
+            except Forged:
+                continue  # Another session's, as far as one can tell.
+        raise Forged(f"the frame fits none of {len(self._sessions)} sessions")
+
+    def archive(self, session_id: bytes, *, now_ms: int) -> None:
+        """Send no more on a session; it receives for another day. Raises `UnknownSession`."""
+        session = self._known(session_id)
+        if session.superseded_ms is None:
+            session.supersede(now_ms)
+
+    def drop(self, session_id: bytes) -> None:
+        """Forget a session at once, rows and all. Raises `UnknownSession`."""
+        session = self._known(session_id)
+        del self._sessions[session_id]
+        self._dropped += [(key, None) for key, _ in session.rows()]
+        self._dropped += [(key, None) for key, value in session.changes().rows if value is None]
+
+    def expire(self, now_ms: int) -> list[Session]:
+        """Drop the sessions whose day is over, and late keys past their time; return the sessions dropped."""
+        over = [session for session in self._sessions.values() if _is_over(session, now_ms)]
+        for session in over:
+            self.drop(session.id)
+        for session in self._sessions.values():
+            session.expire(now_ms)
+        return over
+
+    def changes(self) -> Changes:
+        """Return the rows changed since the last call."""
+        rows, self._dropped = self._dropped, []
+        for session in self._sessions.values():
+            rows += session.changes().rows
+        return Changes(rows)
+
+    @classmethod
+    def load(cls, rows: Iterable[tuple[bytes, bytes]], suite: Suite = SUITE_1) -> SessionSet:
+        """Return the set from all rows of all its sessions, in any order. Raises `Malformed`."""
+        by_id: dict[bytes, list[tuple[bytes, bytes]]] = {}
+        for key, value in rows:
+            by_id.setdefault(key[:ID_SIZE], []).append((key, value))
+        loaded = cls()
+        for session_id, own_rows in by_id.items():
+            loaded._sessions[session_id] = Session.load(own_rows, suite)
+        return loaded
+
+    def _best(self) -> Session | None:
+        live = [one for one in self._sessions.values() if one.confirmed and one.superseded_ms is None]
+        return min(live, key=lambda one: one.id, default=None)
+
+    def _known(self, session_id: bytes) -> Session:
+        session = self._sessions.get(session_id)
+        if session is None:
+            raise UnknownSession(f"no session {session_id.hex()}")
+        return session
+
+
+def _is_over(session: Session, now_ms: int) -> bool:
+    return session.superseded_ms is not None and now_ms - session.superseded_ms > SUPERSEDED_LIFE_MS
+
+
+def _trial_order(session: Session) -> tuple[bool, bool, int, bytes]:
+    return session.superseded_ms is not None, not session.confirmed, -session.created_ms, session.id
+
+
+def _worth(session: Session) -> tuple[bool, bool, int]:
+    """Least first: the longest superseded, then the oldest unconfirmed, then the oldest."""
+    superseded_ms = session.superseded_ms
+    return superseded_ms is None, session.confirmed, session.created_ms if superseded_ms is None else superseded_ms

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from talos.drivers.folder_lock import hold_folder
+from talos.errors import Locked
+
+HOLD_UNTIL_KILLED = """
+import signal, sys
+from pathlib import Path
+from talos.drivers.folder_lock import hold_folder
+with hold_folder(Path(sys.argv[1])):
+    print("held", flush=True)
+    signal.pause()
+"""
+
+
+def test_a_held_folder_names_its_holder_and_what_to_do(tmp_path: Path) -> None:
+    with (
+        hold_folder(tmp_path),
+        pytest.raises(Locked, match=rf"process {os.getpid()} .*Stop it first, or set TALOS_DATA_DIR"),
+        hold_folder(tmp_path),
+    ):
+        pass
+
+
+def test_a_folder_can_be_held_again_once_let_go(tmp_path: Path) -> None:
+    with hold_folder(tmp_path):
+        pass
+    with hold_folder(tmp_path):
+        assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
+
+
+def test_two_folders_are_held_side_by_side(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    with hold_folder(tmp_path / "one"), hold_folder(tmp_path / "two"):
+        assert (tmp_path / "two" / "lock").exists()
+
+
+def test_the_lock_is_its_owners_alone(tmp_path: Path) -> None:
+    with hold_folder(tmp_path):
+        assert stat.S_IMODE((tmp_path / "lock").stat().st_mode) == 0o600
+
+
+def test_a_holder_that_crashes_lets_go(tmp_path: Path) -> None:
+    child = subprocess.Popen([sys.executable, "-c", HOLD_UNTIL_KILLED, str(tmp_path)], stdout=subprocess.PIPE)
+    with child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"held\n"
+        with pytest.raises(Locked, match=f"process {child.pid} "), hold_folder(tmp_path):
+            pass
+        child.send_signal(signal.SIGKILL)
+    with hold_folder(tmp_path):
+        assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
+
+
+def test_a_lock_file_with_nonsense_in_it_still_locks(tmp_path: Path) -> None:
+    with hold_folder(tmp_path):
+        (tmp_path / "lock").write_bytes(b"")
+        with pytest.raises(Locked, match="another process has a node running"), hold_folder(tmp_path):
+            pass

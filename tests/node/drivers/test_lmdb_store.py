@@ -1,0 +1,198 @@
+"""What the store on disk does beyond the contract of all stores (tests/contracts/test_store.py)."""
+
+from __future__ import annotations
+
+import errno
+import resource
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import lmdb
+import pytest
+
+from talos.core.step import Put
+from talos.drivers.lmdb_store import LmdbStore
+from talos.errors import Damaged, StoreFailed, StoreFull
+from tests.conftest import Rounds
+
+TABLES = ("left", "right")
+PAGE_SIZE = 4096  # Bytes; what LMDB uses on every machine we know.
+
+
+def rows(numbers: range, value: bytes = b"value") -> list[Put]:
+    return [Put("left", number.to_bytes(8, "big"), value) for number in numbers]
+
+
+def filled(path: Path) -> LmdbStore:
+    store = LmdbStore(path, 1, TABLES)
+    with pytest.raises(StoreFull):  # noqa: PT012  How many commits fit is what we want to find out.
+        for at in range(1000):
+            store.commit(rows(range(at, at + 1), b"v" * 8000))
+    return store
+
+
+def test_all_that_was_committed_is_there_after_reopening(tmp_path: Path) -> None:
+    store = LmdbStore(tmp_path / "store", 1, TABLES)
+    store.commit([*rows(range(10)), Put("right", b"key", b"")])
+    store.close()
+    reopened = LmdbStore(tmp_path / "store", 1, TABLES)
+    assert [Put("left", key, value) for key, value in reopened.scan("left")] == rows(range(10))
+    assert reopened.get("right", b"key") == b""
+    reopened.close()
+
+
+def test_a_later_version_may_add_a_table(tmp_path: Path) -> None:
+    store = LmdbStore(tmp_path / "store", 1, TABLES)
+    store.commit(rows(range(1)))
+    store.close()
+    reopened = LmdbStore(tmp_path / "store", 1, (*TABLES, "newer"))
+    reopened.commit([Put("newer", b"key", b"value")])
+    assert (len(list(reopened.scan("left"))), reopened.get("newer", b"key")) == (1, b"value")
+    reopened.close()
+
+
+def test_only_its_owner_may_read_the_store(tmp_path: Path) -> None:
+    store = LmdbStore(tmp_path / "store", 1, TABLES)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in [tmp_path / "store", *tmp_path.glob("store/*")]}
+    assert modes == {"store": 0o700, "data.mdb": 0o600, "lock.mdb": 0o600}
+    store.close()
+
+
+def test_a_full_store_names_the_setting_and_keeps_what_it_had(tmp_path: Path) -> None:
+    store = filled(tmp_path / "store")
+    before = list(store.scan("left"))
+    with pytest.raises(
+        StoreFull, match=r"full \(1 MiB\); nothing was written.*store\.size_max_mib above 1 in talos\.toml"
+    ):
+        store.commit([Put("right", b"small", b"row"), *rows(range(1000, 1001), b"v" * 100_000)])
+    assert list(store.scan("left")) == before
+    assert list(store.scan("right")) == []
+    store.close()
+
+
+def test_a_full_store_takes_writes_again_when_opened_larger(tmp_path: Path) -> None:
+    store = filled(tmp_path / "store")
+    kept = len(list(store.scan("left")))
+    store.close()
+    larger = LmdbStore(tmp_path / "store", 2, TABLES)
+    larger.commit(rows(range(1000, 1010), b"v" * 8000))
+    assert len(list(larger.scan("left"))) == kept + 10
+    larger.close()
+
+
+def test_deleting_makes_room_in_a_full_store(tmp_path: Path) -> None:
+    store = filled(tmp_path / "store")
+    for at in range(20):
+        store.commit([Put("left", at.to_bytes(8, "big"), None)])
+    store.commit(rows(range(1000, 1005), b"v" * 8000))
+    assert store.get("left", (1004).to_bytes(8, "big")) is not None
+    store.close()
+
+
+@contextmanager
+def files_no_larger_than(size_max: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_max, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_after_a_write_error_nothing_is_written_until_the_store_is_opened_anew(tmp_path: Path) -> None:
+    store = LmdbStore(tmp_path / "store", 16, TABLES)
+    store.commit(rows(range(10)))
+    with files_no_larger_than(256 * 1024), pytest.raises(StoreFailed, match="cannot be written"):
+        store.commit(rows(range(10, 100), b"v" * 8000))
+    with pytest.raises(StoreFailed, match=r"takes no writes since: .*Check the disk, then restart"):
+        store.commit(rows(range(10, 11)))
+    store.close()
+    reopened = LmdbStore(tmp_path / "store", 16, TABLES)
+    reopened.commit(rows(range(10, 11)))
+    assert len(list(reopened.scan("left"))) == 11
+    reopened.close()
+
+
+def test_a_full_disk_is_told_apart_from_a_broken_one(tmp_path: Path) -> None:
+    store = LmdbStore(tmp_path / "store", 16, TABLES)
+    full = lmdb.DiskError("mdb_txn_commit: No space left on device")
+    vars(full)["code"] = errno.ENOSPC  # As LMDB sets it.
+    with pytest.raises(StoreFull, match=r"disk below .* is full; nothing was written"), store._translated("written"):
+        raise full
+    store.commit(rows(range(1)))
+    assert len(list(store.scan("left"))) == 1
+    store.close()
+
+
+def cut(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def without_a_page(data: bytes) -> bytes:
+    middle = len(data) // PAGE_SIZE // 2 * PAGE_SIZE
+    return data[:middle] + bytes(PAGE_SIZE) + data[middle + PAGE_SIZE :]
+
+
+def garbage(data: bytes) -> bytes:
+    return b"garbage!" * (len(data) // 8)
+
+
+def nothing(_data: bytes) -> bytes:
+    return b""
+
+
+@pytest.mark.parametrize("harm", [cut, without_a_page, garbage, nothing])
+def test_a_damaged_file_is_refused_and_not_touched(tmp_path: Path, harm: Callable[[bytes], bytes]) -> None:
+    store = LmdbStore(tmp_path / "store", 16, TABLES)
+    store.commit(rows(range(200), b"v" * 1000))
+    store.close()
+    file = tmp_path / "store" / "data.mdb"
+    file.write_bytes(harm(file.read_bytes()))
+    harmed = file.read_bytes()
+    with pytest.raises(Damaged, match="is damaged"):
+        LmdbStore(tmp_path / "store", 16, TABLES)
+    assert file.read_bytes() == harmed
+
+
+def test_a_creation_that_was_interrupted_is_begun_again(tmp_path: Path) -> None:
+    half_made = tmp_path / "store.new"
+    half_made.mkdir()
+    (half_made / "data.mdb").write_bytes(b"half")
+    store = LmdbStore(tmp_path / "store", 1, TABLES)
+    store.commit(rows(range(1)))
+    assert not half_made.exists()
+    store.close()
+
+
+def test_one_process_cannot_open_a_store_twice(tmp_path: Path) -> None:
+    store = LmdbStore(tmp_path / "store", 1, TABLES)
+    with pytest.raises(StoreFailed, match="already open"):
+        LmdbStore(tmp_path / "store", 1, TABLES)
+    store.commit(rows(range(1)))
+    store.close()
+
+
+def test_a_process_killed_in_the_middle_of_a_commit_loses_nothing_it_was_told_is_durable(
+    tmp_path: Path, rounds: Rounds
+) -> None:
+    lost: list[int] = []
+    for attempt in range(rounds(4, 200)):
+        child = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("commit_for_ever.py")), str(tmp_path / "store")],
+            stdout=subprocess.PIPE,
+        )
+        with child:
+            assert child.stdout is not None
+            acknowledged = [int(child.stdout.readline()) for _ in range(5 + attempt % 7)]
+            child.kill()
+            acknowledged += map(int, child.stdout.read().split(b"\n")[:-1])
+        store = LmdbStore(tmp_path / "store", 64, TABLES)
+        left, right = list(store.scan("left")), list(store.scan("right"))
+        store.close()
+        assert left == right, "a commit is on disk whole or not at all"
+        lost += [number for number in acknowledged if number >= len(left)]
+    assert not lost

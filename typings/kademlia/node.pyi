@@ -1,0 +1,13 @@
+# Node ids are 20 bytes; `long_id` is the same id as a number.
+
+from collections.abc import Iterator
+
+class Node:
+    id: bytes
+    ip: str | None
+    port: int | None
+    long_id: int
+    def __init__(self, node_id: bytes, ip: str | None = None, port: int | None = None) -> None: ...
+    def same_home_as(self, node: Node) -> bool: ...
+    def distance_to(self, node: Node) -> int: ...
+    def __iter__(self) -> Iterator[bytes | str | int | None]: ...
