@@ -156,9 +156,9 @@ class Session:
         if not self.confirmed and lane == Lane.CONTROL and ratchet.chain >= (1 if self.initiated else 2):
             self.confirmed = self._changed = True
 
-    def supersede(self, now_ms: int | None) -> None:
-        """Make the session receive-only since `now_ms`; None makes it one to send on again."""
-        if self.superseded_ms != now_ms:
+    def supersede(self, now_ms: int) -> None:
+        """Note that another session is the one to send on since `now_ms`; the first such time stays."""
+        if self.superseded_ms is None:
             self.superseded_ms = now_ms
             self._changed = True
 

@@ -59,11 +59,12 @@ class SessionSet:
     def sending(self, now_ms: int) -> Session | None:
         """Return the session to send on: of those confirmed and not archived, the one of the smallest id.
 
-        The other confirmed ones are superseded from now on.
+        The other confirmed ones are superseded from now on. So whoever wants a new session to win over an older
+        one, whatever their ids, archives the older one.
         """
         best = self._best()
         for session in self._sessions.values():
-            if session.confirmed and session is not best and session.superseded_ms is None:
+            if session.confirmed and session is not best:
                 session.supersede(now_ms)
         return best
 
@@ -83,9 +84,7 @@ class SessionSet:
 
     def archive(self, session_id: bytes, *, now_ms: int) -> None:
         """Send no more on a session; it receives for another day. Raises `UnknownSession`."""
-        session = self._known(session_id)
-        if session.superseded_ms is None:
-            session.supersede(now_ms)
+        self._known(session_id).supersede(now_ms)
 
     def drop(self, session_id: bytes) -> None:
         """Forget a session at once, rows and all. Raises `UnknownSession`."""

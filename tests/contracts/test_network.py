@@ -144,9 +144,12 @@ async def test_closing_wakes_our_own_receiver(ends: Ends) -> None:
 
 async def test_closing_works_while_being_cancelled(ends: Ends) -> None:
     async with linked(ends) as (dialled, accepted):
+        has_returned = False
         with trio.CancelScope() as scope:
             scope.cancel()
             await dialled.aclose()
+            has_returned = True
+        assert has_returned
         assert await accepted.receive_some(READ_SIZE_MAX) == b""
 
 

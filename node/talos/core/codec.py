@@ -20,7 +20,7 @@ Field: TypeAlias = "int | bool | bytes | str | Sequence[Field] | None"
 DEPTH_MAX: Final = 8  # Arrays within arrays. The deepest of ours, a forked key log, has 6.
 ITEMS_MAX: Final = 1_024  # Per array. A header may claim any length, and memory is taken before items are read.
 
-_SCALARS: Final = frozenset({int, bool, bytes, str, type(None)})
+_SCALARS: Final = (bytes, int, str)  # bool is an int to Python, and has an encoding of its own.
 
 
 def pack(*fields: Field) -> bytes:
@@ -28,8 +28,7 @@ def pack(*fields: Field) -> bytes:
     flaw = _flaw(fields, DEPTH_MAX, nil=True)
     if flaw is not None:
         raise TypeError(f"cannot pack: {flaw}")
-    packed: bytes = msgpack.packb(fields, use_bin_type=True)
-    return packed
+    return msgpack.packb(fields, use_bin_type=True)
 
 
 def array(raw: bytes, *, length: int | range, size_max: int, field: str = "message", nil: bool = False) -> list[object]:
@@ -112,13 +111,12 @@ def _flaw(values: Sequence[object], depth: int, *, nil: bool) -> str | None:
     if depth == 0:
         return f"arrays nested deeper than {DEPTH_MAX}"
     for value in values:
-        kind = type(value)
-        if kind is list or kind is tuple:
-            flaw = _flaw(value, depth - 1, nil=nil)  # type: ignore[arg-type]  # Narrowed by the exact types above.
+        if isinstance(value, list | tuple):
+            flaw = _flaw(value, depth - 1, nil=nil)
             if flaw is not None:
                 return flaw
-        elif (kind not in _SCALARS and not isinstance(value, int)) or (value is None and not nil):
-            return f"{kind.__name__} is not allowed"
+        elif not isinstance(value, _SCALARS) and not (value is None and nil):
+            return f"{type(value).__name__} is not allowed"
     return None
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from types import UnionType
 
-from talos.core.content import ControlContent, Marks, Piece, Want, Welcome
+from talos.core.content import ControlContent, GoAway, Marks, Piece, Want, Welcome
 from talos.core.content_read import decode_control
 from talos.core.draft import Draft, OnLink, Talk
 from talos.core.effects import Broken
 from talos.core.inbox import Inbox
+from talos.core.keylog import KeyLog
 from talos.core.marks import HighWater
 from talos.core.outbox import SESSION_ID_SIZE, AckedUnsent, Outbox, Row
 from talos.core.sessions import Ours, Rows, Sessions
@@ -135,6 +136,19 @@ class Conversation:
         self._talk.sessions.archive(session_id, now_ms)
         return Draft(self._talk, now_ms).step()
 
+    def expire(self, now_ms: int) -> Step:
+        """Forget sessions and skipped keys whose time is over."""
+        self._talk.sessions.expire(now_ms)
+        return Draft(self._talk, now_ms).step()
+
+    def recheck(self, log: KeyLog, now_ms: int) -> tuple[bool, Step]:
+        """The peer's key log has grown: end the sessions that do not hold under it. Returns whether any ended."""
+        ended = self._talk.sessions.recheck(log, now_ms)
+        return ended, Draft(self._talk, now_ms).step()
+
+    def has_session(self, now_ms: int) -> bool:
+        return self._talk.sessions.sending(now_ms) is not None
+
     def link_up(self, now_ms: int) -> Step:
         """A bound link is there: everything undelivered is sent on it, in order."""
         self._new_link(up=True)
@@ -174,6 +188,14 @@ class Conversation:
         draft = Draft(self._talk, now_ms)
         draft.say(content)
         return draft.step()
+
+    def goodbye(self, now_ms: int) -> tuple[bytes | None, Step]:
+        """Return a GOAWAY frame, for a link that is not to be used any more; None if no session can say it."""
+        session = self._talk.sessions.sending(now_ms)
+        frame = None
+        if session is not None and session.can_send(Lane.CONTROL):
+            frame = self._talk.sessions.seal(session, Lane.CONTROL, GoAway().encode())
+        return frame, Draft(self._talk, now_ms).step()
 
     def pieces(self, pieces: Iterable[Piece], now_ms: int) -> Step:
         """Send pieces on the bulk lane, if there is a session; bulk is never queued."""

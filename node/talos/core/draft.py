@@ -230,7 +230,7 @@ class Draft:
     def _store(self, content: MessageContent) -> None:
         inbox, ours = self._talk.inbox, self._talk.ours
         sealed = ours.vault.seal(INBOX, inbox.next_key, content.body, ours.entropy)
-        row, write = inbox.add(self._talk.peer, content.origin, content.seq, sealed)
+        row, write = inbox.add(self._talk.peer, content.origin, content.seq, sealed, self._now_ms)
         self.writes.append(write)
         self.effects.append(HandUp(row))
 

@@ -51,13 +51,11 @@ SIZE_MAX: Final[Mapping[int, int]] = {
 }
 
 
-def encode(kind: Kind, body: bytes) -> bytes:
-    """Return one greeting frame. Raises `ValueError` beyond the kind's limit: that is our own bug."""
-    return wrap(bytes((kind,)) + body)
-
-
 def wrap(frame: bytes) -> bytes:
-    """Return a frame whose first byte is its kind (every ratchet frame) with its length before it."""
+    """Return a frame (its first byte is its kind, as in every ratchet frame) with its length before it.
+
+    Raises `ValueError` beyond the kind's limit: that is our own bug.
+    """
     if len(frame) > SIZE_MAX[frame[0]]:
         raise ValueError(f"a frame of {len(frame)} bytes is over the limit of its kind {frame[0]:#x}")
     return _LENGTH.pack(len(frame)) + frame

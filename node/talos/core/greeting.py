@@ -150,10 +150,12 @@ class NoSession:
         return codec.pack(VERSION, Word.NO_SESSION, self.signature)
 
     @staticmethod
-    def signed(*, ours: bytes, theirs: bytes, link_nonce: bytes, frame: bytes) -> bytes:
-        """Return what is signed: the signer's instance id and the dialler's DID hash are 32 bytes each."""
-        body = codec.pack(VERSION, ours, theirs, link_nonce, sha256(frame).digest())
-        return codec.signed(LABEL_NO_SESSION, body)
+    def body(*, ours: bytes, theirs: bytes, link_nonce: bytes, frame: bytes) -> bytes:
+        """Return what is signed behind LABEL_NO_SESSION.
+
+        `ours` is the signer's instance id, `theirs` the dialler's DID hash, `frame` the refused one.
+        """
+        return codec.pack(VERSION, ours, theirs, link_nonce, sha256(frame).digest())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What arrived and is not done: durable before it is acknowledged, handed out in the order it came.
 
 One inbox per node. Rows leave when the application says done. High-water marks are the conversations' business.
-Row: `inbox` arrival u64 -> sender 32 | origin 16 | seq u64 | sealed body
+Row: `inbox` arrival u64 -> sender 32 | origin 16 | seq u64 | received ms u64 | sealed body
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NODE_ROWS_MAX: Final = 10_000
 NODE_BYTES_MAX: Final = 256 * 1024 * 1024
 
 _ARRIVAL: Final = struct.Struct(">Q")
-_HEAD: Final = struct.Struct(">32s16sQ")
+_HEAD: Final = struct.Struct(">32s16sQQ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class Arrived:
     sender: bytes
     origin: bytes
     seq: int
+    received_ms: int  # UTC, by our clock.
     size: int  # Bytes of the sealed body.
     redelivered: bool
 
@@ -68,8 +69,9 @@ class Inbox:
         self._node, self._per_peer, self._waiting, self._handed_out = _Load(), {}, {}, {}
         for key, value in stored:
             arrival = _ARRIVAL.unpack(key)[0]
-            sender, origin, seq = _HEAD.unpack_from(value)
-            fresh = Arrived(arrival, sender, origin, seq, len(value) - _HEAD.size, redelivered=restarted)
+            sender, origin, seq, received_ms = _HEAD.unpack_from(value)
+            size = len(value) - _HEAD.size
+            fresh = Arrived(arrival, sender, origin, seq, received_ms, size, redelivered=restarted)
             row = known.get(arrival, fresh)
             self._count(row, 1)
             (self._handed_out if arrival in with_application else self._waiting)[arrival] = row
@@ -90,12 +92,12 @@ class Inbox:
         """The row key that the next body must be sealed for."""
         return _ARRIVAL.pack(self._next)
 
-    def add(self, sender: bytes, origin: bytes, seq: int, sealed_body: bytes) -> tuple[Arrived, Put]:
+    def add(self, sender: bytes, origin: bytes, seq: int, sealed_body: bytes, now_ms: int) -> tuple[Arrived, Put]:
         """Reserve a row for a message. The caller has asked `has_room`, and sealed for `next_key`."""
-        row = Arrived(self._next, sender, origin, seq, len(sealed_body), redelivered=False)
+        row = Arrived(self._next, sender, origin, seq, now_ms, len(sealed_body), redelivered=False)
         self._next += 1
         self._count(row, 1)
-        return row, Put(INBOX, row.key, _HEAD.pack(sender, origin, seq) + sealed_body)
+        return row, Put(INBOX, row.key, _HEAD.pack(sender, origin, seq, now_ms) + sealed_body)
 
     def arrived(self, row: Arrived) -> None:
         """The row is on disk: it may be handed out."""

@@ -20,7 +20,7 @@ from talos.core.keylog_kinds import HASH_SIZE, TIME_MS_MAX, Role
 from talos.errors import Damaged, Refused
 
 VERSION: Final = 1
-PARTY_SIZE_MAX: Final = 512  # Bytes. Version 1 takes at most 292; the rest is for a version to come.
+PARTY_SIZE_MAX: Final = 512  # Bytes. Version 1 takes at most 285; the rest is for a version to come.
 
 
 class KeyLogBehind(Refused):
@@ -125,11 +125,11 @@ def check_party(party: Party, log: KeyLog, now_ms: int) -> None:
         raise Damaged("the party record has a wrong signature of the identity")
     if not is_signed(party.ed25519, names.LABEL_PARTY_INSTANCE, body, party.instance_signature):
         raise Damaged("the party record has a wrong signature of the instance")
-    if key != log.state.key:
-        raise Refused("the party record is signed by a key that has been replaced")
     reason = _why_not(party, log, now_ms)
     if reason is not None:
         raise Refused(reason)
+    if key != log.state.key:
+        raise Refused("the party record is signed by a key that has been replaced")
 
 
 def _why_not(party: Party, log: KeyLog, now_ms: int) -> str | None:

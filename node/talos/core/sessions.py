@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from talos.core.dice import Encapsulate, Entropy
+from talos.core.keylog import KeyLog
+from talos.core.party import Party
 from talos.core.step import Put
 from talos.core.tables import PARTIES, SESSIONS
 from talos.core.vault import Vault
@@ -44,6 +46,7 @@ class Rows(Protocol):
 class Ours:
     """What every conversation of this node shares."""
 
+    did: bytes  # Our DID hash.
     party: bytes  # Our party record, verbatim.
     pair: KeyPair = field(repr=False)  # Our static instance X25519 key.
     origin: bytes  # 16 bytes: who we are as a sender (DECISIONS 12).
@@ -56,11 +59,12 @@ class Ours:
 class Sessions:
     """All sessions with one peer. Every change is in `changes()` until it is asked for."""
 
-    __slots__ = ("_ours", "_parties", "_peer", "_replaces", "_set")
+    __slots__ = ("_ours", "_parties", "_peer", "_replaces", "_rows", "_set")
 
     def __init__(self, peer: bytes, ours: Ours, rows: Rows) -> None:
         self._peer = peer
         self._ours = ours
+        self._rows = rows
         self._parties: list[Put] = []
         self._replaces: dict[bytes, list[bytes]] = {}
         self._set = SessionSet.load(self._stored(rows), ours.suite)
@@ -133,6 +137,19 @@ class Sessions:
         """Forget the sessions whose day is over, and skipped keys past their time."""
         for session in self._set.expire(now_ms):
             self._parties.append(Put(PARTIES, self._peer + session.id, None))
+
+    def recheck(self, log: KeyLog, now_ms: int) -> bool:
+        """Drop the sessions whose party does not hold any more under what the peer's key log says now.
+
+        Returns whether any was dropped.
+        """
+        dropped = False
+        for session in self._set.sessions():
+            raw = self._rows.get(PARTIES, self._peer + session.id)
+            if raw is not None and not Party.decode(raw).still_good(log, now_ms):
+                self._drop(session.id)
+                dropped = True
+        return dropped
 
     def sending(self, now_ms: int) -> Session | None:
         return self._set.sending(now_ms)

@@ -18,7 +18,7 @@ SEEN: Final = "seen"  # prekey id u32 | ephemeral 32 -> nothing: an opening on t
 SESSIONS: Final = "sessions"  # DID hash 32 | session id 16 | tag -> sealed ratchet state.
 OUTBOX: Final = "outbox"  # receiver DID hash 32 | seq u64 -> phase, count and sealed body of a message.
 FRAMES: Final = "frames"  # receiver DID hash 32 | seq u64 -> session id 16 | the one frame that is sent for it.
-INBOX: Final = "inbox"  # arrival u64 -> sender DID hash 32 | origin 16 | seq u64 | sealed body: not yet done.
+INBOX: Final = "inbox"  # arrival u64 -> sender DID hash 32 | origin 16 | seq u64 | received ms u64 | sealed body.
 MARKS: Final = "marks"  # DID hash 32 [| origin 16] -> next seq to it and its origin [highest seq taken]; kept for ever.
 ENTRIES: Final = "entries"  # index u64 -> audit leaf, verbatim; no gaps, only `talos.services.commit` appends.
 

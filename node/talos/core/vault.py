@@ -7,7 +7,7 @@ Source: draft-irtf-cfrg-xchacha-03; random 24-byte nonces need no counter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from nacl.bindings import (
@@ -19,6 +19,7 @@ from nacl.bindings import (
 )
 from nacl.exceptions import CryptoError
 
+from talos.core.dice import Entropy
 from talos.errors import Damaged, UsageError
 
 KEY_SIZE: Final = crypto_aead_xchacha20poly1305_ietf_KEYBYTES  # 32 bytes.
@@ -40,7 +41,7 @@ class Vault:
         self._prefix = current.to_bytes(KEY_ID_SIZE, "big")
         self._current = keys[current]
 
-    def seal(self, table: str, row_key: bytes, plaintext: bytes, entropy: Callable[[int], bytes]) -> bytes:
+    def seal(self, table: str, row_key: bytes, plaintext: bytes, entropy: Entropy) -> bytes:
         """Return the sealed row, `OVERHEAD` bytes longer than `plaintext`."""
         nonce = entropy(NONCE_SIZE)
         sealed = crypto_aead_xchacha20poly1305_ietf_encrypt(plaintext, _place(table, row_key), nonce, self._current)

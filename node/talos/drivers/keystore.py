@@ -32,11 +32,11 @@ from nacl.exceptions import CryptoError
 from nacl.pwhash import argon2id
 
 from talos.core import codec
+from talos.core.dice import Entropy
 from talos.core.keylog_keys import SEED_SIZE
 from talos.core.vault import KEY_SIZE
 from talos.drivers.files import FILE_MODE, atomic_write, make_folder
 from talos.errors import Damaged, NoIdentity, PassphraseNeeded, StoreFailed, UsageError
-from talos.host import Entropy
 
 ROOT_FILE: Final = "root.sealed"
 UNLOCK_FILE: Final = "unlock.sealed"
@@ -215,12 +215,13 @@ class Keystore:
             if path.exists():
                 raise UsageError(f"{path} is there already", fix="Choose another --data-dir, or move the file away")
         root = seal(Purpose.ROOT, seed, root_passphrase or passphrase, entropy, self.cost)
+        unlock = seal(Purpose.UNLOCK, unlocked.encode(), passphrase, entropy, self.cost)
         make_folder(self.folder)
         _check_private(self.folder, self.folder.stat().st_mode, "700")
         make_folder(self.root_path.parent)
         atomic_write(self.root_path, root, FILE_MODE)
         try:
-            self.save(unlocked, entropy, passphrase=passphrase)
+            atomic_write(self.unlock_path, unlock, FILE_MODE)
         except StoreFailed:
             self.root_path.unlink(missing_ok=True)
             raise

@@ -7,6 +7,7 @@ disk is slow, and a lone step waits for nothing.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,7 +15,7 @@ import trio
 
 from talos.core.step import Put, Step
 from talos.core.tables import ENTRIES, entry_key
-from talos.errors import NodeStopped, StoreFailed
+from talos.errors import NodeStopped, StoreFailed, TalosError
 from talos.host import Blocking, Store
 
 STEPS_MAX: Final = 1_000  # Per transaction: bounds what one failure takes with it.
@@ -23,14 +24,23 @@ INDEX_END: Final = 2**64  # Entries ever written by one log: keys of `entries` a
 
 
 @dataclass(slots=True)
-class _Request:
+class Submitted:
     """The steps of one `commit` call; they go into one transaction together."""
 
     steps: tuple[Step, ...]
     size: int  # Bytes.
+    granted: Callable[[], None]
+    refused: Callable[[TalosError], None]
     done: trio.Event = field(default_factory=trio.Event)
     failure: StoreFailed | NodeStopped | None = None
     indexes: range = range(0)
+
+    async def on_disk(self) -> range:
+        """Return the indexes of the entries, once all is on disk. Raises what `Committer.commit` raises."""
+        await self.done.wait()
+        if self.failure is not None:
+            raise self.failure
+        return self.indexes
 
 
 class Committer:
@@ -39,9 +49,9 @@ class Committer:
     def __init__(self, store: Store, blocking: Blocking) -> None:
         self._store = store
         self._blocking = blocking
-        self._queue: deque[_Request] = deque()
+        self._queue: deque[Submitted] = deque()
         self._wake = trio.Event()
-        self._latest: _Request | None = None
+        self._latest: Submitted | None = None
         self._next_index: int | None = None  # Of `entries`; None: look it up in the store first.
         self._is_stopped = False
 
@@ -50,7 +60,7 @@ class Committer:
 
         Run it once. To lose nothing that is queued, `drain` before cancelling.
         """
-        granted: list[_Request] = []
+        granted: list[Submitted] = []
         task_status.started()
         try:
             while True:
@@ -73,23 +83,34 @@ class Committer:
         nothing of it was written: forget what these steps led to, and load the state from the store again.
         Raises `NodeStopped` once `run` has ended.
         """
-        request = _Request(steps, sum(map(_size, steps)))
+        return await self.submit(*steps).on_disk()
+
+    def submit(
+        self,
+        *steps: Step,
+        granted: Callable[[], None] = lambda: None,
+        refused: Callable[[TalosError], None] = lambda failure: None,
+    ) -> Submitted:
+        """Queue `steps` at once, as `commit` does, for callers that must keep an order.
+
+        The committer calls `granted` when they are on disk, in the order of all calls, before it grants anything
+        else; or `refused` with the failure, before anybody can build on what was refused. Neither may block or
+        raise. Raises `NodeStopped` once `run` has ended.
+        """
         if self._is_stopped:
             raise NodeStopped("the node has stopped; nothing was written")
+        request = Submitted(steps, sum(map(_size, steps)), granted, refused)
         self._queue.append(request)
         self._latest = request
         self._wake.set()
-        await request.done.wait()
-        if request.failure is not None:
-            raise request.failure
-        return request.indexes
+        return request
 
     async def drain(self) -> None:
         """Return once everything queued so far is on disk, or has failed."""
         if self._latest is not None:
             await self._latest.done.wait()
 
-    def _take_group(self) -> list[_Request]:
+    def _take_group(self) -> list[Submitted]:
         """Take from the queue what fits one transaction; at least one request, however large it is."""
         group = [self._queue.popleft()]
         steps, size = len(group[0].steps), group[0].size
@@ -103,7 +124,7 @@ class Committer:
             self._wake = trio.Event()
         return group
 
-    async def _grant(self, group: list[_Request]) -> None:
+    async def _grant(self, group: list[Submitted]) -> None:
         try:
             await self._write(group)
         except StoreFailed as failure:
@@ -114,9 +135,10 @@ class Committer:
             self._refuse_queue(failure)
         else:
             for request in group:
+                request.granted()
                 request.done.set()
 
-    async def _write(self, group: list[_Request]) -> None:
+    async def _write(self, group: list[Submitted]) -> None:
         if not any(step.writes or step.entries for request in group for step in request.steps):
             return
 
@@ -162,9 +184,10 @@ def _size(step: Step) -> int:
     return rows + sum(map(len, step.entries))
 
 
-def _refuse(request: _Request, failure: StoreFailed | NodeStopped) -> None:
+def _refuse(request: Submitted, failure: StoreFailed | NodeStopped) -> None:
     if not request.done.is_set():
         request.failure = failure
+        request.refused(failure)
         request.done.set()
 
 

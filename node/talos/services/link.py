@@ -18,6 +18,7 @@ READ_SIZE: Final = 64 * 1024  # Bytes per read.
 WRITE_SIZE: Final = 64 * 1024  # Bytes per write: small enough that each one shows progress.
 FRAME_S: Final = 10.0  # From a frame's first byte to its last, so that a slow sender holds no memory for long.
 PROGRESS_S: Final = 30.0  # A peer that takes no byte for this long is gone.
+DRAIN_S: Final = 5.0  # How long a link that lost against another is still read.
 QUEUE_FRAMES_MAX: Final = 256  # Per lane. The message lane is kept shorter by the outbox's window.
 QUEUE_BYTES_MAX: Final = 4 * 1024 * 1024
 
@@ -46,6 +47,7 @@ class Link:
         self.dialled = dialled
         self.heard_at = clock.monotonic()
         self.close_reason: str | None = None
+        self.ends_at: float | None = None  # On the monotonic clock: it is being drained.
 
     @property
     def remote(self) -> Address:
@@ -55,8 +57,12 @@ class Link:
         """Accept only these kinds of frames from now on."""
         self._reader.allowed = kinds
 
+    async def greet(self, kind: Kind, body: bytes) -> None:
+        """Write one greeting, before the writer runs. Raises `LinkClosed`."""
+        await self.send_now(bytes((kind,)) + body)
+
     async def send_now(self, frame: bytes) -> None:
-        """Write one greeting frame, before the writer runs. Raises `LinkClosed`."""
+        """Write one frame, before the writer runs. Raises `LinkClosed`."""
         await self._write(wrap(frame))
 
     def enqueue(self, frame: bytes) -> None:
@@ -67,6 +73,10 @@ class Link:
         if len(lane.frames) > QUEUE_FRAMES_MAX or (lane.size > QUEUE_BYTES_MAX and len(lane.frames) > 1):
             self.close(f"{len(lane.frames)} frames wait on lane {frame[0]:#x}: the peer reads too slowly")
         self._wake.set()
+
+    @property
+    def has_queued(self) -> bool:
+        return any(lane.frames for lane in self._lanes.values())
 
     @property
     def bulk_has_room(self) -> bool:
@@ -106,12 +116,31 @@ class Link:
                 raise LinkClosed(f"a frame took longer than {FRAME_S:.0f} s to arrive")
             return []
 
+    async def next_frame(self) -> bytes:
+        """Return the next frame alone: the greeting is a strict back and forth. No deadline of its own."""
+        while (frame := self._reader.next()) is None:
+            data = await self._stream.receive_some(READ_SIZE)
+            if not data:
+                raise LinkClosed("the peer closed the link during the greeting")
+            self.heard_at = self._clock.monotonic()
+            self._reader.feed(data)
+        return frame
+
     def close(self, reason: str) -> None:
         """Ask the link's tasks to end, now. The first reason stands."""
         if self.close_reason is None:
             self.close_reason = reason
         if self._scope is not None:
             self._scope.cancel()
+
+    def drain(self) -> None:
+        """Read on for a while what the peer has sent already, then end."""
+        if self.ends_at is None:
+            self.ends_at = self._clock.monotonic() + DRAIN_S
+
+    def is_over(self) -> bool:
+        """True once a drained link has had its time."""
+        return self.ends_at is not None and self._clock.monotonic() >= self.ends_at
 
     @property
     def scope(self) -> trio.CancelScope:

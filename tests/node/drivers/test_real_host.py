@@ -101,20 +101,28 @@ async def test_an_error_of_blocking_work_is_the_callers() -> None:
 
 async def test_a_cancel_waits_for_blocking_work_to_end() -> None:
     host = host_in_memory()
-    may_end = threading.Event()
-    ended: list[bool] = []
+    may_end, has_begun = threading.Event(), threading.Event()
+    scope = trio.CancelScope()
+    has_returned = False
 
     def work() -> None:
-        ended.append(may_end.wait(timeout=30))
+        has_begun.set()
+        may_end.wait()
 
-    with trio.CancelScope() as scope:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(host.blocking, work)
-            await wait_all_tasks_blocked()
-            scope.cancel()
-            assert not ended
-            may_end.set()
-    assert ended == [True]
+    async def caller() -> None:
+        nonlocal has_returned
+        with scope:
+            await host.blocking(work)
+        has_returned = True
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(caller)
+        await host.blocking(has_begun.wait)
+        scope.cancel()
+        await wait_all_tasks_blocked()
+        assert not has_returned
+        may_end.set()
+    assert has_returned
 
 
 async def test_a_slow_worker_does_not_hold_up_a_commit() -> None:

@@ -156,11 +156,12 @@ async def test_after_a_failure_that_reached_the_disk_all_the_same_no_entry_is_ov
     committer = Committer(store := InDoubt(STATE_TABLES), Workers())
     async with trio.open_nursery() as nursery:
         await nursery.start(committer.run)
+        await committer.commit(log(b"first"))
         with pytest.raises(StoreFailed):
             await committer.commit(log(b"in doubt"))
         await committer.commit(log(b"next"))
         nursery.cancel_scope.cancel()
-    assert entries(store) == [(0, b"in doubt"), (1, b"next")]
+    assert entries(store) == [(0, b"first"), (1, b"in doubt"), (2, b"next")]
 
 
 async def test_a_row_no_store_takes_fails_its_caller_and_not_the_committer() -> None:

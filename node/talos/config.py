@@ -1,0 +1,281 @@
+"""The settings of one node, from four places: flags, then the environment, then talos.toml, then the defaults.
+
+A setting has one name: `queue_limit` here and in talos.toml, TALOS_QUEUE_LIMIT in the environment. Two live in a
+section of talos.toml: `store_size_max_mib` is [store] size_max_mib, and `root_file` is [identity] root_file.
+In the environment a list is separated by commas, and yes or no is `true` or `false`.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Generic, TypeVar
+
+from talos.core.names import HOST_LENGTH_MAX, PORT_MAX, PeerAddress
+from talos.errors import UsageError
+from talos.host import Address
+
+T = TypeVar("T")
+
+SETTINGS_FILE: Final = "talos.toml"
+DATA_DIR_VARIABLE: Final = "TALOS_DATA_DIR"
+
+# Field of `Config` -> its key in talos.toml. `data_dir` has none: it is where talos.toml is.
+KEYS: Final[Mapping[str, str]] = {
+    "name": "name",
+    "listen": "listen",
+    "peers": "peers",
+    "queue_limit": "queue_limit",
+    "retry_interval_s": "retry_interval_s",
+    "offline_mode": "offline_mode",
+    "replay_window_s": "replay_window_s",
+    "store_size_max_mib": "store.size_max_mib",
+    "root_file": "identity.root_file",
+}
+
+LIST_MAX: Final = 1_000  # Addresses in one setting: bounds what a node does before it is ready.
+QUEUE_LIMIT_MAX: Final = 1_000_000  # Messages: about what the default store holds at 4 KiB each.
+RETRY_INTERVAL_MIN_S: Final = 0.1  # Below it, a node with peers away would do little else than dial.
+DAY_S: Final = 86_400
+REPLAY_WINDOW_MAX_S: Final = 30 * DAY_S
+STORE_SIZE_MIN_MIB: Final = 64  # One peer's full inbox; less could not take what the inbox limits promise.
+STORE_SIZE_MAX_MIB: Final = 16 * 1024 * 1024  # 16 TiB of address space, which a 64-bit machine can map.
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # A folder is called by it.
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Config:
+    """What a node is told before it starts. A number or name out of range is refused: `UsageError`."""
+
+    name: str = "talos"  # Letters, digits and, after the first, any of ._- ; up to 64.
+    data_dir: Path | None = None  # None: everything is in memory, and gone when the node stops.
+    listen: tuple[Address, ...] = (Address("127.0.0.1", 0),)  # Port 0 takes any free one.
+    peers: tuple[PeerAddress, ...] = ()  # Known from the start, beside those that `talos peers add` stored.
+    queue_limit: int = 1_000  # Messages that may wait undelivered, for all peers together.
+    retry_interval_s: float = 30.0  # Between two attempts to reach a peer for which messages wait.
+    offline_mode: bool = False  # True: no listening, no dialling; what is sent waits.
+    replay_window_s: int = 3_600  # How long a duplicate is still written into the audit log.
+    store_size_max_mib: int = 4_096  # The store may grow so far; beyond it, writes fail cleanly.
+    root_file: Path | None = None  # Where the recovery seed is kept, if not in the data folder.
+
+    def __post_init__(self) -> None:
+        _NAME.take(self.name, "Config.name")
+        _QUEUE_LIMIT.take(self.queue_limit, "Config.queue_limit")
+        _RETRY_INTERVAL.take(self.retry_interval_s, "Config.retry_interval_s")
+        _REPLAY_WINDOW.take(self.replay_window_s, "Config.replay_window_s")
+        _STORE_SIZE.take(self.store_size_max_mib, "Config.store_size_max_mib")
+
+
+def default_folder(name: str, environment: Mapping[str, str]) -> Path:
+    """Return ${XDG_DATA_HOME:-~/.local/share}/talos/<name>. Raises `UsageError` where there is no home either."""
+    data_home = Path(environment.get("XDG_DATA_HOME", ""))
+    if not data_home.is_absolute():  # XDG Base Directory Specification 0.8: a relative path is to be ignored.
+        home = environment.get("HOME")
+        if not home:
+            raise UsageError(
+                "neither HOME nor XDG_DATA_HOME is set", fix=f"Set {DATA_DIR_VARIABLE}, or give --data-dir"
+            )
+        data_home = Path(home, ".local", "share")
+    return data_home / "talos" / name
+
+
+def data_folder(data_dir: Path | None, name: str | None, environment: Mapping[str, str]) -> Path:
+    """Return the node's folder: --data-dir, else what --name stands for, else TALOS_DATA_DIR, else TALOS_NAME's.
+
+    Absolute, so that it means the same to every process. Raises `UsageError`.
+    """
+    if data_dir is not None:
+        return data_dir.absolute()
+    if name is not None:
+        return default_folder(_NAME.take(name, "--name"), environment).absolute()
+    if environment.get(DATA_DIR_VARIABLE):
+        return Path(environment[DATA_DIR_VARIABLE]).absolute()
+    return default_folder(
+        _NAME.take(environment.get("TALOS_NAME", DEFAULTS.name), "TALOS_NAME"), environment
+    ).absolute()
+
+
+def load(folder: Path, environment: Mapping[str, str], flags: Mapping[str, object]) -> Config:
+    """Return the settings of the node in `folder`, whose talos.toml may be missing.
+
+    `flags` maps fields of `Config` to values as talos.toml would have them; None is a flag not given. Raises
+    `UsageError` naming place, key and mend. A value that a stronger place overrides is only checked for its name.
+    """
+    return parse(read_settings(folder), folder, environment, flags)
+
+
+def read_settings(folder: Path) -> str:
+    """Return the text of talos.toml in `folder`; "" if there is none. Raises `UsageError` if it cannot be read."""
+    path = folder / SETTINGS_FILE
+    try:
+        return path.read_text("utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {path}: {error}", fix="It must be UTF-8 text that you may read") from error
+
+
+def parse(text: str, folder: Path, environment: Mapping[str, str], flags: Mapping[str, object]) -> Config:
+    """`load`, with the text of talos.toml given."""
+    path = folder / SETTINGS_FILE
+    try:
+        settings = _flat(tomllib.loads(text), path)
+    except ValueError as error:  # TOMLDecodeError, or a number too long to be one.
+        raise UsageError(f"{path} is not TOML: {error}", fix="docs/operating.md shows one that is") from error
+    seek = _Places({key: value for key, value in flags.items() if value is not None}, environment, settings, path)
+    return Config(
+        data_dir=folder,
+        name=seek.find("name", _NAME, DEFAULTS.name),
+        listen=seek.find("listen", _LISTEN, DEFAULTS.listen),
+        peers=seek.find("peers", _PEERS, DEFAULTS.peers),
+        queue_limit=seek.find("queue_limit", _QUEUE_LIMIT, DEFAULTS.queue_limit),
+        retry_interval_s=seek.find("retry_interval_s", _RETRY_INTERVAL, DEFAULTS.retry_interval_s),
+        offline_mode=seek.find("offline_mode", _OFFLINE_MODE, DEFAULTS.offline_mode),
+        replay_window_s=seek.find("replay_window_s", _REPLAY_WINDOW, DEFAULTS.replay_window_s),
+        store_size_max_mib=seek.find("store_size_max_mib", _STORE_SIZE, DEFAULTS.store_size_max_mib),
+        root_file=seek.find("root_file", _file_below(folder), DEFAULTS.root_file),
+    )
+
+
+def parse_address(text: str) -> Address:
+    """Read HOST:PORT, an IPv6 host in brackets; port 0 is allowed. Raises `UsageError`."""
+    host, colon, port = text.rpartition(":")
+    is_bracketed = host.startswith("[") and host.endswith("]")
+    host = host[1:-1] if is_bracketed else host
+    is_host = host.isascii() and host.isprintable() and not set(host) & set(" []@/,")
+    # int() alone would take "+80", "8_0" and digits of other scripts.
+    is_port = port.isascii() and port.isdigit() and len(port) <= len(str(PORT_MAX)) and int(port) <= PORT_MAX
+    if not (colon and is_host and is_port and 1 <= len(host) <= HOST_LENGTH_MAX and is_bracketed == (":" in host)):
+        raise UsageError(f"{text[:80]!r} is no address", fix="Write HOST:PORT, an IPv6 host in brackets")
+    return Address(host, int(port))
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind(Generic[T]):
+    """What values a setting takes. `read` raises `ValueError`, or a `UsageError` that says more."""
+
+    mend: str
+    read: Callable[[object], T]  # A value of talos.toml.
+    from_text: Callable[[str], object]  # The environment's spelling of such a value. Raises `ValueError`.
+
+    def take(self, value: object, where: str) -> T:
+        try:
+            return self.read(value)
+        except UsageError as error:
+            raise UsageError(f"{where}: {error.what}", fix=error.fix) from None
+        except ValueError:
+            raise UsageError(f"{where} is {str(value)[:80]!r}", fix=f"Set it to {self.mend}") from None
+
+    def take_text(self, text: str, where: str) -> T:
+        try:
+            value = self.from_text(text)
+        except ValueError:
+            value = text  # `take` says what is wrong with it.
+        return self.take(value, where)
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """The places where a setting may be, strongest first."""
+
+    flags: Mapping[str, object]
+    environment: Mapping[str, str]
+    settings: Mapping[str, object]  # By dotted key.
+    path: Path
+
+    def find(self, field: str, kind: _Kind[T], default: T) -> T:
+        if field in self.flags:
+            return kind.take(self.flags[field], "--" + field.replace("_", "-"))
+        variable = "TALOS_" + field.upper()
+        if variable in self.environment:
+            return kind.take_text(self.environment[variable], variable)
+        if KEYS[field] in self.settings:
+            return kind.take(self.settings[KEYS[field]], f"{self.path}: {KEYS[field]}")
+        return default
+
+
+def _flat(table: Mapping[str, object], path: Path) -> dict[str, object]:
+    """Return the settings by dotted key. Raises `UsageError` for a key that means nothing."""
+    sections = {key.partition(".")[0] for key in KEYS.values() if "." in key}
+    settings: dict[str, object] = {}
+    for key, value in table.items():
+        if key in sections and isinstance(value, dict):
+            settings |= {f"{key}.{inner}": inner_value for inner, inner_value in value.items()}
+        else:
+            settings[key] = value
+    for key in settings:
+        if key not in KEYS.values():
+            raise UsageError(f"{path}: there is no setting {key!r}", fix=f"Settings are: {', '.join(KEYS.values())}")
+    return settings
+
+
+def _number(least: float, most: float) -> Callable[[object], int | float]:
+    def read(value: object) -> int | float:
+        # For Python True is an int, but `queue_limit = true` is a mistake. NaN is within no bounds.
+        if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
+            raise ValueError(value)
+        return value
+
+    return read
+
+
+def _whole(least: int, most: int) -> _Kind[int]:
+    within = _number(least, most)
+
+    def read(value: object) -> int:
+        number = within(value)
+        if isinstance(number, int):
+            return number
+        raise ValueError(value)
+
+    return _Kind(f"a whole number from {least} to {most}", read, int)
+
+
+def _list(item: Callable[[str], T], mend: str) -> _Kind[tuple[T, ...]]:
+    def read(value: object) -> tuple[T, ...]:
+        if not isinstance(value, list | tuple) or len(value) > LIST_MAX:
+            raise ValueError(value)
+        if not all(isinstance(text, str) for text in value):
+            raise ValueError(value)
+        return tuple(map(item, value))
+
+    return _Kind(mend, read, lambda text: [part.strip() for part in text.split(",") if part.strip()])
+
+
+def _string(value: object) -> str:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError(value)
+    return value
+
+
+def _name(value: object) -> str:
+    if not NAME.fullmatch(_string(value)):
+        raise ValueError(value)
+    return _string(value)
+
+
+def _yes_or_no(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError(value)
+
+
+def _file_below(folder: Path) -> _Kind[Path | None]:
+    return _Kind("the path of a file", lambda value: folder / _string(value), str)
+
+
+_NAME: Final = _Kind("1 to 64 letters, digits or ._- , a letter or digit first", _name, str)
+_LISTEN: Final = _list(parse_address, "a list of HOST:PORT")
+_PEERS: Final = _list(PeerAddress.parse, "a list of DID@HOST:PORT")
+_QUEUE_LIMIT: Final = _whole(1, QUEUE_LIMIT_MAX)
+_RETRY_INTERVAL: Final = _Kind(
+    f"seconds, from {RETRY_INTERVAL_MIN_S} to {DAY_S}", _number(RETRY_INTERVAL_MIN_S, DAY_S), float
+)
+_OFFLINE_MODE: Final = _Kind("true or false", _yes_or_no, lambda text: {"true": True, "false": False}.get(text, text))
+_REPLAY_WINDOW: Final = _whole(0, REPLAY_WINDOW_MAX_S)
+_STORE_SIZE: Final = _whole(STORE_SIZE_MIN_MIB, STORE_SIZE_MAX_MIB)
+
+DEFAULTS: Final = Config()

@@ -1,0 +1,253 @@
+"""The node: opens what it stands on, builds the cores, starts the services in one nursery, stops them in reverse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Final
+
+import trio
+
+from talos.config import Config
+from talos.core.names import PeerAddress, did_of, parse_peer, peer_id_of
+from talos.core.prekeys import PrekeyRing
+from talos.core.report import NodeStatus, PeerCard, PeerStatus, Receipt
+from talos.core.sessions import Ours
+from talos.core.tables import PREKEYS
+from talos.drivers.data_folder import Created, DataFolder, Opened, in_memory
+from talos.errors import NodeStopped, TalosError, UsageError
+from talos.host import Address, Listener
+from talos.services.commit import Committer
+from talos.services.desk import Desk
+from talos.services.directory import Directory
+from talos.services.links import Links
+from talos.services.messages import Message, Messages, OnFailure
+from talos.services.post import Peer, Post
+from talos.services.redial import Redial
+from talos.services.requests import Requests, RequestType
+from talos.services.upkeep import keep_up, rotate_prekeys
+from talos_ratchet import SUITE_1, Suite
+
+DRAIN_S: Final = 2.0  # For what is queued, when the node is asked to stop; with all else it stays below 5 s.
+
+
+def data_folder(config: Config) -> DataFolder:
+    """Return the folder that `config` names. Raises `UsageError` where it names none."""
+    if config.data_dir is None:
+        raise UsageError("this needs a data folder", fix="Set data_dir, --data-dir or TALOS_DATA_DIR")
+    return DataFolder(config.data_dir, config.store_size_max_mib, config.root_file)
+
+
+def create_identity(config: Config, passphrase: str | None, *, root_passphrase: str | None = None) -> Created:
+    """Make the identity of a data folder: `talos init`. Blocks. `passphrase=None` seals nothing.
+
+    Raises as `DataFolder.create` does.
+    """
+    return data_folder(config).create(config.name, passphrase=passphrase, root_passphrase=root_passphrase)
+
+
+class Node:
+    """One node. Make it with `open_node`, and `run` it in a nursery; the rest may be called while it runs."""
+
+    def __init__(self, config: Config, opened: Opened, suite: Suite = SUITE_1) -> None:
+        host, me = opened.host, opened.me
+        self._config = config
+        self._host = host
+        self._me = me
+        self._committer = Committer(host.store, host.blocking)
+        ours = Ours(me.did, me.party.encode(), me.pair, me.origin, opened.vault, host.entropy, host.encapsulate, suite)
+        ring = PrekeyRing(
+            sign=me.sign, signer=me.party.ed25519, agreement=me.party.x25519, entropy=host.entropy, vault=opened.vault
+        )
+        ring.load(host.store.scan(PREKEYS))
+        directory = Directory(host, self._committer, me.key_log)
+        self._desk = Desk(host, me, ring, directory, Post(host, ours, self._committer))
+        self._vault = opened.vault
+        self._running: _Running | None = None
+        self._listeners: list[Listener] = []
+        self._stopping = trio.Event()
+        self._started_at = 0.0
+
+    # Running
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run until cancelled or `stop`. Started when it listens. Raises `UsageError` where it cannot."""
+        clock = self._host.clock
+        self._started_at = clock.monotonic()
+        async with trio.open_nursery() as store:
+            await store.start(self._committer.run)
+            try:
+                await rotate_prekeys(self._desk)
+                self._desk.post.start()
+                await self._introduce_configured()
+                async with trio.open_nursery() as nursery:
+                    await self._start(nursery)
+                    task_status.started()
+                    await self._stopping.wait()
+                    with clock.move_on_after(DRAIN_S):
+                        await self._committer.drain()
+                        await self._running_now().links.flushed()
+                    nursery.cancel_scope.cancel()
+            finally:
+                self._running = None
+                with trio.CancelScope(shield=True), clock.move_on_after(DRAIN_S):
+                    for listener in self._listeners:
+                        await listener.aclose()
+                    await self._committer.drain()
+                store.cancel_scope.cancel()
+
+    def stop(self) -> None:
+        """Ask the node to finish what is queued, and end. `run` returns within 5 s."""
+        self._stopping.set()
+
+    async def _start(self, nursery: trio.Nursery) -> None:
+        desk, config = self._desk, self._config
+        links = Links(desk, nursery)
+        requests = Requests(desk.post, self._host.clock, nursery, {RequestType.KEY_LOG: self._own_key_log})
+        messages = Messages(desk, links, self._vault, queue_limit=config.queue_limit, offline=config.offline_mode)
+        self._running = _Running(links, requests, messages)
+        if config.offline_mode:
+            return
+        for address in config.listen:
+            listener = await self._host.network.listen_stream(address)
+            self._listeners.append(listener)
+            nursery.start_soon(links.accept_from, listener)
+        nursery.start_soon(Redial(desk, links, retry_interval_s=config.retry_interval_s).run)
+        nursery.start_soon(keep_up, desk, requests)
+
+    async def _introduce_configured(self) -> None:
+        for peer in self._config.peers:
+            address = Address(peer.host, peer.port)
+            if address not in self._desk.directory.addresses(peer.did):
+                await self._desk.directory.add_address(peer.did, address)
+
+    async def _own_key_log(self, peer: Peer, body: bytes) -> bytes:
+        return self._me.key_log.encode()
+
+    def _running_now(self) -> _Running:
+        if self._running is None:
+            raise NodeStopped("the node is not running")
+        return self._running
+
+    # Who we are, and how we are
+
+    @property
+    def did(self) -> str:
+        return did_of(self._me.did)
+
+    @property
+    def peer_id(self) -> str:
+        return peer_id_of(self._me.did)
+
+    @property
+    def public_key(self) -> bytes:
+        """The identity's current Ed25519 key, 32 bytes."""
+        return self._me.key_log.state.key
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """HOST:PORT of every listener, with the real port."""
+        return tuple(str(listener.address) for listener in self._listeners)
+
+    def status(self) -> NodeStatus:
+        running, post = self._running_now(), self._desk.post
+        return NodeStatus(
+            did=self.did,
+            name=self._me.name,
+            listening=self.addresses,
+            uptime_s=self._host.clock.monotonic() - self._started_at,
+            links=running.links.bound,
+            undelivered=post.undelivered,
+            queue_limit=self._config.queue_limit,
+            inbox=post.inbox.not_done,
+            store_ok=post.trouble is None,
+            reason=post.trouble or running.links.last_crash,
+            peers=self.peers(),
+        )
+
+    def peers(self) -> tuple[PeerStatus, ...]:
+        """Return every peer that has an address or a conversation, by DID."""
+        dids = {peer.did for peer in self._desk.post.peers()} | set(self._desk.directory.known())
+        return tuple(self._peer_status(self._desk.post.peer(did)) for did in sorted(dids))
+
+    def _peer_status(self, peer: Peer) -> PeerStatus:
+        return PeerStatus(
+            did=did_of(peer.did),
+            addresses=tuple(map(str, self._desk.directory.addresses(peer.did))),
+            linked=peer.link is not None,
+            session=peer.conversation.has_session(self._desk.now_ms()),
+            undelivered=peer.conversation.undelivered,
+            reason=peer.reason,
+        )
+
+    # Peers and messages
+
+    async def look(self, address: Address, did: bytes | None = None) -> PeerCard:
+        """Return who answers at an address, checked. Raises `DialError`, `LinkClosed`, `Refused` or `Damaged`."""
+        introduction = await self._running_now().links.look(address, did or b"")
+        return PeerCard(did_of(introduction.did), str(address))
+
+    async def add_peer(self, peer: PeerAddress) -> PeerStatus:
+        """Keep where a peer may be reached, and connect if it can be reached now."""
+        running = self._running_now()
+        await self._desk.directory.add_address(peer.did, Address(peer.host, peer.port))
+        known = self._desk.post.peer(peer.did)
+        if not self._config.offline_mode:
+            try:
+                await running.links.connect(known)
+            except TalosError as error:
+                known.reason = str(error)  # Kept all the same: the peer may be away.
+        return self._peer_status(known)
+
+    async def send(
+        self,
+        peer: str,
+        message: bytes,
+        *,
+        timeout: float = 30,
+        retry_count: int = 3,
+        on_failure: OnFailure = "queue",
+    ) -> Receipt:
+        """Send to a peer id or DID. What it promises and raises: `services.messages.Messages.send`."""
+        messages = self._running_now().messages
+        return await messages.send(peer, message, timeout=timeout, retry_count=retry_count, on_failure=on_failure)
+
+    async def receive(self) -> Message:
+        """Return the oldest message that nobody holds; waits for one."""
+        return await self._running_now().messages.receive()
+
+    async def ask_key_log(self, peer: str, *, timeout_s: float = 30) -> bytes:
+        """Return the key log that a linked peer shows, unverified. Raises as `Requests.ask` does."""
+        asked = self._desk.post.peer(parse_peer(peer))
+        return await self._running_now().requests.ask(asked, RequestType.KEY_LOG, timeout_s=timeout_s)
+
+
+class _Running:
+    """What exists only while the node runs."""
+
+    __slots__ = ("links", "messages", "requests")
+
+    def __init__(self, links: Links, requests: Requests, messages: Messages) -> None:
+        self.links = links
+        self.requests = requests
+        self.messages = messages
+
+
+@contextmanager
+def open_node(config: Config, passphrase: str | None = None, suite: Suite = SUITE_1) -> Iterator[Node]:
+    """Open the identity in `config.data_dir`, or make one in memory where that is None. Blocks.
+
+    Holds the folder until the body ends; run the node inside. Raises `NoIdentity`, `Locked`, `PassphraseNeeded`,
+    `Damaged`, or `UsageError` where this installation lacks ML-KEM.
+    """
+    with ExitStack() as stack:
+        if config.data_dir is None:
+            opened = stack.enter_context(in_memory(config.name))
+        else:
+            opened = stack.enter_context(data_folder(config).open(passphrase))
+        yield Node(config, opened, suite)
+
+
+def read_identity(config: Config) -> str:
+    """Return the DID in a data folder whose node is not running. Blocks. Raises `NoIdentity` or `Locked`."""
+    return did_of(data_folder(config).did())

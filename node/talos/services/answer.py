@@ -1,0 +1,179 @@
+"""The responder's half of a greeting: from an accepted stream to a link that is bound to one peer.
+
+A stranger gets, in this order: one card; one X25519 agreement; one offer; and only if its party record holds
+against its key log, one handshake. All of it within one deadline and one link's limits.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from talos.core import codec
+from talos.core.channel import Channel
+from talos.core.content import OpenContent
+from talos.core.frames import Kind
+from talos.core.greeting import (
+    LABEL_NO_SESSION,
+    Ask,
+    Fetch,
+    Greeting,
+    NoSession,
+    Offered,
+    Open,
+    Reason,
+    Refusal,
+    Resume,
+    decode,
+)
+from talos.core.keylog import KeyLog
+from talos.core.party import Party, check_party
+from talos.core.prekeys import seen_key
+from talos.core.tables import SEEN
+from talos.errors import Damaged, MalformedMessage, Refused
+from talos.services.desk import Desk
+from talos.services.link import Link
+from talos.services.post import Peer
+from talos_ratchet import Duplicate, Opening, RatchetError, read_opening
+
+FIRST: Final = frozenset({Kind.FETCH, Kind.HELLO})
+ASKS_MAX: Final = 2  # Greetings per link that may ask for an offer: after a lost session, once more.
+
+
+class Answer:
+    """One greeting. `greet` runs it to its end."""
+
+    def __init__(self, desk: Desk, link: Link) -> None:
+        self._desk = desk
+        self._link = link
+        self._channel: Channel | None = None
+
+    async def greet(self) -> Peer:
+        """Return the peer that the link is bound to: it has proved itself, twice, on this link.
+
+        Raises `Refused`, `Damaged` or `LinkClosed`. Nothing is written for whom does not authenticate.
+        """
+        self._link.allow(FIRST)
+        frame = await self._link.next_frame()
+        if frame[0] == Kind.FETCH:
+            await self._show_card(Fetch.decode(frame[1:]))
+            self._link.allow(frozenset({Kind.HELLO}))
+            frame = await self._link.next_frame()
+        self._channel, first = Channel.answer(frame[1:], self._desk.me.pair.secret)
+        peer = await self._converse(decode(first))
+        # The opening or resuming frame may be a replay; what the dialler says to our answer cannot be.
+        self._link.allow(frozenset({Kind.CONTROL}))
+        spoken = await self._link.next_frame()
+        try:
+            step = peer.conversation.heard(spoken, OpenContent, self._desk.now_ms())
+        except RatchetError as error:
+            raise Damaged(f"the dialler did not prove itself: {error}") from error
+        await self._desk.post.submit(peer, step, self._link).on_disk()
+        return peer
+
+    async def _show_card(self, wanted: Fetch) -> None:
+        if wanted.did not in (b"", self._desk.me.did):
+            raise Refused("somebody else was asked for at this address")
+        await self._link.greet(Kind.CARD, self._desk.card().encode())
+
+    async def _converse(self, greeting: Greeting) -> Peer:
+        self._link.allow(frozenset({Kind.SEALED}))
+        if isinstance(greeting, Resume):
+            peer = await self._resume(greeting)
+            if peer is not None:
+                return peer
+            greeting = await self._receive()
+        if not isinstance(greeting, Ask):
+            raise MalformedMessage(f"{type(greeting).__name__} does not begin a greeting")
+        await self._offer(greeting)
+        answer = await self._receive()
+        if not isinstance(answer, Open):
+            raise MalformedMessage(f"{type(answer).__name__} does not follow an offer")
+        return await self._open(answer)
+
+    async def _resume(self, greeting: Resume) -> Peer | None:
+        """Go on with a session, or prove that we cannot and return None."""
+        desk = self._desk
+        if desk.directory.key_log(greeting.did) is not None:
+            peer = desk.post.peer(greeting.did)
+            try:
+                frame, step = peer.conversation.resumed(greeting.frame, desk.now_ms())
+            except Duplicate:
+                # Somebody replays what the peer once said: that is no reason to let it drop its session.
+                await self._refuse(Reason.HANDSHAKE)
+                raise Damaged("the resuming frame was used before") from None
+            except RatchetError:
+                pass  # Answered below, with proof.
+            else:
+                await desk.post.submit(peer, step, self._link).on_disk()
+                await self._link.send_now(frame)
+                return peer
+        body = NoSession.body(
+            ours=desk.me.party.instance,
+            theirs=greeting.did,
+            link_nonce=self._open_channel.ephemeral,
+            frame=greeting.frame,
+        )
+        await self._send(NoSession(desk.me.sign(codec.signed(LABEL_NO_SESSION, body))))
+        return None
+
+    async def _offer(self, greeting: Ask) -> None:
+        desk = self._desk
+        claimed = Party.decode(greeting.party)
+        known = desk.directory.key_log(claimed.did)
+        offer = desk.ring.offer(claimed.did, desk.now_ms())
+        knows = 0 if known is None else known.state.seq + 1
+        await self._send(Offered(desk.me.party.encode(), desk.ring.bundle, offer, knows))
+
+    async def _open(self, greeting: Open) -> Peer:
+        """Accept a handshake, if its party holds against its key log and its frame authenticates."""
+        try:
+            opening = read_opening(greeting.opening)
+            party = Party.decode(opening.party)
+            log = self._key_log(greeting, party)
+            check_party(party, log, self._desk.now_ms())
+        except (RatchetError, Refused, Damaged) as error:
+            await self._refuse(Reason.NOT_ACCEPTED)
+            raise Damaged(f"a handshake was refused: {error}") from error
+        try:
+            return await self._accept(opening, party, log)
+        except RatchetError as error:
+            await self._refuse(Reason.HANDSHAKE)
+            raise Damaged(f"a handshake did not authenticate: {error}") from error
+
+    def _key_log(self, greeting: Open, party: Party) -> KeyLog:
+        directory = self._desk.directory
+        if greeting.key_log:
+            return directory.merged(KeyLog.decode_and_verify(greeting.key_log))
+        known = directory.key_log(party.did)
+        if known is None:
+            raise Refused("the dialler is unknown here and did not show its key log")
+        return known
+
+    async def _accept(self, opening: Opening, party: Party, log: KeyLog) -> Peer:
+        desk, now_ms = self._desk, self._desk.now_ms()
+        if not opening.one_time and desk.host.store.get(SEEN, seen_key(opening)) is not None:
+            raise Duplicate("this opening was taken before")
+        found = desk.ring.find(opening, party.did, now_ms)
+        peer = desk.post.peer(party.did)
+        frame, step = peer.conversation.accept(opening, party.x25519, found.prekeys, found.consumed, now_ms)
+        await desk.learn(log)
+        await desk.post.submit(peer, step, self._link).on_disk()
+        if opening.one_time:
+            desk.ring.spent(party.did, now_ms)
+        await self._link.send_now(frame)
+        return peer
+
+    async def _refuse(self, reason: Reason) -> None:
+        await self._send(Refusal(reason))
+
+    @property
+    def _open_channel(self) -> Channel:
+        if self._channel is None:
+            raise MalformedMessage("no HELLO has been heard")
+        return self._channel
+
+    async def _send(self, greeting: Greeting) -> None:
+        await self._link.greet(Kind.SEALED, self._open_channel.seal(greeting.encode()))
+
+    async def _receive(self) -> Greeting:
+        return decode(self._open_channel.open((await self._link.next_frame())[1:]))

@@ -1,0 +1,142 @@
+"""Whom we know: key logs and addresses, which are kept; cards, which can be fetched again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from talos.core import codec
+from talos.core.greeting import Card
+from talos.core.keylog import KeyLog, merge
+from talos.core.names import did_of
+from talos.core.party import Party, check_party
+from talos.core.step import Put, Step
+from talos.core.tables import CARDS, KEYLOGS, PEERS
+from talos.errors import Damaged, Refused
+from talos.host import Address, Host
+from talos.services.commit import Committer
+from talos_ratchet import Bundle, RatchetError, read_bundle
+
+ADDRESSES_MAX: Final = 8  # Per peer: beyond that the oldest is forgotten.
+ADDRESS_SIZE_MAX: Final = 4096  # Bytes of a row of addresses: 8 of 255 characters and a port.
+
+
+@dataclass(frozen=True, slots=True)
+class Introduction:
+    """A checked card: who somebody is, and what a session with it starts from."""
+
+    key_log: KeyLog
+    party: Party
+    party_raw: bytes
+    bundle: Bundle
+
+    @property
+    def did(self) -> bytes:
+        return self.key_log.state.did
+
+
+def check_card(card: Card, wanted: bytes, now_ms: int) -> Introduction:
+    """Check every signature of a card. `wanted` is the DID hash it must be of; empty: anybody.
+
+    Raises `Damaged` for what is forged or of somebody else, `Refused` for what does not hold now.
+    """
+    key_log = KeyLog.decode_and_verify(card.key_log)
+    if wanted and key_log.state.did != wanted:
+        raise Refused(f"{did_of(key_log.state.did)} answers there, not {did_of(wanted)}")
+    party = Party.decode(card.party)
+    check_party(party, key_log, now_ms)
+    return Introduction(key_log, party, card.party, check_bundle(card.bundle, party, now_ms))
+
+
+def check_bundle(raw: bytes, party: Party, now_ms: int) -> Bundle:
+    """Return the bundle if the party's own instance made it. Raises `Damaged`."""
+    try:
+        bundle = read_bundle(raw, now_ms=now_ms)
+    except RatchetError as error:
+        raise Damaged(f"the peer's bundle does not hold: {error}") from error
+    if (bundle.signer, bundle.agreement) != (party.ed25519, party.x25519):
+        raise Damaged("the bundle is of another instance than the party record")
+    return bundle
+
+
+class Directory:
+    """Reads through to the stores; only key logs are kept in memory too, because they are costly to verify."""
+
+    def __init__(self, host: Host, committer: Committer, own: KeyLog) -> None:
+        self._host = host
+        self._committer = committer
+        self._key_logs: dict[bytes, KeyLog] = {own.state.did: own}
+
+    def key_log(self, did: bytes) -> KeyLog | None:
+        if did not in self._key_logs:
+            stored = self._host.store.get(KEYLOGS, did)
+            if stored is None:
+                return None
+            self._key_logs[did] = KeyLog.decode_and_verify(stored)
+        return self._key_logs[did]
+
+    def merged(self, log: KeyLog) -> KeyLog:
+        """Return what `log` and the copy we have come to. Raises `BrokenKeyLog`."""
+        known = self.key_log(log.state.did)
+        return log if known is None or known.encode() == log.encode() else merge(known, log)
+
+    def learning(self, log: KeyLog) -> list[Put]:
+        """Return the writes that keep `log`; call `learned` once they are on disk."""
+        return [Put(KEYLOGS, log.state.did, log.encode())]
+
+    def learned(self, log: KeyLog) -> None:
+        self._key_logs[log.state.did] = log
+
+    async def learn(self, log: KeyLog) -> bool:
+        """Keep what `log` adds to our copy. Returns whether it added anything. Raises `BrokenKeyLog`."""
+        known = self.key_log(log.state.did)
+        merged = self.merged(log)
+        if known is not None and known.encode() == merged.encode():
+            return False
+        await self._committer.commit(Step(tuple(self.learning(merged))))
+        self.learned(merged)
+        return True
+
+    async def keep_card(self, did: bytes, card: Card) -> None:
+        await self._host.blocking(lambda: self._host.cache.commit([Put(CARDS, did, card.encode())]))
+
+    async def forget_card(self, did: bytes) -> None:
+        """The card led to nothing: fetch a new one next time."""
+        await self._host.blocking(lambda: self._host.cache.commit([Put(CARDS, did, None)]))
+
+    def card(self, did: bytes, now_ms: int) -> Introduction | None:
+        """Return the introduction kept for a peer, if it still holds under what we know now."""
+        stored = self._host.cache.get(CARDS, did)
+        if stored is None:
+            return None
+        try:
+            introduction = check_card(Card.decode(stored), did, now_ms)
+        except (Damaged, Refused):
+            return None  # A newer one is fetched; a cache has nothing to lose.
+        known = self.key_log(did)
+        return introduction if known is None or introduction.party.still_good(known, now_ms) else None
+
+    def addresses(self, did: bytes) -> list[Address]:
+        """Return where a peer may be reached, newest first."""
+        stored = self._host.store.get(PEERS, did)
+        return [] if stored is None else _read_addresses(stored)
+
+    async def add_address(self, did: bytes, address: Address) -> None:
+        known = [one for one in self.addresses(did) if one != address]
+        fields: list[codec.Field] = [[one.host, one.port] for one in [address, *known][:ADDRESSES_MAX]]
+        await self._committer.commit(Step((Put(PEERS, did, codec.pack(fields)),)))
+
+    def known(self) -> list[bytes]:
+        """Return the DID hashes of all peers that have an address."""
+        return [did for did, _ in self._host.store.scan(PEERS)]
+
+
+def _read_addresses(stored: bytes) -> list[Address]:
+    (listed,) = codec.array(stored, length=1, size_max=ADDRESS_SIZE_MAX, field="addresses")
+    addresses = []
+    for one in codec.listing(listed, most=ADDRESSES_MAX, field="addresses"):
+        host, port = codec.listing(one, most=2, field="address")
+        addresses.append(
+            Address(codec.text(host, most=255, field="host"), codec.integer(port, least=1, most=65_535, field="port"))
+        )
+    return addresses

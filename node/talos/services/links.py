@@ -1,0 +1,281 @@
+"""All links of a node: who may knock, who is dialled, and what runs on a link once it is bound."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from ipaddress import ip_address
+from typing import Final
+
+import trio
+
+from talos.core.content import Ping
+from talos.core.frames import Kind
+from talos.core.greeting import Card
+from talos.errors import Damaged, NotReachable, Refused, TalosError
+from talos.host import Address, DialError, LinkClosed, Listener, Stream
+from talos.services.answer import FIRST, Answer
+from talos.services.call import Call, fetch
+from talos.services.desk import Desk
+from talos.services.directory import Introduction
+from talos.services.link import DRAIN_S, Link
+from talos.services.post import Peer
+from talos.services.supervise import supervise
+from talos_ratchet import RatchetError
+
+GREETING_S: Final = 10.0  # From accept or dial to a bound link.
+STRANGERS_MAX: Final = 64  # Inbound links that are not bound yet: each may hold a frame of 16 KiB.
+STRANGERS_PER_HOST: Final = 8  # Of them, from one IP address.
+STRANGERS_PER_NET: Final = 16  # Of them, from one /24 (IPv4) or /48 (IPv6).
+LINKS_MAX: Final = 256  # Bound links.
+DIALS_MAX: Final = 32  # At once.
+STAGGER_S: Final = 0.25  # Before the next address of a peer is tried beside the first (RFC 8305, section 5).
+PING_S: Final = 30.0  # Of silence, before we ask whether anybody is there.
+FLUSH_POLL_S: Final = 0.01
+DEAD_S: Final = 90.0  # Of silence, after which nobody is.
+
+LANES: Final = frozenset({Kind.CONTROL, Kind.MESSAGE, Kind.BULK})
+
+
+class Links:
+    """Runs in one nursery of the node's. A task that fails closes its link, never the node."""
+
+    def __init__(self, desk: Desk, nursery: trio.Nursery) -> None:
+        self._desk = desk
+        self._nursery = nursery
+        self._strangers: dict[Link, str] = {}
+        self._dialling: dict[bytes, _Dialling] = {}
+        self._dials = trio.CapacityLimiter(DIALS_MAX)
+        self._bound: dict[Link, Peer] = {}
+        self.crashes = 0
+        self.last_crash: str | None = None
+
+    @property
+    def bound(self) -> int:
+        return len(self._bound)
+
+    async def flushed(self) -> None:
+        """Return once no bound link has a frame waiting. A peer that does not read keeps it waiting."""
+        while any(link.has_queued for link in self._bound):
+            await self._desk.host.clock.sleep(FLUSH_POLL_S)
+
+    # Accepting
+
+    async def accept_from(self, listener: Listener) -> None:
+        """Take links until cancelled."""
+        while True:
+            stream = await listener.accept()
+            link = Link(stream, self._desk.host.clock, dialled=False, allowed=FIRST)
+            if self._is_crowded(stream.peer):
+                await stream.aclose()
+                continue
+            self._strangers[link] = stream.peer.host
+            self._spawn(f"link from {stream.peer}", partial(self._welcome, link))
+
+    def _is_crowded(self, peer: Address) -> bool:
+        hosts = list(self._strangers.values())
+        net = _net_of(peer.host)
+        return (
+            len(self._bound) >= LINKS_MAX
+            or len(hosts) >= STRANGERS_MAX
+            or hosts.count(peer.host) >= STRANGERS_PER_HOST
+            or sum(_net_of(host) == net for host in hosts) >= STRANGERS_PER_NET
+        )
+
+    async def _welcome(self, link: Link) -> None:
+        try:
+            peer: Peer | None = None
+            with self._desk.host.clock.move_on_after(GREETING_S):
+                peer = await Answer(self._desk, link).greet()
+        except (LinkClosed, Refused, Damaged, RatchetError) as error:
+            self._desk.post.turned_away(str(error))
+            peer = None
+        finally:
+            self._strangers.pop(link, None)
+            if peer is None:
+                await link.aclose()
+        if peer is not None:
+            await self._serve(peer, link)
+
+    # Dialling
+
+    async def connect(self, peer: Peer) -> None:
+        """Return once the peer has a link. All who ask at once share one attempt.
+
+        Raises `NotReachable`, `Refused` or `Damaged` with the reason.
+        """
+        if peer.link is not None:
+            return
+        dialling = self._dialling.get(peer.did)
+        if dialling is None:
+            dialling = self._dialling[peer.did] = _Dialling()
+            self._spawn(f"dial {peer.did.hex()[:8]}", partial(self._dial, peer, dialling))
+        await dialling.done.wait()
+        if dialling.failure is not None:
+            raise dialling.failure
+
+    async def look(self, address: Address, did: bytes) -> Introduction:
+        """Return who answers at an address, checked, and keep its card. Empty `did`: anybody.
+
+        Raises `DialError`, `LinkClosed`, `Refused` or `Damaged`.
+        """
+        with self._desk.host.clock.move_on_after(GREETING_S):
+            link = self._dialled(await self._desk.host.network.dial_stream(address))
+            try:
+                introduction, card = await fetch(self._desk, link, did)
+            finally:
+                await link.aclose()
+            await self._introduce(introduction, card)
+            return introduction
+        raise DialError(f"{address} did not answer within {GREETING_S:.0f} s", fix="Check that a node listens there")
+
+    async def _dial(self, peer: Peer, dialling: _Dialling) -> None:
+        try:
+            async with self._dials:
+                link = await self._greeted(peer)
+        except (TalosError, RatchetError) as error:
+            peer.reason = str(error)
+            dialling.failure = error if isinstance(error, TalosError) else Damaged(str(error))
+            link = None
+        finally:
+            del self._dialling[peer.did]
+            if link is None:
+                dialling.done.set()
+        if link is not None:
+            await self._serve(peer, link, dialling.done)
+
+    async def _greeted(self, peer: Peer) -> Link:
+        addresses = self._desk.directory.addresses(peer.did)
+        if not addresses:
+            raise NotReachable("no address of the peer is known", fix="Run `talos peers add DID@HOST:PORT`")
+        with self._desk.host.clock.move_on_after(GREETING_S):
+            link = self._dialled(await self._first_to_answer(addresses))
+            try:
+                await self._greet(peer, link)
+            except BaseException:
+                await link.aclose()
+                raise
+            return link
+        raise NotReachable(f"no answer within {GREETING_S:.0f} s from {', '.join(map(str, addresses))}")
+
+    async def _greet(self, peer: Peer, link: Link) -> None:
+        desk = self._desk
+        who = desk.directory.card(peer.did, desk.now_ms())
+        if who is not None:
+            try:
+                await Call(desk, link, peer, who).greet()
+            except (Damaged, LinkClosed):
+                # The card we kept may be of an instance that is gone: ask anew, next time.
+                await desk.directory.forget_card(peer.did)
+                raise
+            return
+        who, card = await fetch(desk, link, peer.did)
+        await self._introduce(who, card)
+        await Call(desk, link, peer, who).greet()
+
+    async def _introduce(self, who: Introduction, card: Card) -> None:
+        await self._desk.learn(who.key_log)
+        await self._desk.directory.keep_card(who.did, card)
+
+    async def _first_to_answer(self, addresses: list[Address]) -> Stream:
+        """Dial the addresses one after the other, a little apart; the first stream wins."""
+        streams: list[Stream] = []
+        failures: list[DialError] = []
+        async with trio.open_nursery() as nursery:
+            for address in addresses:
+                answered = trio.Event()
+
+                async def attempt(address: Address = address, answered: trio.Event = answered) -> None:
+                    try:
+                        stream = await self._desk.host.network.dial_stream(address)
+                    except DialError as error:
+                        failures.append(error)
+                        answered.set()
+                        return
+                    streams.append(stream)
+                    nursery.cancel_scope.cancel()
+
+                nursery.start_soon(attempt)
+                with self._desk.host.clock.move_on_after(STAGGER_S):
+                    await answered.wait()
+        for late in streams[1:]:
+            await late.aclose()
+        if not streams:
+            raise failures[0]
+        return streams[0]
+
+    def _dialled(self, stream: Stream) -> Link:
+        return Link(stream, self._desk.host.clock, dialled=True, allowed=frozenset())
+
+    # A bound link
+
+    async def _serve(self, peer: Peer, link: Link, bound: trio.Event | None = None) -> None:
+        """Run a bound link to its end."""
+        link.allow(LANES)
+        self._bound[link] = peer
+        try:
+            self._desk.post.bind(peer, link)
+            if bound is not None:
+                bound.set()
+            with link.scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(_until_closed, link, link.write_queued)
+                    nursery.start_soon(_until_closed, link, partial(self._read, peer, link))
+        finally:
+            del self._bound[link]
+            self._desk.post.unbind(peer, link)
+            if bound is not None:
+                bound.set()
+            await link.aclose()
+
+    async def _read(self, peer: Peer, link: Link) -> None:
+        clock, post = self._desk.host.clock, self._desk.post
+        while True:
+            frames = await link.next_frames(PING_S if link.ends_at is None else DRAIN_S)
+            if frames:
+                step = peer.conversation.receive(frames, post.now_ms())
+                await post.submit(peer, step, link).on_disk()
+            silent_s = clock.monotonic() - link.heard_at
+            if silent_s >= DEAD_S:
+                raise LinkClosed(f"nothing was heard for {silent_s:.0f} s")
+            if link.is_over():
+                raise LinkClosed("another link has taken its place")
+            if not frames and peer.link is link:
+                post.submit(peer, peer.conversation.say(Ping(), post.now_ms()))
+
+    def _spawn(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        async def supervised() -> None:
+            await supervise(name, work, on_crash=self._crashed)
+
+        self._nursery.start_soon(supervised, name=name)
+
+    def _crashed(self, name: str, error: Exception) -> None:
+        self.crashes += 1
+        self.last_crash = f"{name}: {type(error).__name__}: {error}"
+
+
+class _Dialling:
+    """One attempt, and everybody who waits for it."""
+
+    __slots__ = ("done", "failure")
+
+    def __init__(self) -> None:
+        self.done = trio.Event()
+        self.failure: TalosError | None = None
+
+
+async def _until_closed(link: Link, work: Callable[[], Awaitable[None]]) -> None:
+    """Run one task of a link; the end of one ends the other."""
+    try:
+        await work()
+    except TalosError as error:
+        link.close(str(error))
+
+
+def _net_of(host: str) -> bytes:
+    """Return the /24 or /48 of an IP address; the address itself where it is none (a test's, a unix name)."""
+    try:
+        packed = ip_address(host).packed
+    except ValueError:
+        return host.encode()
+    return packed[:3] if len(packed) == 4 else packed[:6]

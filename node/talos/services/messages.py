@@ -1,0 +1,166 @@
+"""Sending and receiving for the application: what `send` promises, and the inbox it reads from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import trio
+
+from talos.core.frames import MESSAGE_SIZE_MAX
+from talos.core.inbox import Arrived, body_of
+from talos.core.names import did_of, parse_peer, peer_id_of
+from talos.core.report import MessageId, Receipt, ReceiptState
+from talos.core.step import Step
+from talos.core.tables import INBOX
+from talos.core.vault import Vault
+from talos.errors import Damaged, DeliveryFailed, QueueFull, Refused, TalosError, UsageError
+from talos.services.desk import Desk
+from talos.services.links import Links
+from talos.services.post import Peer
+
+OnFailure = Literal["queue", "raise"]
+
+
+@dataclass(slots=True)
+class Message:
+    """A message that is on our disk. It is handed out again after a restart until `ack` has returned."""
+
+    id: MessageId
+    sender: str  # peer_id.
+    body: bytes = field(repr=False)
+    received_ms: int  # UTC, by our clock.
+    redelivered: bool  # It may have been handed out before a restart.
+    _row: Arrived = field(repr=False)
+    _mail: Messages = field(repr=False)
+
+    async def ack(self) -> None:
+        """Done: once this returns, the message is never handed out again, whatever is killed when.
+
+        Acknowledging twice is no error. Raises `StoreFailed` or `NodeStopped`.
+        """
+        await self._mail.done(self._row)
+
+    def release(self) -> None:
+        """Not done after all: hand it to the next who asks."""
+        self._mail.release(self._row)
+
+
+class Messages:
+    """The application's side of the post office."""
+
+    def __init__(self, desk: Desk, links: Links, vault: Vault, *, queue_limit: int, offline: bool) -> None:
+        self._desk = desk
+        self._links = links
+        self._vault = vault
+        self._queue_limit = queue_limit
+        self._offline = offline
+
+    # Sending
+
+    async def send(self, to: str, body: bytes, *, timeout: float, retry_count: int, on_failure: OnFailure) -> Receipt:
+        """Accept a message and see it delivered, if that can be now (DECISIONS 14).
+
+        `timeout` (seconds) is how long one acknowledgement may take on a live link; then the peer is dialled anew
+        and the message sent again, up to `retry_count` times. Without a link, `on_failure` applies after the first
+        failed dial: "queue" returns a receipt QUEUED, and the node goes on trying for ever; "raise" gives the
+        message up and raises `DeliveryFailed`.
+        Raises `UsageError`, `Refused` (to ourselves), `QueueFull`, `StoreFailed` or `NodeStopped`, with nothing sent.
+        """
+        did = parse_peer(to)
+        if did == self._desk.me.did:
+            raise Refused("a node does not send to itself")
+        if len(body) > MESSAGE_SIZE_MAX:
+            raise UsageError(
+                f"a message of {len(body)} bytes is over the limit of {MESSAGE_SIZE_MAX}",
+                fix="Cut it into pieces: the library does not",
+            )
+        post = self._desk.post
+        if post.undelivered >= self._queue_limit:
+            raise QueueFull(
+                f"{self._queue_limit} messages wait undelivered",
+                fix="See `talos peers` for who is not reachable, or raise queue_limit in talos.toml",
+            )
+        peer = post.peer(did)
+        seq, step = peer.conversation.submit(body, post.now_ms())
+        delivered = peer.waiting[seq] = trio.Event()
+        try:
+            await post.submit(peer, step).on_disk()
+            why = await self._deliver(peer, delivered, timeout, retry_count)
+            id = MessageId(peer_id_of(self._desk.me.did), self._desk.me.origin, seq)
+            if why is None:
+                return Receipt(id, ReceiptState.DELIVERED)
+            if on_failure == "queue":
+                post.work_came.send()
+                return Receipt(id, ReceiptState.QUEUED, why_queued=why)
+            return await self._give_up(peer, seq, delivered, id, why)
+        finally:
+            peer.waiting.pop(seq, None)
+
+    async def _deliver(self, peer: Peer, delivered: trio.Event, timeout: float, retry_count: int) -> str | None:
+        """Return None once delivered, or why not."""
+        if self._offline:
+            return "the node is offline (offline_mode)"
+        for _ in range(1 + retry_count):
+            try:
+                await self._links.connect(peer)
+            except TalosError as error:
+                return f"no link to {did_of(peer.did)}: {error}"
+            link = peer.link
+            with self._desk.host.clock.move_on_after(timeout):
+                await delivered.wait()
+                return None
+            if link is not None and peer.link is link:
+                link.close(f"no acknowledgement within {timeout:g} s")
+        return f"no acknowledgement within {timeout:g} s, {1 + retry_count} times"
+
+    async def _give_up(self, peer: Peer, seq: int, delivered: trio.Event, id: MessageId, why: str) -> Receipt:
+        if not peer.conversation.is_undelivered(seq):
+            await delivered.wait()  # Acknowledged in this moment; its row is on its way out.
+            return Receipt(id, ReceiptState.DELIVERED)
+        post = self._desk.post
+        may_have_arrived, step = peer.conversation.void(seq, post.now_ms())
+        await post.submit(peer, step).on_disk()
+        raise DeliveryFailed(f"not delivered to {did_of(peer.did)}: {why}", may_have_arrived=may_have_arrived)
+
+    # Receiving
+
+    async def receive(self) -> Message:
+        """Return the oldest message that nobody holds; wait for one if there is none."""
+        post = self._desk.post
+        while (row := post.inbox.hand_out()) is None:
+            await post.mail_came.wait()
+        return self._message(row)
+
+    def receive_nowait(self) -> Message | None:
+        row = self._desk.post.inbox.hand_out()
+        return None if row is None else self._message(row)
+
+    def _message(self, row: Arrived) -> Message:
+        stored = self._desk.host.store.get(INBOX, row.key)
+        if stored is None:
+            raise Damaged(f"the inbox has lost row {row.arrival}")
+        body = self._vault.open(INBOX, row.key, body_of(stored))
+        sender = peer_id_of(row.sender)
+        return Message(
+            MessageId(sender, row.origin, row.seq), sender, body, row.received_ms, row.redelivered, row, self
+        )
+
+    async def done(self, row: Arrived) -> None:
+        post = self._desk.post
+        write = post.inbox.done(row)
+        if write is not None:
+            await post.submit_own(Step((write,)), granted=lambda: self._forgotten(row)).on_disk()
+
+    def release(self, row: Arrived) -> None:
+        self._desk.post.inbox.take_back(row)
+        self._desk.post.mail_came.send()
+
+    def _forgotten(self, row: Arrived) -> None:
+        """There is room again: let go on whom we told BUSY."""
+        post = self._desk.post
+        post.inbox.forget(row)
+        for peer in post.peers():
+            step = peer.conversation.room_again(post.now_ms())
+            if step is not None:
+                post.submit(peer, step)

@@ -1,0 +1,194 @@
+"""The post office: every conversation, the link it has now, and who waits for what.
+
+Conversations are changed without a pause in between, and each change is queued at the committer in the same
+breath. So the order of changes is the order on disk, and the order in which effects are released.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import trio
+
+from talos.core.conversation import Conversation
+from talos.core.effects import Answered, Asked, Broken, Confirmed, Delivered, HandUp, Send, WentAway
+from talos.core.inbox import Inbox
+from talos.core.keylog import KeyLog
+from talos.core.sessions import Ours
+from talos.core.step import Step
+from talos.core.tables import INBOX, OUTBOX
+from talos.errors import TalosError
+from talos.host import Host
+from talos.services.commit import Committer, Submitted
+from talos.services.link import Link
+
+
+@dataclass(slots=True)
+class Peer:
+    """One peer at run time."""
+
+    did: bytes
+    conversation: Conversation
+    link: Link | None = None  # Where frames go; others may still be read until they end.
+    reason: str | None = None  # Why there is no link, if that is known.
+    waiting: dict[int, trio.Event] = field(default_factory=dict)  # seq -> set once it is delivered.
+
+
+@dataclass(slots=True)
+class Signal:
+    """Wakes everybody who waits for something of one kind to happen."""
+
+    _lot: trio.lowlevel.ParkingLot = field(default_factory=trio.lowlevel.ParkingLot)
+
+    def send(self) -> None:
+        self._lot.unpark_all()
+
+    async def wait(self) -> None:
+        await self._lot.park()
+
+
+class Post:
+    """All peers of a node. `requests` hears what peers ask and answer."""
+
+    def __init__(self, host: Host, ours: Ours, committer: Committer) -> None:
+        self._host = host
+        self._ours = ours
+        self._committer = committer
+        self._peers: dict[bytes, Peer] = {}
+        self.inbox = Inbox()
+        self.inbox.load(host.store.scan(INBOX))
+        self.mail_came = Signal()
+        self.work_came = Signal()  # Something waits for a link.
+        self.requests: Callable[[Peer, Asked | Answered], None] = lambda peer, effect: None
+        self.link_ended: Callable[[Peer, Link], None] = lambda peer, link: None
+        self.refusals = 0  # Links that never were bound.
+        self.last_refusal: str | None = None
+        self.trouble: str | None = None  # Why the store does not take what it should.
+
+    def start(self) -> None:
+        """Load every peer that something waits for."""
+        for did in sorted({key[:32] for key, _ in self._host.store.scan(OUTBOX)}):
+            self.peer(did)
+
+    def peer(self, did: bytes) -> Peer:
+        """Return the peer; its conversation is read from the store when first asked for."""
+        peer = self._peers.get(did)
+        if peer is None:
+            peer = Peer(did, Conversation(did, self._ours, self._host.store, self.inbox))
+            self._peers[did] = peer
+        return peer
+
+    def peers(self) -> list[Peer]:
+        return list(self._peers.values())
+
+    @property
+    def undelivered(self) -> int:
+        return sum(peer.conversation.undelivered for peer in self._peers.values())
+
+    def now_ms(self) -> int:
+        return self._host.clock.wall_ms()
+
+    def turned_away(self, reason: str) -> None:
+        """A link was closed before it was bound."""
+        self.refusals += 1
+        self.last_refusal = reason
+
+    def submit(self, peer: Peer, step: Step, link: Link | None = None) -> Submitted:
+        """Queue a step of the peer's conversation. Call it without a pause after making the step.
+
+        `link` is where the frames came from that led to it: that link is closed if they cannot be. Raises
+        `NodeStopped`.
+        """
+        return self._committer.submit(
+            step,
+            granted=lambda: self._release(peer, step, link),
+            refused=lambda failure: self._forget(peer, failure),
+        )
+
+    def submit_own(self, step: Step, granted: Callable[[], None] = lambda: None) -> Submitted:
+        """Queue a step that is of no one conversation."""
+        return self._committer.submit(step, granted=granted)
+
+    def recheck(self, peer: Peer, log: KeyLog) -> None:
+        """A peer's key log has grown: what does not hold any more, ends."""
+        ended, step = peer.conversation.recheck(log, self.now_ms())
+        self.submit(peer, step)
+        if ended and peer.link is not None:
+            peer.link.close("the peer's key log has ended the session")
+
+    # Links
+
+    def bind(self, peer: Peer, link: Link) -> bool:
+        """Make an authenticated link the peer's, unless another one stays. Returns whether it is.
+
+        Of two links that both sides dialled, the one dialled by the smaller DID stays, on both ends; of two that
+        one side dialled, the newer: it knows that the other is dead.
+        """
+        old = peer.link
+        if old is not None and old.dialled != link.dialled and link.dialled != (self.did < peer.did):
+            self._say_goodbye(peer, link)
+            return False
+        if old is not None:
+            self._say_goodbye(peer, old)
+        peer.link, peer.reason = link, None
+        self.submit(peer, peer.conversation.link_up(self.now_ms()))
+        return True
+
+    def unbind(self, peer: Peer, link: Link) -> None:
+        """The link has ended."""
+        self.link_ended(peer, link)
+        if peer.link is link:
+            peer.link, peer.reason = None, link.close_reason
+            peer.conversation.link_down()
+            self.work_came.send()
+
+    @property
+    def did(self) -> bytes:
+        return self._ours.did
+
+    def _say_goodbye(self, peer: Peer, link: Link) -> None:
+        """Send nothing more on `link`; it ends when the peer has read that, or soon."""
+        link.drain()
+        frame, step = peer.conversation.goodbye(self.now_ms())
+        if frame is not None:
+            self._committer.submit(step, granted=lambda: link.enqueue(frame), refused=lambda f: self._forget(peer, f))
+
+    # What comes of a step
+
+    def _release(self, peer: Peer, step: Step, link: Link | None) -> None:
+        self.trouble = None
+        for effect in step.effects:
+            match effect:
+                case Send(frame):
+                    if peer.link is not None:
+                        peer.link.enqueue(frame)
+                case HandUp(row):
+                    self.inbox.arrived(row)
+                    self.mail_came.send()
+                case Delivered(seqs):
+                    for seq in seqs:
+                        self._delivered(peer, seq)
+                case Asked() | Answered():
+                    self.requests(peer, effect)
+                case Broken(reason):
+                    if link is not None:
+                        link.close(reason)
+                case WentAway():
+                    if link is not None:
+                        link.close("the peer closed this link")
+                case Confirmed():
+                    pass
+
+    def _delivered(self, peer: Peer, seq: int) -> None:
+        waiting = peer.waiting.pop(seq, None)
+        if waiting is not None:
+            waiting.set()
+
+    def _forget(self, peer: Peer, failure: TalosError) -> None:
+        """A commit failed: memory goes back to what is on disk, and the link starts anew."""
+        self.trouble = str(failure)
+        peer.conversation.reload()
+        self.inbox.load(self._host.store.scan(INBOX), restarted=False)
+        if peer.link is not None:
+            peer.link.close(f"the store failed: {failure}")

@@ -1,0 +1,44 @@
+"""What has to be done now and then: new prekeys, old sessions forgotten, key logs of linked peers asked for anew."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from talos.core.keylog import KeyLog
+from talos.core.step import Step
+from talos.errors import TalosError
+from talos.services.desk import Desk
+from talos.services.post import Peer
+from talos.services.requests import Requests, RequestType
+
+ROUND_S: Final = 3600.0  # Between two rounds; what they do is due daily or weekly.
+ASK_S: Final = 30.0
+
+
+async def keep_up(desk: Desk, requests: Requests) -> None:
+    """Do a round every hour, until cancelled."""
+    while True:
+        await desk.host.clock.sleep(ROUND_S)
+        await rotate_prekeys(desk)
+        for peer in desk.post.peers():
+            desk.post.submit(peer, peer.conversation.expire(desk.now_ms()))
+            if peer.link is not None:
+                await refresh(desk, requests, peer)
+
+
+async def rotate_prekeys(desk: Desk) -> None:
+    """Make a new signed prekey if one is due. Raises `StoreFailed` or `NodeStopped`."""
+    writes = desk.ring.rotate(desk.host.store, desk.now_ms())
+    if writes:
+        await desk.post.submit_own(Step(tuple(writes))).on_disk()
+
+
+async def refresh(desk: Desk, requests: Requests, peer: Peer) -> None:
+    """Ask a linked peer for its key log, and live by what it says. A peer that does not answer is let be."""
+    try:
+        raw = await requests.ask(peer, RequestType.KEY_LOG, timeout_s=ASK_S)
+        log = KeyLog.decode_and_verify(raw)
+        if log.state.did == peer.did:
+            await desk.learn(log)
+    except TalosError as error:
+        peer.reason = f"its key log was not to be had: {error}"

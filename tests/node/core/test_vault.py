@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nacl.bindings import crypto_aead_xchacha20poly1305_ietf_encrypt
+
+from talos.core.vault import KEY_SIZE, NONCE_SIZE, OVERHEAD, Vault
+from talos.errors import Damaged, UsageError
+
+KEY = bytes(range(KEY_SIZE))
+NONCE = bytes(range(NONCE_SIZE))
+VAULT = Vault({7: KEY, 8: bytes(KEY_SIZE)}, current=7)
+
+
+def dice(size: int) -> bytes:
+    return bytes(range(size))
+
+
+@given(st.text("abc_", min_size=1), st.binary(max_size=500), st.binary(max_size=2_000))
+def test_a_row_opens_where_it_was_sealed(table: str, row_key: bytes, plaintext: bytes) -> None:
+    sealed = VAULT.seal(table, row_key, plaintext, dice)
+    assert len(sealed) == len(plaintext) + OVERHEAD
+    assert VAULT.open(table, row_key, sealed) == plaintext
+
+
+def test_the_layout_is_key_id_nonce_ciphertext() -> None:
+    expected = crypto_aead_xchacha20poly1305_ietf_encrypt(b"secret", b"inbox\x00row", NONCE, KEY)
+    assert VAULT.seal("inbox", b"row", b"secret", dice) == b"\x00\x00\x00\x07" + NONCE + expected
+
+
+def test_a_row_moved_to_another_place_does_not_open() -> None:
+    sealed = VAULT.seal("inbox", b"row", b"secret", dice)
+    for table, row_key in (("inbox", b"other"), ("outbox", b"row"), ("inbo", b"x\x00row"), ("inbox\x00row", b"")):
+        with pytest.raises(Damaged, match=f"a row of {table}"):
+            VAULT.open(table, row_key, sealed)
+
+
+def test_every_flipped_bit_and_every_cut_is_refused() -> None:
+    sealed = VAULT.seal("inbox", b"row", b"secret", dice)
+    for at in range(len(sealed) * 8):
+        flipped = bytearray(sealed)
+        flipped[at // 8] ^= 1 << at % 8
+        with pytest.raises(Damaged, match="a row of inbox"):
+            VAULT.open("inbox", b"row", bytes(flipped))
+    for size in range(len(sealed)):
+        with pytest.raises(Damaged, match="a row of inbox"):
+            VAULT.open("inbox", b"row", sealed[:size])
+
+
+def test_rows_of_an_older_key_stay_readable() -> None:
+    sealed = Vault({1: KEY}, current=1).seal("inbox", b"row", b"secret", dice)
+    assert Vault({1: KEY, 2: bytes(KEY_SIZE)}, current=2).open("inbox", b"row", sealed) == b"secret"
+    with pytest.raises(Damaged, match="not in the keystore"):
+        Vault({2: KEY}, current=2).open("inbox", b"row", sealed)
+
+
+@pytest.mark.parametrize(("keys", "current"), [({}, 1), ({1: KEY}, 2), ({1: KEY[1:]}, 1), ({1: KEY, 2: b""}, 1)])
+def test_a_vault_needs_whole_keys_and_a_current_one(keys: dict[int, bytes], current: int) -> None:
+    with pytest.raises(UsageError):
+        Vault(keys, current)
+
+
+def test_no_key_shows_in_a_repr() -> None:
+    assert repr(VAULT) == "Vault(2 keys)"
