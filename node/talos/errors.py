@@ -100,3 +100,10 @@ class QueueFull(TalosError):
     """As many messages wait undelivered as `queue_limit` allows; nothing was queued."""
 
     exit_code = 8
+
+
+def sole_cause(error: Exception) -> Exception:
+    """Return the one error inside nested groups of one, as nurseries wrap it; a larger group as it is."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

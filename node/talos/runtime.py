@@ -83,7 +83,7 @@ class Node:
                 async with trio.open_nursery() as nursery:
                     await self._start(nursery)
                     task_status.started()
-                    await self._stopping.wait()
+                    await self._until_stopped()
                     with clock.move_on_after(DRAIN_S):
                         await self._committer.drain()
                         await self._running_now().links.flushed()
@@ -95,6 +95,9 @@ class Node:
                         await listener.aclose()
                     await self._committer.drain()
                 store.cancel_scope.cancel()
+
+    async def _until_stopped(self) -> None:
+        await self._stopping.wait()
 
     def stop(self) -> None:
         """Ask the node to finish what is queued, and end. `run` returns within 5 s."""

@@ -5,6 +5,7 @@ Sources: Signal, "The Double Ratchet Algorithm", sections 2.2, 4 and 5.2; RFC 77
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar, Final
 
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -39,13 +40,10 @@ class Suite:
         """Return what separates one use of a key or hash from every other: label, name, 00, context."""
         return self.label + name + b"\x00" + context
 
-    def seal_aead(self, key: bytes) -> ChaCha20Poly1305:
-        """Return the cipher for one message; called once for each message key that encrypts."""
-        return ChaCha20Poly1305(key)
-
-    def open_aead(self, key: bytes) -> ChaCha20Poly1305:
-        """Return the cipher for one message; called for each message key that is tried."""
-        return ChaCha20Poly1305(key)
+    # Called once for each message key that encrypts, and for each that is tried. Not methods, because a call of
+    # Python's own would cost as much as the chain step; a subclass may make them methods to watch.
+    seal_aead: Callable[[bytes], ChaCha20Poly1305] = staticmethod(ChaCha20Poly1305)
+    open_aead: Callable[[bytes], ChaCha20Poly1305] = staticmethod(ChaCha20Poly1305)
 
     def header_aead(self, key: bytes) -> ChaCha20Poly1305:
         """Return the cipher for the headers of one chain."""

@@ -211,6 +211,7 @@ def test_a_message_number_past_the_end_is_refused(ends: tuple[Session, Session])
     alice, bob = ends
     deliver(bob, MESSAGE, seal(alice))
     lane_of(bob).received = COUNTER_END
+    bob.changes()
     refused(bob, forge(alice, number=COUNTER_END), Exhausted)
 
 

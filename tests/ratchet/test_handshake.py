@@ -67,6 +67,7 @@ def test_the_parts_of_an_opening_are_read_as_they_were_written() -> None:
     assert opening.encode() == raw
 
 
+@pytest.mark.slow
 def test_an_opening_with_any_bit_flipped_is_refused_and_the_good_one_still_serves() -> None:
     _, raw = knock(ALICE, BOB, one_time=True)
     prekeys = BOB.prekeys(one_time=True)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from types import UnionType
 
-from talos.core.content import ControlContent, GoAway, Marks, Piece, Want, Welcome
+from talos.core.content import ControlContent, GoAway, Marks, OpenContent, Piece, Want, Welcome
 from talos.core.content_read import decode_control
 from talos.core.draft import Draft, OnLink, Talk
-from talos.core.effects import Broken
+from talos.core.effects import Broken, Kept
 from talos.core.inbox import Inbox
 from talos.core.keylog import KeyLog
 from talos.core.marks import HighWater
@@ -61,8 +61,16 @@ class Conversation:
         row, writes = talk.outbox.accept(talk.ours.vault.seal(OUTBOX, key, body, talk.ours.entropy))
         draft = Draft(talk, now_ms)
         draft.writes += [*writes, talk.high_water.advanced(talk.outbox.next_seq)]
-        draft.pump(body)
+        row.body = body
+        draft.effects.append(Kept(row.seq))
+        draft.pump()
         return row.seq, draft.step()
+
+    def kept(self, seq: int) -> None:
+        """The message is on disk: its body need not be held in memory."""
+        row = self._talk.outbox.rows.get(seq)
+        if row is not None:
+            row.body = None
 
     def void(self, seq: int, now_ms: int) -> tuple[bool, Step]:
         """Give up message `seq`, which must be undelivered. Returns whether it may have arrived."""
@@ -92,13 +100,19 @@ class Conversation:
         answer = self._talk.sessions.seal(session, Lane.CONTROL, self._talk.marks().encode())
         return answer, draft.step()
 
-    def heard(self, frame: bytes, expected: type[ControlContent] | UnionType, now_ms: int) -> Step:
-        """Take the control frame that binds a link: only the peer can have made it, and only now.
+    def answered(self, frame: bytes, now_ms: int) -> tuple[bytes, Step]:
+        """Take the responder's answer to our `resume` or `open`; returns the frame that proves us.
 
-        Raises `RatchetError` or `MalformedMessage`, changing nothing, if it does not authenticate, was
-        taken before, or is not what this moment of a greeting `expected`.
+        Raises `RatchetError` or `MalformedMessage`, changing nothing, if it does not authenticate or was
+        taken before.
         """
-        return self._bind(frame, expected, now_ms)[1].step()
+        session, draft = self._bind(frame, Marks | Welcome, now_ms)
+        proof = self._talk.sessions.seal(session, Lane.CONTROL, OpenContent().encode())
+        return proof, draft.step()
+
+    def proved(self, frame: bytes, now_ms: int) -> Step:
+        """Take the dialler's proof. Raises as `answered` does."""
+        return self._bind(frame, OpenContent, now_ms)[1].step()
 
     def _bind(self, frame: bytes, expected: type[ControlContent] | UnionType, now_ms: int) -> tuple[Session, Draft]:
         session, opened = self._talk.sessions.open(Lane.CONTROL, frame, now_ms)

@@ -23,7 +23,7 @@ from talos.core.content import (
     Welcome,
 )
 from talos.core.content_read import decode_bulk, decode_control, decode_message
-from talos.core.effects import Answered, Asked, Confirmed, Delivered, Effect, HandUp, Send, WentAway
+from talos.core.effects import Answered, Asked, Broken, Confirmed, Delivered, Effect, HandUp, Send, WentAway
 from talos.core.inbox import Inbox
 from talos.core.marks import HighWater
 from talos.core.outbox import SESSION_ID_SIZE, Outbox, Phase, Row, body_of
@@ -31,7 +31,7 @@ from talos.core.sessions import Ours, Rows, Sessions
 from talos.core.step import Put, Step
 from talos.core.tables import FRAMES, INBOX, OUTBOX
 from talos.core.vault import OVERHEAD
-from talos.errors import MalformedMessage
+from talos.errors import Damaged, MalformedMessage
 from talos_ratchet import Duplicate, Lane, Opened, RatchetError, Session
 
 UNREADABLE_MAX: Final = 8  # Frames on the message lane of one link that nothing opens: then it is an attack.
@@ -84,42 +84,47 @@ class Draft:
 
     # Sending
 
-    def pump(self, body: bytes | None = None) -> None:
-        """Send as much of the outbox as link, session and window allow. `body` is the newest row's, if known."""
+    def pump(self) -> None:
+        """Send as much of the outbox as link, session and window allow."""
         talk = self._talk
         session = talk.sessions.sending(self._now_ms) if talk.linked else None
         if session is None or not session.can_send(Lane.MESSAGE):
             return
         while (row := talk.outbox.next_to_send()) is not None:
-            self.effects.append(Send(self._frame_of(row, session, body)))
+            try:
+                frame = self._frame_of(row, session)
+            except (RatchetError, Damaged) as error:
+                # What this step has gathered must not be lost with it: memory has moved already.
+                self.effects.append(Broken(f"message {row.seq} cannot be sent: {error}"))
+                return
+            self.effects.append(Send(frame))
             talk.outbox.sent(row)
 
-    def _frame_of(self, row: Row, session: Session, body: bytes | None) -> bytes:
+    def _frame_of(self, row: Row, session: Session) -> bytes:
         """Return the row's stored frame, or make and store one if it has none in this session."""
         outbox, key = self._talk.outbox, self._talk.outbox.key(row.seq)
         if row.session_id == session.id:
             if row.frame is None:
                 stored = self._talk.rows.get(FRAMES, key)
                 if stored is None:
-                    raise MalformedMessage(f"outbox row {row.seq} has lost its frame")
+                    raise Damaged(f"outbox row {row.seq} has lost its frame")
                 row.frame = stored[SESSION_ID_SIZE:]
             return row.frame
         content: MessageContent | VoidContent
         if row.phase is Phase.VOID:
             content = VoidContent(self._talk.ours.origin, row.seq, row.count)
         else:
-            fresh = body is not None and row.seq == outbox.next_seq - 1
-            content = MessageContent(
-                self._talk.ours.origin, row.seq, body if fresh and body is not None else self._body(key)
-            )
+            content = MessageContent(self._talk.ours.origin, row.seq, self._body(row, key))
         frame = self._talk.sessions.seal(session, Lane.MESSAGE, content.encode())
         self.writes += outbox.sealed(row, session.id, frame)
         return frame
 
-    def _body(self, key: bytes) -> bytes:
+    def _body(self, row: Row, key: bytes) -> bytes:
+        if row.body is not None:
+            return row.body
         stored = self._talk.rows.get(OUTBOX, key)
         if stored is None:
-            raise MalformedMessage("an outbox row has lost its body")
+            raise Damaged("an outbox row has lost its body")
         return self._talk.ours.vault.open(OUTBOX, key, body_of(stored))
 
     def say(self, content: ControlContent) -> None:
@@ -131,21 +136,20 @@ class Draft:
 
     def _seal_and_send(self, lane: Lane, plaintext: bytes) -> None:
         session = self._talk.sessions.sending(self._now_ms)
-        if session is not None and session.can_send(lane):
+        if session is None or not session.can_send(lane):
+            return
+        try:
             self.effects.append(Send(self._talk.sessions.seal(session, lane, plaintext)))
+        except RatchetError as error:
+            self.effects.append(Broken(f"lane {lane.name} cannot be used: {error}"))
 
     def open_lanes(self, session: Session | None = None) -> None:
-        """Speak first on a link, and let the responder of the session send on every lane.
-
-        It cannot send on a lane before it has heard us there, and it does not trust a link, which a replay
-        might have opened, before it has heard us once more on it.
-        """
+        """Let the responder of the session send on every lane: it cannot before it has heard us there."""
         session = session or self._talk.sessions.sending(self._now_ms)
-        if session is None:
-            return
-        for lane in Lane if session.initiated else (Lane.CONTROL,):
-            if session.can_send(lane):
-                self.effects.append(Send(self._talk.sessions.seal(session, lane, OpenContent().encode())))
+        if session is not None and session.initiated:
+            for lane in (Lane.MESSAGE, Lane.BULK):
+                if session.can_send(lane):
+                    self.effects.append(Send(self._talk.sessions.seal(session, lane, OpenContent().encode())))
 
     # Receiving
 

@@ -23,6 +23,13 @@ class HandUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """A message of ours is on disk."""
+
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
 class Delivered:
     """The peer has these messages of ours on its disk."""
 
@@ -62,4 +69,4 @@ class Broken:
     reason: str
 
 
-Effect = Send | HandUp | Delivered | Asked | Answered | Confirmed | WentAway | Broken
+Effect = Send | HandUp | Kept | Delivered | Asked | Answered | Confirmed | WentAway | Broken

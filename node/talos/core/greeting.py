@@ -4,10 +4,13 @@
     FETCH (in the clear)                 ->
                                          <-   CARD: key log, party record, bundle
     HELLO: Resume | Ask                  ->
-                                         <-   a control frame (the link is bound) | Offered | NoSession | Refusal
+                                         <-   a control frame | Offered | NoSession | Refusal
     Ask (after NoSession)                ->
     Open: the handshake's opening        ->
-                                         <-   a control frame (the link is bound) | Refusal
+                                         <-   a control frame | Refusal
+    a control frame: the link is bound   ->
+
+The responder binds on that last frame alone: what came before it may be a recording.
 
 All are canonical msgpack arrays [version, kind, ...], sealed in the HELLO channel, save FETCH and CARD.
 """
@@ -31,7 +34,6 @@ OPENING_SIZE_MAX: Final = 4096
 KEY_LOG_SIZE_MAX: Final = 8 * 1024
 RESUME_FRAME_MAX: Final = 1024  # Bytes: a resuming control frame carries marks, nothing else.
 FETCH_SIZE_MAX: Final = 64
-EVENTS_MAX: Final = 256
 
 
 class Word(IntEnum):
@@ -123,15 +125,14 @@ class Offered:
     party: bytes
     bundle: bytes
     offer: bytes
-    knows: int  # How many events of the dialler's key log the responder has.
 
     def encode(self) -> bytes:
-        return codec.pack(VERSION, Word.OFFERED, self.party, self.bundle, self.offer, self.knows)
+        return codec.pack(VERSION, Word.OFFERED, self.party, self.bundle, self.offer)
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """The handshake's opening, and the dialler's key log where the responder does not know all of it."""
+    """The handshake's opening, and the dialler's key log, by which its party record is checked."""
 
     opening: bytes
     key_log: bytes
@@ -191,12 +192,11 @@ def decode(raw: bytes) -> Greeting:
                 codec.octets(rest[0], least=1, most=PARTY_SIZE_MAX, field="party"),
                 codec.octets(rest[1], least=1, most=BUNDLE_SIZE_MAX, field="bundle"),
                 codec.octets(rest[2], least=0, most=BUNDLE_SIZE_MAX, field="offer"),
-                codec.integer(rest[3], least=0, most=EVENTS_MAX, field="knows"),
             )
         case Word.OPEN:
             return Open(
                 codec.octets(rest[0], least=1, most=OPENING_SIZE_MAX, field="opening"),
-                codec.octets(rest[1], least=0, most=KEY_LOG_SIZE_MAX, field="key_log"),
+                codec.octets(rest[1], least=1, most=KEY_LOG_SIZE_MAX, field="key_log"),
             )
         case Word.NO_SESSION:
             return NoSession(codec.octets(rest[0], length=64, field="signature"))
@@ -204,4 +204,4 @@ def decode(raw: bytes) -> Greeting:
             return Refusal(Reason(codec.integer(rest[0], least=min(Reason), most=max(Reason), field="reason")))
 
 
-_FIELDS: Final = {Word.RESUME: 3, Word.ASK: 1, Word.OFFERED: 4, Word.OPEN: 2, Word.NO_SESSION: 1, Word.REFUSAL: 1}
+_FIELDS: Final = {Word.RESUME: 3, Word.ASK: 1, Word.OFFERED: 3, Word.OPEN: 2, Word.NO_SESSION: 1, Word.REFUSAL: 1}

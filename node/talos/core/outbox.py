@@ -77,7 +77,8 @@ class Row:
     count: int = 1  # Numbers it stands for; only a VOID row stands for more than one.
     was_sealed: bool = False  # A frame has existed, so the peer may have it.
     session_id: bytes | None = None  # The session of the stored frame.
-    frame: bytes | None = field(default=None, repr=False)  # Kept while in flight, at most WINDOW_BYTES.
+    frame: bytes | None = field(default=None, repr=False)  # Held while in flight, at most WINDOW_BYTES.
+    body: bytes | None = field(default=None, repr=False)  # Held until the row is on disk.
 
     @property
     def last(self) -> int:

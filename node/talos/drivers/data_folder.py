@@ -58,6 +58,9 @@ class DataFolder:
     def keystore(self) -> Keystore:
         return Keystore(self.path, self.root_file)
 
+    def has_identity(self) -> bool:
+        return self.keystore.exists()
+
     def create(self, name: str, *, passphrase: str | None, root_passphrase: str | None = None) -> Created:
         """Make an identity. No passphrase must have been asked for by name, by whoever calls this with None.
 

@@ -10,7 +10,6 @@ from typing import Final
 
 from talos.core import codec
 from talos.core.channel import Channel
-from talos.core.content import OpenContent
 from talos.core.frames import Kind
 from talos.core.greeting import (
     LABEL_NO_SESSION,
@@ -64,7 +63,7 @@ class Answer:
         self._link.allow(frozenset({Kind.CONTROL}))
         spoken = await self._link.next_frame()
         try:
-            step = peer.conversation.heard(spoken, OpenContent, self._desk.now_ms())
+            step = peer.conversation.proved(spoken, self._desk.now_ms())
         except RatchetError as error:
             raise Damaged(f"the dialler did not prove itself: {error}") from error
         await self._desk.post.submit(peer, step, self._link).on_disk()
@@ -119,17 +118,15 @@ class Answer:
     async def _offer(self, greeting: Ask) -> None:
         desk = self._desk
         claimed = Party.decode(greeting.party)
-        known = desk.directory.key_log(claimed.did)
         offer = desk.ring.offer(claimed.did, desk.now_ms())
-        knows = 0 if known is None else known.state.seq + 1
-        await self._send(Offered(desk.me.party.encode(), desk.ring.bundle, offer, knows))
+        await self._send(Offered(desk.me.party.encode(), desk.ring.bundle, offer))
 
     async def _open(self, greeting: Open) -> Peer:
         """Accept a handshake, if its party holds against its key log and its frame authenticates."""
         try:
             opening = read_opening(greeting.opening)
             party = Party.decode(opening.party)
-            log = self._key_log(greeting, party)
+            log = self._desk.directory.merged(KeyLog.decode_and_verify(greeting.key_log))
             check_party(party, log, self._desk.now_ms())
         except (RatchetError, Refused, Damaged) as error:
             await self._refuse(Reason.NOT_ACCEPTED)
@@ -140,24 +137,17 @@ class Answer:
             await self._refuse(Reason.HANDSHAKE)
             raise Damaged(f"a handshake did not authenticate: {error}") from error
 
-    def _key_log(self, greeting: Open, party: Party) -> KeyLog:
-        directory = self._desk.directory
-        if greeting.key_log:
-            return directory.merged(KeyLog.decode_and_verify(greeting.key_log))
-        known = directory.key_log(party.did)
-        if known is None:
-            raise Refused("the dialler is unknown here and did not show its key log")
-        return known
-
     async def _accept(self, opening: Opening, party: Party, log: KeyLog) -> Peer:
         desk, now_ms = self._desk, self._desk.now_ms()
         if not opening.one_time and desk.host.store.get(SEEN, seen_key(opening)) is not None:
             raise Duplicate("this opening was taken before")
         found = desk.ring.find(opening, party.did, now_ms)
-        peer = desk.post.peer(party.did)
+        peer = desk.post.peer_or_stranger(party.did)
         frame, step = peer.conversation.accept(opening, party.x25519, found.prekeys, found.consumed, now_ms)
+        desk.post.adopt(peer)
+        pending = desk.post.submit(peer, step, self._link)
         await desk.learn(log)
-        await desk.post.submit(peer, step, self._link).on_disk()
+        await pending.on_disk()
         if opening.one_time:
             desk.ring.spent(party.did, now_ms)
         await self._link.send_now(frame)

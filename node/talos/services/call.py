@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final, TypeVar
 
 from talos.core.channel import Channel
-from talos.core.content import Marks, Welcome
 from talos.core.frames import Kind
 from talos.core.greeting import (
     LABEL_NO_SESSION,
@@ -34,7 +33,6 @@ T = TypeVar("T")
 
 EPHEMERAL_SIZE: Final = 32  # Bytes of entropy for the HELLO's key.
 ANSWERS: Final = frozenset({Kind.CONTROL, Kind.SEALED})
-BINDS: Final = Marks | Welcome  # What the responder's first control frame carries.
 
 _WHY: Final = {
     Reason.BUSY: "the peer has no room for another link now",
@@ -104,9 +102,7 @@ class Call:
         offer = self._offer(offered.offer, party) if offered.offer else None
         opening, step = self._peer.conversation.open(offered.party, bundle, offer, now_ms)
         await self._desk.post.submit(self._peer, step).on_disk()
-        log = self._desk.me.key_log
-        known = offered.knows > log.state.seq
-        await self._send(Open(opening, b"" if known else log.encode()))
+        await self._send(Open(opening, self._desk.me.key_log.encode()))
 
     def _offer(self, raw: bytes, party: Party) -> Offer:
         try:
@@ -116,10 +112,11 @@ class Call:
 
     async def _bind(self, frame: bytes) -> None:
         try:
-            step = self._peer.conversation.heard(frame, BINDS, self._desk.now_ms())
+            proof, step = self._peer.conversation.answered(frame, self._desk.now_ms())
         except RatchetError as error:
             raise Damaged(f"the peer's answer does not authenticate: {error}") from error
         await self._desk.post.submit(self._peer, step, self._link).on_disk()
+        await self._link.send_now(proof)
 
     async def _send(self, greeting: Greeting) -> None:
         sealed = self._channel.seal(greeting.encode())

@@ -12,7 +12,7 @@ import trio
 from talos.core.content import Ping
 from talos.core.frames import Kind
 from talos.core.greeting import Card
-from talos.errors import Damaged, NotReachable, Refused, TalosError
+from talos.errors import Damaged, NotReachable, TalosError
 from talos.host import Address, DialError, LinkClosed, Listener, Stream
 from talos.services.answer import FIRST, Answer
 from talos.services.call import Call, fetch
@@ -87,7 +87,7 @@ class Links:
             peer: Peer | None = None
             with self._desk.host.clock.move_on_after(GREETING_S):
                 peer = await Answer(self._desk, link).greet()
-        except (LinkClosed, Refused, Damaged, RatchetError) as error:
+        except (TalosError, RatchetError) as error:
             self._desk.post.turned_away(str(error))
             peer = None
         finally:
@@ -150,11 +150,13 @@ class Links:
             raise NotReachable("no address of the peer is known", fix="Run `talos peers add DID@HOST:PORT`")
         with self._desk.host.clock.move_on_after(GREETING_S):
             link = self._dialled(await self._first_to_answer(addresses))
+            greeted = False
             try:
                 await self._greet(peer, link)
-            except BaseException:
-                await link.aclose()
-                raise
+                greeted = True
+            finally:
+                if not greeted:
+                    await link.aclose()
             return link
         raise NotReachable(f"no answer within {GREETING_S:.0f} s from {', '.join(map(str, addresses))}")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import trio
 
 from talos.core.conversation import Conversation
-from talos.core.effects import Answered, Asked, Broken, Confirmed, Delivered, HandUp, Send, WentAway
+from talos.core.effects import Answered, Asked, Broken, Confirmed, Delivered, HandUp, Kept, Send, WentAway
 from talos.core.inbox import Inbox
 from talos.core.keylog import KeyLog
 from talos.core.sessions import Ours
@@ -78,6 +78,15 @@ class Post:
             peer = Peer(did, Conversation(did, self._ours, self._host.store, self.inbox))
             self._peers[did] = peer
         return peer
+
+    def peer_or_stranger(self, did: bytes) -> Peer:
+        """Return the peer, or one that is forgotten again unless it is adopted."""
+        known = self._peers.get(did)
+        return known or Peer(did, Conversation(did, self._ours, self._host.store, self.inbox))
+
+    def adopt(self, peer: Peer) -> None:
+        """A stranger has proved who it is. Raises nothing; call it without a pause after the proof."""
+        self._peers.setdefault(peer.did, peer)
 
     def peers(self) -> list[Peer]:
         return list(self._peers.values())
@@ -166,14 +175,17 @@ class Post:
                 case HandUp(row):
                     self.inbox.arrived(row)
                     self.mail_came.send()
+                case Kept(seq):
+                    peer.conversation.kept(seq)
                 case Delivered(seqs):
                     for seq in seqs:
                         self._delivered(peer, seq)
                 case Asked() | Answered():
                     self.requests(peer, effect)
                 case Broken(reason):
-                    if link is not None:
-                        link.close(reason)
+                    broken = link or peer.link
+                    if broken is not None:
+                        broken.close(reason)
                 case WentAway():
                     if link is not None:
                         link.close("the peer closed this link")

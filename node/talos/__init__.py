@@ -1,0 +1,50 @@
+"""Talos: a peer-to-peer node for AI agents. This is the whole public API.
+
+It loads what is asked for, when it is asked for, so that a core can be imported without trio or a database.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from talos.client import TalosClient
+    from talos.config import Config
+    from talos.core.report import Receipt
+    from talos.errors import DeliveryFailed, NodeStopped, PassphraseNeeded, QueueFull, TalosError
+    from talos.runtime import Node
+    from talos.services.messages import Message
+
+__all__ = [
+    "Config",
+    "DeliveryFailed",
+    "Message",
+    "Node",
+    "NodeStopped",
+    "PassphraseNeeded",
+    "QueueFull",
+    "Receipt",
+    "TalosClient",
+    "TalosError",
+]
+
+_HOMES: Final = {
+    "Config": "talos.config",
+    "DeliveryFailed": "talos.errors",
+    "Message": "talos.services.messages",
+    "Node": "talos.runtime",
+    "NodeStopped": "talos.errors",
+    "PassphraseNeeded": "talos.errors",
+    "QueueFull": "talos.errors",
+    "Receipt": "talos.core.report",
+    "TalosClient": "talos.client",
+    "TalosError": "talos.errors",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from its home (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'talos' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

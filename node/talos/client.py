@@ -1,0 +1,293 @@
+"""What an embedding agent holds: a node that runs beside it, in the same process and the same trio run.
+
+    async with TalosClient.create("ada", data_dir=folder, password=secret) as client: ...
+    client = await TalosClient.create("ada"); ...; await client.aclose()
+
+Both forms run the node in a trio system task. (A nursery held open across `await create()` would corrupt the
+caller's nursery stack.) Whatever crashes the node closes the client, and never the program around it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Final, TypeVar
+
+import trio
+
+from talos.config import Config, parse_address
+from talos.core.names import PeerAddress
+from talos.core.report import NodeStatus, PeerStatus, Receipt
+from talos.drivers.real_host import Workers
+from talos.errors import NodeStopped, PassphraseNeeded, UsageError, sole_cause
+from talos.runtime import Node, create_identity, data_folder, open_node
+from talos.services.messages import Message, OnFailure
+
+T = TypeVar("T")
+
+LISTEN_DEFAULT: Final = ("127.0.0.1:0",)
+
+
+class TalosClient:
+    """One running node. Make it with `create`; `aclose` it, or leave its `async with`, when done."""
+
+    def __init__(self, run: _Run, node: Node) -> None:
+        self._run = run
+        self._node = node
+
+    @classmethod
+    def create(
+        cls,
+        name: str = "talos",
+        *,
+        data_dir: Path | str | None = None,
+        password: str | None = None,
+        no_passphrase: bool = False,
+        listen: Iterable[str] = LISTEN_DEFAULT,
+        peers: Iterable[str] = (),
+        offline_mode: bool = False,
+        queue_limit: int = 1000,
+        retry_interval: float = 30,
+        store_size_max_mib: int = 4096,
+    ) -> Opening:
+        """Open the identity in `data_dir`, or make one there; None keeps all in memory until the client closes.
+
+        `password` seals the keystore; to go without one on disk, say `no_passphrase=True`. `listen` are HOST:PORT,
+        port 0 takes any free one; `peers` are DID@HOST:PORT. `retry_interval` is in seconds. Await the result, or
+        use it in `async with`. That raises `UsageError`, `PassphraseNeeded`, `Locked`, `Damaged` or `StoreFailed`,
+        with nothing half-made.
+        """
+        config = Config(
+            name=name,
+            data_dir=None if data_dir is None else Path(data_dir),
+            listen=tuple(parse_address(one) for one in listen),
+            peers=tuple(PeerAddress.parse(one) for one in peers),
+            offline_mode=offline_mode,
+            queue_limit=queue_limit,
+            retry_interval_s=retry_interval,
+            store_size_max_mib=store_size_max_mib,
+        )
+        if config.data_dir is not None and password is None and not no_passphrase:
+            raise PassphraseNeeded("no password was given", fix="Pass password=, or ask for none: no_passphrase=True")
+        return Opening(cls, _Run(config, password))
+
+    # Who this is
+
+    @property
+    def did(self) -> str:
+        return self._node.did
+
+    @property
+    def peer_id(self) -> str:
+        return self._node.peer_id
+
+    @property
+    def public_key(self) -> bytes:
+        """The identity's current Ed25519 key, 32 bytes."""
+        return self._node.public_key
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where the node listens: DID@HOST:PORT, as a peer must be told."""
+        return tuple(f"{self.did}@{address}" for address in self._node.addresses)
+
+    @property
+    def recovery_seed(self) -> bytes | None:
+        """The 32 bytes that recover this identity, if it was made on disk just now; show them once."""
+        return self._run.recovery_seed
+
+    def status(self) -> NodeStatus:
+        """Raises `NodeStopped`."""
+        self._run.check()
+        return self._node.status()
+
+    # Peers and messages
+
+    async def add_peer(self, address: str) -> PeerStatus:
+        """Keep where a peer may be reached (DID@HOST:PORT), and connect if it can be reached now."""
+        peer = PeerAddress.parse(address)
+        return await self._run.call(lambda: self._node.add_peer(peer))
+
+    async def send(
+        self,
+        peer_id: str,
+        message: bytes,
+        timeout: float = 30,
+        retry_count: int = 3,
+        on_failure: OnFailure = "queue",
+    ) -> Receipt:
+        """Send to a peer id or DID; see it delivered, or queued for as long as it takes.
+
+        `timeout` (seconds) bounds one try on a live link, `retry_count` is how often it is tried again. With
+        `on_failure="raise"` what could not be delivered is given up, and `DeliveryFailed` raised. Also raises
+        `UsageError`, `Refused`, `QueueFull`, `StoreFailed` or `NodeStopped`, with nothing sent.
+        """
+        return await self._run.call(
+            lambda: self._node.send(peer_id, message, timeout=timeout, retry_count=retry_count, on_failure=on_failure)
+        )
+
+    async def receive(self) -> Message:
+        """Return the oldest message that nobody holds; wait for one. It comes again until `ack` has returned."""
+        return await self._run.call(self._node.receive)
+
+    def messages(self) -> AsyncIterator[Message]:
+        """Iterate over messages as they come, for ever. Raises `NodeStopped` when the node stops."""
+        return _Messages(self)
+
+    # The end
+
+    async def aclose(self) -> None:
+        """Finish what is queued, and stop the node: within 5 s. Closing twice is no error."""
+        await self._run.stop()
+
+    def __del__(self) -> None:
+        if not self._run.is_over:
+            warnings.warn(f"{self!r} was never closed", ResourceWarning, source=self, stacklevel=2)
+
+    def __repr__(self) -> str:
+        return f"TalosClient({self._node.did})"
+
+
+class _Messages:
+    """An iterator, not an async generator: one that is left halfway has nothing to clean up."""
+
+    def __init__(self, client: TalosClient) -> None:
+        self._client = client
+
+    def __aiter__(self) -> _Messages:
+        return self
+
+    async def __anext__(self) -> Message:
+        return await self._client.receive()
+
+
+class Opening:
+    """A client that is about to open: await it, or enter it."""
+
+    def __init__(self, cls: type[TalosClient], run: _Run) -> None:
+        self._cls = cls
+        self._run = run
+        self._client: TalosClient | None = None  # Held while entered, though nobody else may hold it.
+
+    def __await__(self) -> Generator[object, object, TalosClient]:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> TalosClient:
+        self._client = await self._open()
+        return self._client
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._run.stop()
+
+    async def _open(self) -> TalosClient:
+        return self._cls(self._run, await self._run.start())
+
+
+class _Run:
+    """The system task, and what both sides of it know."""
+
+    def __init__(self, config: Config, password: str | None) -> None:
+        self._config = config
+        self._password = password
+        self._scope = trio.CancelScope()
+        self._ready = trio.Event()  # The node runs, or never will.
+        self._ended = trio.Event()
+        self._node: Node | None = None
+        self._failure: Exception | None = None
+        self._calls: dict[trio.CancelScope, None] = {}
+        self._was_started = False
+        self.recovery_seed: bytes | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self._ended.is_set() or not self._was_started
+
+    async def start(self) -> Node:
+        """Return the node once it listens. Raises what kept it from that."""
+        try:
+            trio.lowlevel.current_task()
+        except RuntimeError:
+            raise UsageError(
+                "TalosClient needs trio, and this is no trio program",
+                fix="Start the program with trio.run, or run a talos-node beside it",
+            ) from None
+        if self._was_started:
+            raise UsageError("this client has been opened before", fix="Call TalosClient.create again")
+        self._was_started = True
+        trio.lowlevel.spawn_system_task(self._main, name=f"talos node {self._config.name}")
+        is_ready = False
+        try:
+            await self._ready.wait()
+            is_ready = True
+        finally:
+            if not is_ready:
+                await self.stop()
+        if self._node is None:
+            raise self._failure or NodeStopped("the node stopped before it was ready")
+        return self._node
+
+    async def stop(self) -> None:
+        if not self._was_started:
+            return
+        if self._node is not None:
+            self._node.stop()
+        else:
+            self._scope.cancel()
+        with trio.CancelScope(shield=True):
+            await self._ended.wait()
+
+    def check(self) -> None:
+        """Raises `NodeStopped`, with what crashed the node as its cause."""
+        if self._ended.is_set():
+            raise NodeStopped("the node has stopped", fix="Create a new client") from self._failure
+
+    async def call(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Run a call of the node; if the node ends meanwhile, so does the call, with `NodeStopped`."""
+        self.check()
+        with trio.CancelScope() as scope:
+            self._calls[scope] = None
+            try:
+                return await work()
+            finally:
+                del self._calls[scope]
+        raise NodeStopped("the node has stopped", fix="Create a new client") from self._failure
+
+    async def _main(self) -> None:
+        try:
+            with self._scope, ExitStack() as stack:
+                node = await Workers()(lambda: stack.enter_context(self._open()))
+                await node.run(task_status=_Readiness(self, node))
+        except Exception as error:
+            self._failure = sole_cause(error)
+        finally:
+            self._ready.set()
+            self._ended.set()
+            for scope in list(self._calls):
+                scope.cancel()
+
+    def _open(self) -> AbstractContextManager[Node]:
+        """Blocks. Makes the identity if the folder has none."""
+        config = self._config
+        if config.data_dir is not None and not data_folder(config).has_identity():
+            self.recovery_seed = create_identity(config, self._password).recovery_seed
+        return open_node(config, self._password)
+
+    def listens(self, node: Node) -> None:
+        self._node = node
+        self._ready.set()
+
+
+class _Readiness:
+    """A `trio.TaskStatus`, for a task that no nursery started."""
+
+    def __init__(self, run: _Run, node: Node) -> None:
+        self._run = run
+        self._node = node
+
+    def started(self, value: None = None) -> None:
+        self._run.listens(self._node)

@@ -1,0 +1,139 @@
+"""The embedding API over real sockets and real folders: both forms, their ends, their failures."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from talos import NodeStopped, PassphraseNeeded, TalosClient
+from talos.errors import Locked, UsageError
+from talos.runtime import Node
+
+PATIENCE_S = 20.0  # Real seconds: a deadline for tests that would otherwise hang, never a wait.
+
+
+async def test_two_clients_talk_and_an_acknowledged_message_is_gone() -> None:
+    with trio.fail_after(PATIENCE_S):
+        async with TalosClient.create("ada") as ada, TalosClient.create("bob") as bob:
+            await ada.add_peer(bob.addresses[0])
+            receipt = await ada.send(bob.peer_id, b"good morning")
+            async for message in bob.messages():
+                assert (message.sender, message.body, message.redelivered) == (ada.peer_id, b"good morning", False)
+                assert message.id == receipt.id
+                await message.ack()
+                break
+            assert receipt.state.value == "delivered"
+            assert bob.status().inbox == 0
+
+
+async def test_awaiting_and_entering_give_the_same_kind_of_client() -> None:
+    with trio.fail_after(PATIENCE_S):
+        client = await TalosClient.create("ada")
+        assert client.status().did == client.did == f"did:talos:{client.peer_id}"
+        assert len(client.public_key) == 32
+        await client.aclose()
+        await client.aclose()
+        with pytest.raises(NodeStopped):
+            client.status()
+
+
+async def test_a_folder_keeps_the_identity_and_shows_its_seed_once(tmp_path: Path) -> None:
+    with trio.fail_after(PATIENCE_S):
+        async with TalosClient.create("ada", data_dir=tmp_path / "a", password="correct horse") as client:
+            did, seed = client.did, client.recovery_seed
+        assert seed is not None
+        assert len(seed) == 32
+        async with TalosClient.create("ada", data_dir=tmp_path / "a", password="correct horse") as client:
+            assert (client.did, client.recovery_seed) == (did, None)
+
+
+async def test_a_wrong_password_or_none_opens_nothing(tmp_path: Path) -> None:
+    with trio.fail_after(PATIENCE_S):
+        async with TalosClient.create("ada", data_dir=tmp_path / "a", password="correct horse"):
+            pass
+        with pytest.raises(PassphraseNeeded):
+            await TalosClient.create("ada", data_dir=tmp_path / "a", password="wrong")
+        with pytest.raises(PassphraseNeeded):
+            await TalosClient.create("ada", data_dir=tmp_path / "a")
+        with pytest.raises(PassphraseNeeded):
+            await TalosClient.create("ada", data_dir=tmp_path / "a", no_passphrase=True)
+
+
+async def test_a_folder_is_open_in_one_client_at_a_time(tmp_path: Path) -> None:
+    with trio.fail_after(PATIENCE_S):
+        async with TalosClient.create("ada", data_dir=tmp_path / "a", no_passphrase=True):
+            with pytest.raises(Locked):
+                await TalosClient.create("ada", data_dir=tmp_path / "a", no_passphrase=True)
+
+
+async def test_a_listener_that_cannot_be_is_one_plain_error_and_closes_the_folder(tmp_path: Path) -> None:
+    with trio.fail_after(PATIENCE_S):
+        async with TalosClient.create("bob") as bob:
+            taken = bob.addresses[0].partition("@")[2]
+            with pytest.raises(UsageError):
+                await TalosClient.create("ada", data_dir=tmp_path / "a", no_passphrase=True, listen=[taken])
+        async with TalosClient.create("ada", data_dir=tmp_path / "a", no_passphrase=True) as again:
+            assert again.recovery_seed is None  # The identity was made whole, and is used again.
+
+
+async def test_a_call_that_waits_ends_with_the_node() -> None:
+    with trio.fail_after(PATIENCE_S):
+        client = await TalosClient.create("ada")
+        async with trio.open_nursery() as nursery:
+
+            async def wait() -> None:
+                with pytest.raises(NodeStopped):
+                    await client.receive()
+
+            nursery.start_soon(wait)
+            await trio.testing.wait_all_tasks_blocked()
+            await client.aclose()
+
+
+async def test_a_crash_of_the_node_closes_the_client_and_is_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    crash = trio.Event()
+
+    async def crashing(self: Node) -> None:
+        await crash.wait()
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr(Node, "_until_stopped", crashing)
+    with trio.fail_after(PATIENCE_S):
+        client = await TalosClient.create("ada")
+        crash.set()
+        with pytest.raises(NodeStopped) as caught:
+            await client.receive()
+        assert isinstance(caught.value.__cause__, ZeroDivisionError)
+        await client.aclose()
+
+
+async def test_a_cancelled_create_leaves_nothing_running(tmp_path: Path) -> None:
+    with trio.fail_after(PATIENCE_S):
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await TalosClient.create("ada", data_dir=tmp_path / "a", no_passphrase=True)
+        assert scope.cancelled_caught
+        async with TalosClient.create("ada", data_dir=tmp_path / "a", no_passphrase=True) as client:
+            assert client.status().store_ok
+
+
+async def test_a_client_nobody_closed_says_so() -> None:
+    client = await TalosClient.create("ada")
+    stop = client._run.stop
+    with pytest.warns(ResourceWarning, match="never closed"):
+        del client
+        gc.collect()
+    await stop()
+
+
+def test_under_asyncio_the_error_names_the_way_that_works() -> None:
+    async def embed() -> None:
+        await TalosClient.create("ada")
+
+    with pytest.raises(UsageError, match="talos-node"):
+        asyncio.run(embed())
