@@ -113,12 +113,15 @@ class Vodozemac:
     name = "vodozemac"
 
     def __init__(self) -> None:
-        self.alice: Any = vodozemac.Account()  # Its stubs know less than it does.
-        self.bob: Any = vodozemac.Account()
+        self.alice, self.bob = self.account(), self.account()
         self.bob.generate_fallback_key()
         (self.fallback,) = self.bob.fallback_key.values()
         self.a, self.b = self.handshake()
         self.send(self.b, self.a)
+
+    @staticmethod
+    def account() -> Any:  # Its stubs know less than it does.
+        return vodozemac.Account()
 
     def handshake(self) -> tuple[Any, Any]:
         session = self.alice.create_outbound_session(self.bob.curve25519_key, self.fallback)

@@ -50,13 +50,15 @@ class TalosClient:
         peers: Iterable[str] = (),
         offline_mode: bool = False,
         queue_limit: int = 1000,
+        replay_window: int = 3600,
         retry_interval: float = 30,
         store_size_max_mib: int = 4096,
     ) -> Opening:
         """Open the identity in `data_dir`, or make one there; None keeps all in memory until the client closes.
 
         `password` seals the keystore; to go without one on disk, say `no_passphrase=True`. `listen` are HOST:PORT,
-        port 0 takes any free one; `peers` are DID@HOST:PORT. `retry_interval` is in seconds. Await the result, or
+        port 0 takes any free one; `peers` are DID@HOST:PORT. `replay_window` and `retry_interval` are in
+        seconds. Await the result, or
         use it in `async with`. That raises `UsageError`, `PassphraseNeeded`, `Locked`, `Damaged` or `StoreFailed`,
         with nothing half-made.
         """
@@ -67,6 +69,7 @@ class TalosClient:
             peers=tuple(PeerAddress.parse(one) for one in peers),
             offline_mode=offline_mode,
             queue_limit=queue_limit,
+            replay_window_s=replay_window,
             retry_interval_s=retry_interval,
             store_size_max_mib=store_size_max_mib,
         )

@@ -50,7 +50,7 @@ NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # A folder is call
 class Config:
     """What a node is told before it starts. A number or name out of range is refused: `UsageError`."""
 
-    name: str = "talos"  # Letters, digits and, after the first, any of ._- ; up to 64.
+    name: str = "talos"  # Of a new identity's first instance: letters, digits and, after the first, ._- ; up to 64.
     data_dir: Path | None = None  # None: everything is in memory, and gone when the node stops.
     listen: tuple[Address, ...] = (Address("127.0.0.1", 0),)  # Port 0 takes any free one.
     peers: tuple[PeerAddress, ...] = ()  # Known from the start, beside those that `talos peers add` stored.

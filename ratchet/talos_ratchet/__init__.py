@@ -25,6 +25,7 @@ from talos_ratchet.errors import (
     UnknownPrekey,
     UnknownSession,
 )
+from talos_ratchet.frame import COUNTER_END, FRAME_SIZE_MAX, OVERHEAD, PLAINTEXT_SIZE_MAX
 from talos_ratchet.handshake import Accepted, Prekeys, accept, start
 from talos_ratchet.keys import (
     Decapsulates,
@@ -41,7 +42,7 @@ from talos_ratchet.keys import (
 from talos_ratchet.late import JUMP_MAX, LATE_KEY_LIFE_MS, LATE_KEYS_MAX
 from talos_ratchet.opened import Opened
 from talos_ratchet.opening import FIRST_SIZE_MAX, OPENING_SIZE_MAX, PARTY_SIZE_MAX, Opening, read_opening
-from talos_ratchet.ratchet import COUNTER_END, FRAME_SIZE_MAX, OVERHEAD, PLAINTEXT_SIZE_MAX, Ratchet
+from talos_ratchet.ratchet import Ratchet
 from talos_ratchet.rows import ID_SIZE, Changes
 from talos_ratchet.session import LANE_KEYS_SIZE, Lane, Session
 from talos_ratchet.session_set import SESSIONS_MAX, SUPERSEDED_LIFE_MS, SessionSet

@@ -21,6 +21,7 @@ from talos_ratchet.bundle import Bundle, Offer
 from talos_ratchet.errors import Malformed, UnknownPrekey
 from talos_ratchet.keys import (
     EC_TYPE,
+    KEM_CIPHERTEXT_SIZE,
     KEM_TYPE,
     Decapsulates,
     Encapsulate,
@@ -34,7 +35,7 @@ from talos_ratchet.opening import FIRST_SIZE_MAX, ONE_TIME, PARTY_SIZE_MAX, Open
 from talos_ratchet.ratchet import Ratchet
 from talos_ratchet.rows import ID_SIZE
 from talos_ratchet.session import LATER_LANES, SEED_SIZE, Lane, Session
-from talos_ratchet.suite import SUITE_1, Suite
+from talos_ratchet.suite import KEY_SIZE, SUITE_1, Suite
 
 ID_BYTES: Final = 4  # A prekey id, in the transcript.
 SIZE_BYTES: Final = 2  # A party's size, there.
@@ -114,7 +115,7 @@ def start(
         raise Malformed(f"the first plaintext has {len(first)} bytes; at most {FIRST_SIZE_MAX}")
     ephemeral = make_key_pair(entropy)
     kem_id, kem = (bundle.last_resort_id, bundle.last_resort) if offer is None else _kem_of(offer)
-    kem_secret, ciphertext = encapsulate(kem)
+    kem_secret, ciphertext = _encapsulated(encapsulate, kem)
     spoken = _Spoken(
         flags=0 if offer is None else ONE_TIME,
         initiator=party,
@@ -199,6 +200,14 @@ def accept(
     session.take(Lane.CONTROL, opened)
     control.turn(entropy)  # At once, so that no row of the session ever holds the signed prekey's secret.
     return Accepted(session, opened.plaintext, opening.one_time)
+
+
+def _encapsulated(encapsulate: Encapsulate, public: bytes) -> tuple[bytes, bytes]:
+    """Raises `Malformed` if what the caller gave us as a KEM is none."""
+    secret, ciphertext = encapsulate(public)
+    if (len(secret), len(ciphertext)) != (KEY_SIZE, KEM_CIPHERTEXT_SIZE):
+        raise Malformed(f"encapsulation yields {len(secret)} and {len(ciphertext)} bytes")
+    return secret, ciphertext
 
 
 def _kem_of(offer: Offer) -> tuple[int, bytes]:

@@ -22,45 +22,38 @@ _ROW: Final = Struct(">32sQ")
 class LateKeys:
     """The passed-over keys of one lane, in the order in which they were passed over."""
 
-    __slots__ = ("_changed", "_keys")
+    __slots__ = ("_changed", "kept")
 
     def __init__(self) -> None:
-        self._keys: dict[Place, tuple[bytes, int]] = {}  # place -> key 32, kept since (ms UTC).
+        self.kept: dict[Place, tuple[bytes, int]] = {}  # place -> key 32, kept since (ms UTC). Read only.
         self._changed: set[Place] = set()
-
-    def __len__(self) -> int:
-        return len(self._keys)
-
-    def get(self, place: Place) -> tuple[bytes, int] | None:
-        """Return the key and the time (ms UTC) since when it was kept."""
-        return self._keys.get(place)
 
     def expired(self, now_ms: int) -> list[Place]:
         """Return the places, oldest first, whose keys have outlived their time."""
         places = []
-        for place, (_, kept_ms) in self._keys.items():
+        for place, (_, kept_ms) in self.kept.items():
             if not is_past(kept_ms, now_ms):
                 break
             places.append(place)
         return places
 
     def of_chain(self, chain: int) -> list[Place]:
-        return [place for place in self._keys if place[0] == chain]
+        return [place for place in self.kept if place[0] == chain]
 
     def check_room(self, jumps: tuple[int, ...], leaving: int) -> None:
         """Raises `TooFarAhead` if a jump is too wide, or the keys do not fit when `leaving` are gone."""
         if max(jumps) > JUMP_MAX:
             raise TooFarAhead(f"a frame passes over {max(jumps)} messages; at most {JUMP_MAX}")
-        kept = len(self._keys) - leaving
+        kept = len(self.kept) - leaving
         if kept + sum(jumps) > LATE_KEYS_MAX:
             raise TooFarAhead(f"{kept} keys are kept and a frame asks for {sum(jumps)} more; at most {LATE_KEYS_MAX}")
 
     def put(self, place: Place, key: bytes, kept_ms: int) -> None:
-        self._keys[place] = (key, kept_ms)
+        self.kept[place] = (key, kept_ms)
         self._changed.add(place)
 
     def drop(self, place: Place) -> None:
-        del self._keys[place]
+        del self.kept[place]
         self._changed.add(place)
 
     def changes(self) -> list[tuple[Place, bytes | None]]:
@@ -71,7 +64,7 @@ class LateKeys:
         return [(place, self._row(place)) for place in places]
 
     def rows(self) -> list[tuple[Place, bytes | None]]:
-        return [(place, self._row(place)) for place in self._keys]
+        return [(place, self._row(place)) for place in self.kept]
 
     def load(self, rows: list[tuple[Place, bytes]]) -> None:
         """Fill an empty store. Raises `Malformed`."""
@@ -82,10 +75,10 @@ class LateKeys:
             key, kept_ms = _ROW.unpack(raw)
             loaded.append((kept_ms, place, key))
         for kept_ms, place, key in sorted(loaded):
-            self._keys[place] = (key, kept_ms)
+            self.kept[place] = (key, kept_ms)
 
     def _row(self, place: Place) -> bytes | None:
-        kept = self._keys.get(place)
+        kept = self.kept.get(place)
         return None if kept is None else _ROW.pack(*kept)
 
 

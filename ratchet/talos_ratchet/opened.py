@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from talos_ratchet.chain import Chain
 from talos_ratchet.late import Place
 
 if TYPE_CHECKING:
@@ -28,35 +29,26 @@ class Leap:
     gone: list[Place]  # Keys to drop: the one used, those expired, those of a chain forgotten.
     passed: dict[Place, bytes] = field(default_factory=dict, repr=False)  # Keys to keep.
     turn: Turn | None = None
+    chain: Chain | None = None  # The receiving chain after the frame; None if the frame was late.
     unread: int = 0  # How many of `gone` are still young, and belong to a chain forgotten.
 
 
 class Opened:
     """One authentic frame, decrypted; its lane does not know of it until it is taken."""
 
-    __slots__ = ("leap", "lease_epoch", "next_key", "plaintext", "ratchet", "received", "version")
+    __slots__ = ("leap", "lease_epoch", "plaintext", "ratchet", "version")
 
-    def __init__(
-        self,
-        plaintext: bytes,
-        lease_epoch: int,
-        ratchet: Ratchet,
-        next_key: bytes,
-        received: int,
-        leap: Leap | None,
-    ) -> None:
+    def __init__(self, plaintext: bytes, lease_epoch: int, ratchet: Ratchet, leap: Leap | None) -> None:
         self.plaintext = plaintext
         self.lease_epoch = lease_epoch  # 0: the sender is not replicated.
         self.ratchet = ratchet
         self.version = ratchet.version
-        self.next_key = next_key  # Of the receiving chain, after this frame.
-        self.received = received
-        self.leap = leap
+        self.leap = leap  # None if the frame was the next in order.
 
     def __repr__(self) -> str:
         return f"Opened({len(self.plaintext)} bytes, lease_epoch={self.lease_epoch})"
 
     @property
     def unread(self) -> int:
-        """How many kept keys will be dropped unread, because their chain is the sixth-oldest."""
+        """How many kept keys will be dropped unread, because their chain is pushed out."""
         return 0 if self.leap is None else self.leap.unread

@@ -13,8 +13,8 @@ from struct import Struct
 from typing import Final
 
 from talos_ratchet.errors import Malformed
+from talos_ratchet.frame import OVERHEAD
 from talos_ratchet.keys import EC_TYPE, KEM_CIPHERTEXT_SIZE, check_point
-from talos_ratchet.ratchet import OVERHEAD
 from talos_ratchet.suite import KEY_SIZE, SUITE_1
 
 KIND: Final = 1  # First byte; frames begin with 0x11 .. 0x13.

@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
+from talos_ratchet.chain import Chain
 from talos_ratchet.errors import Malformed
 from talos_ratchet.keys import KeyPair
 from talos_ratchet.late import Place
-from talos_ratchet.ratchet import OLD_CHAINS_MAX, Ratchet
+from talos_ratchet.ratchet import Ratchet
+from talos_ratchet.receive import OLD_CHAINS_MAX
 from talos_ratchet.suite import KEY_SIZE, Suite
 
 ID_SIZE: Final = 16  # Bytes of a session id.
@@ -96,21 +98,21 @@ def load_lane(suite: Suite, transcript: bytes, lane: int, rows: Iterable[tuple[b
 
 
 def _lane_row(ratchet: Ratchet) -> bytes:
-    ours = ratchet.ours
+    ours, sending, receiving = ratchet.ours, ratchet.sending, ratchet.receiving
     flags = TURN_DUE * ratchet.turn_due + HAS_OURS * (ours is not None) + HAS_THEIRS * bool(ratchet.theirs)
-    flags += CAN_SEND * bool(ratchet.send_key) + CAN_RECEIVE * bool(ratchet.receive_key)
+    flags += CAN_SEND * (sending is not None) + CAN_RECEIVE * (receiving is not None)
     return _LANE.pack(
         flags,
-        ratchet.sent,
-        ratchet.received,
+        0 if sending is None else sending.number,
+        0 if receiving is None else receiving.number,
         ratchet.previous,
         ratchet.chain,
         ratchet.root,
         b"" if ours is None else ours.secret,
         b"" if ours is None else ours.public,
         ratchet.theirs,
-        ratchet.send_key,
-        ratchet.receive_key,
+        b"" if sending is None else sending.key,
+        b"" if receiving is None else receiving.key,
         ratchet.send_header,
         ratchet.receive_header,
         ratchet.next_send_header,
@@ -121,16 +123,16 @@ def _lane_row(ratchet: Ratchet) -> bytes:
 def _load_lane_row(ratchet: Ratchet, raw: bytes) -> None:
     if len(raw) != _LANE.size:
         raise Malformed(f"a lane's row has {_LANE.size} bytes, not {len(raw)}")
-    flags, ratchet.sent, ratchet.received, ratchet.previous, ratchet.chain, *keys = _LANE.unpack(raw)
+    flags, sent, received, ratchet.previous, ratchet.chain, *keys = _LANE.unpack(raw)
     root, secret, public, theirs, send_key, receive_key, send_header, receive_header, *next_headers = keys
     ratchet.root = root
     ratchet.turn_due = bool(flags & TURN_DUE)
     ratchet.ours = KeyPair(secret, public) if flags & HAS_OURS else None
     ratchet.theirs = theirs if flags & HAS_THEIRS else b""
     if flags & CAN_SEND:
-        ratchet.send_key, ratchet.send_header = send_key, send_header
+        ratchet.sending, ratchet.send_header = Chain(ratchet.suite, send_key, sent), send_header
     if flags & CAN_RECEIVE:
-        ratchet.receive_key, ratchet.receive_header = receive_key, receive_header
+        ratchet.receiving, ratchet.receive_header = Chain(ratchet.suite, receive_key, received), receive_header
     ratchet.next_send_header, ratchet.next_receive_header = next_headers
 
 

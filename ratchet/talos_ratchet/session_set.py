@@ -11,7 +11,7 @@ from typing import Final
 
 from talos_ratchet.errors import Duplicate, Forged, UnknownSession
 from talos_ratchet.opened import Opened
-from talos_ratchet.rows import ID_SIZE, Changes, Row
+from talos_ratchet.rows import ID_SIZE, Changes
 from talos_ratchet.session import Lane, Session
 from talos_ratchet.suite import SUITE_1, Suite
 
@@ -26,7 +26,7 @@ class SessionSet:
 
     def __init__(self) -> None:
         self._sessions: dict[bytes, Session] = {}
-        self._dropped: list[Row] = []
+        self._dropped: set[bytes] = set()  # Keys of rows to delete.
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -90,8 +90,7 @@ class SessionSet:
         """Forget a session at once, rows and all. Raises `UnknownSession`."""
         session = self._known(session_id)
         del self._sessions[session_id]
-        self._dropped += [(key, None) for key, _ in session.rows()]
-        self._dropped += [(key, None) for key, value in session.changes().rows if value is None]
+        self._dropped.update(key for key, _ in (*session.rows(), *session.changes().rows))
 
     def expire(self, now_ms: int) -> list[Session]:
         """Drop the sessions whose day is over, and late keys past their time; return the sessions dropped."""
@@ -104,10 +103,11 @@ class SessionSet:
 
     def changes(self) -> Changes:
         """Return the rows changed since the last call."""
-        rows, self._dropped = self._dropped, []
+        rows: dict[bytes, bytes | None] = dict.fromkeys(sorted(self._dropped))
+        self._dropped.clear()
         for session in self._sessions.values():
-            rows += session.changes().rows
-        return Changes(rows)
+            rows.update(session.changes().rows)
+        return Changes(list(rows.items()))
 
     @classmethod
     def load(cls, rows: Iterable[tuple[bytes, bytes]], suite: Suite = SUITE_1) -> SessionSet:

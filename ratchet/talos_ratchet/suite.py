@@ -40,8 +40,8 @@ class Suite:
         """Return what separates one use of a key or hash from every other: label, name, 00, context."""
         return self.label + name + b"\x00" + context
 
-    # Called once for each message key that encrypts, and for each that is tried. Not methods, because a call of
-    # Python's own would cost as much as the chain step; a subclass may make them methods to watch.
+    # Called once for each message key that encrypts, and for each that is tried. They are not methods because calls
+    # count here (0.1 us of the 15 of a message); a subclass may make them methods, to watch.
     seal_aead: Callable[[bytes], ChaCha20Poly1305] = staticmethod(ChaCha20Poly1305)
     open_aead: Callable[[bytes], ChaCha20Poly1305] = staticmethod(ChaCha20Poly1305)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
@@ -259,3 +260,11 @@ def test_whatever_is_no_address_is_refused_with_the_mend(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         config.parse_address(text)
     assert caught.value.fix
+
+
+def test_the_operating_manual_has_every_setting_with_its_variable_and_default() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "operating.md").read_text("utf-8")
+    in_words = {"listen": '`["127.0.0.1:0"]`', "peers": "`[]`", "root_file": "none"}
+    for field, key in KEYS.items():
+        default = in_words.get(field) or f"`{json.dumps(getattr(DEFAULTS, field))}`"
+        assert f"| `{key}` | `TALOS_{field.upper()}` | {default} |" in manual

@@ -18,8 +18,10 @@ from talos_ratchet import (
     RatchetError,
     Session,
 )
-from talos_ratchet.keys import LOW_ORDER
-from talos_ratchet.ratchet import HEADER, Ratchet
+from talos_ratchet.chain import Chain
+from talos_ratchet.frame import HEADER
+from talos_ratchet.keys import FIELD_PRIME, LOW_ORDER
+from talos_ratchet.ratchet import Ratchet
 from tests.ratchet.people import NOW_MS, deliver, dice, flipped, reload, sessions, stored
 
 ENTROPY = dice("frames")
@@ -30,6 +32,12 @@ def lane_of(session: Session, lane: Lane = MESSAGE) -> Ratchet:
     ratchet = session.lane(lane)
     assert ratchet is not None
     return ratchet
+
+
+def sending(session: Session) -> Chain:
+    chain = lane_of(session).sending
+    assert chain is not None
+    return chain
 
 
 def seal(session: Session, plaintext: bytes = b"text", lane: Lane = MESSAGE) -> bytes:
@@ -163,6 +171,12 @@ def test_a_ratchet_key_of_low_order_is_refused(ends: tuple[Session, Session], po
     refused(bob, forge(alice, public=point), Malformed)
 
 
+@pytest.mark.parametrize("u", [FIELD_PRIME + 9, 2**255 + 9])
+def test_a_second_encoding_of_a_ratchet_key_is_refused(ends: tuple[Session, Session], u: int) -> None:
+    alice, bob = ends
+    refused(bob, forge(alice, public=u.to_bytes(32, "little")), Malformed)
+
+
 def test_flags_of_no_meaning_are_refused(ends: tuple[Session, Session]) -> None:
     alice, bob = ends
     refused(bob, forge(alice, extra=1), Malformed)
@@ -199,7 +213,7 @@ def test_the_peer_cannot_turn_twice_before_we_have_turned(ends: tuple[Session, S
 
 def test_a_counter_ends_before_it_could_repeat_a_nonce(ends: tuple[Session, Session]) -> None:
     alice, _ = ends
-    lane_of(alice).sent = COUNTER_END - 1
+    sending(alice).number = COUNTER_END - 1
     seal(alice)
     before = alice.rows()
     with pytest.raises(Exhausted):
@@ -210,7 +224,9 @@ def test_a_counter_ends_before_it_could_repeat_a_nonce(ends: tuple[Session, Sess
 def test_a_message_number_past_the_end_is_refused(ends: tuple[Session, Session]) -> None:
     alice, bob = ends
     deliver(bob, MESSAGE, seal(alice))
-    lane_of(bob).received = COUNTER_END
+    receiving = lane_of(bob).receiving
+    assert receiving is not None
+    receiving.number = COUNTER_END
     bob.changes()
     refused(bob, forge(alice, number=COUNTER_END), Exhausted)
 
@@ -289,7 +305,8 @@ def test_no_repr_shows_plaintext_or_key(ends: tuple[Session, Session]) -> None:
     assert opened.leap is not None
     assert opened.leap.turn is not None
     assert "between us" not in shown
-    for secret in (opened.next_key, opened.leap.turn.root, lane_of(bob).root):
+    assert opened.leap.chain is not None
+    for secret in (opened.leap.chain.key, opened.leap.turn.root, lane_of(bob).root):
         assert repr(secret)[2:-1] not in shown
 
 

@@ -22,6 +22,7 @@ from talos_ratchet import (
     SessionSet,
     UnknownPrekey,
     accept,
+    make_kem_prekey,
     make_key_pair,
     make_prekey,
     read_opening,
@@ -111,10 +112,19 @@ def test_an_opening_by_a_missing_prekey_is_refused(missing: str) -> None:
         accept_by_bob(read_opening(raw), without)
 
 
-def test_a_prekey_of_another_id_is_not_taken_for_the_one_named() -> None:
-    _, raw = knock(ALICE, BOB)
+GOOD = BOB.prekeys(one_time=True)
+OTHERS = {
+    "signed": replace(GOOD, signed=make_prekey(9, dice("other"))),
+    "one-time": replace(GOOD, one_time=make_prekey(9, dice("other"))),
+    "KEM": replace(GOOD, kem=make_kem_prekey(9, dice("other"))),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_a_prekey_of_another_id_is_not_taken_for_the_one_named(other: str) -> None:
+    _, raw = knock(ALICE, BOB, one_time=True)
     with pytest.raises(UnknownPrekey):
-        accept_by_bob(read_opening(raw), Prekeys(make_prekey(9, dice("other")), None, BOB.last_resort))
+        accept_by_bob(read_opening(raw), OTHERS[other])
 
 
 def test_another_key_under_the_same_id_is_forged() -> None:
@@ -206,6 +216,22 @@ def test_a_party_size_that_points_past_the_end_is_refused() -> None:
             read_opening(raw[:3] + size.to_bytes(2, "big") + raw[5:])
 
 
+def test_an_opening_that_breaks_the_layout_is_refused_before_any_work() -> None:
+    opening = read_opening(knock(ALICE, BOB)[1])
+    for planted in (
+        replace(opening, flags=2),
+        replace(opening, one_time_id=1),
+        replace(opening, party=bytes(PARTY_SIZE_MAX + 1)),
+        replace(opening, frame=bytes(OVERHEAD - 1)),
+        replace(opening, frame=bytes(OVERHEAD + FIRST_SIZE_MAX + 1)),
+    ):
+        with pytest.raises(Malformed):
+            read_opening(planted.encode())
+    raw = opening.encode()
+    with pytest.raises(Malformed):
+        read_opening(raw[: EPHEMERAL_AT - 1] + b"\x0a" + raw[EPHEMERAL_AT:])
+
+
 def test_an_opening_of_garbage_costs_no_more_than_four_agreements_and_one_try() -> None:
     _, raw = knock(ALICE, BOB, one_time=True)
     suite = WatchedSuite()
@@ -280,3 +306,19 @@ def test_whoever_lacks_the_initiators_secret_cannot_open_a_session_as_it() -> No
     )
     with pytest.raises(Forged):
         answer(BOB, ALICE, raw)
+
+
+@pytest.mark.parametrize("sizes", [(31, 1_568), (32, 1_567), (1_568, 32)])
+def test_an_encapsulation_of_other_sizes_is_refused(sizes: tuple[int, int]) -> None:
+    with pytest.raises(Malformed):
+        start(
+            pair=ALICE.pair,
+            party=ALICE.party,
+            peer_party=BOB.party,
+            bundle=BOB.bundle(),
+            offer=None,
+            first=b"",
+            entropy=ALICE.entropy,
+            encapsulate=lambda _: (bytes(sizes[0]), bytes(sizes[1])),
+            now_ms=NOW_MS,
+        )

@@ -17,7 +17,7 @@ from talos_ratchet import (
     TooFarAhead,
 )
 from talos_ratchet.late import LateKeys
-from talos_ratchet.ratchet import OLD_CHAINS_MAX
+from talos_ratchet.receive import OLD_CHAINS_MAX
 from tests.ratchet.people import NOW_MS, WatchedSuite, deliver, dice, reload, sessions, stored
 
 ENTROPY = dice("late")
@@ -32,15 +32,16 @@ def skip(session: Session, count: int) -> None:
     """Seal and lose `count` frames."""
     ratchet = session.lane(BULK)
     assert ratchet is not None
+    assert ratchet.sending is not None
     for _ in range(count):
-        _, ratchet.send_key = ratchet.suite.step(ratchet.send_key)
-        ratchet.sent += 1
+        ratchet.sending.message_key()
+        ratchet.sending.advance()
 
 
 def kept(session: Session) -> int:
     ratchet = session.lane(BULK)
     assert ratchet is not None
-    return len(ratchet.late)
+    return len(ratchet.late.kept)
 
 
 @pytest.fixture
@@ -188,6 +189,31 @@ def test_expired_keys_make_room(ends: tuple[Session, Session]) -> None:
     skip(alice, 1)
     assert deliver(bob, BULK, seal(alice)[0], now_ms=NOW_MS + LATE_KEY_LIFE_MS + 1) == b"0"
     assert kept(bob) == 1
+
+
+def test_expired_keys_make_room_for_a_new_chain(ends: tuple[Session, Session]) -> None:
+    alice, bob = ends
+    for _ in range(LATE_KEYS_MAX // JUMP_MAX):
+        deliver(bob, BULK, seal(alice)[0])
+        skip(alice, JUMP_MAX)
+    deliver(bob, BULK, seal(alice)[0])
+    deliver(alice, BULK, seal(bob)[0])
+    (reached,) = seal(alice, 2)[1:]
+    with pytest.raises(TooFarAhead):
+        bob.open(BULK, reached, now_ms=NOW_MS)
+    assert deliver(bob, BULK, reached, now_ms=NOW_MS + LATE_KEY_LIFE_MS + 1) == b"1"
+    assert kept(bob) == 1
+
+
+def test_a_late_frame_takes_expired_keys_with_it(ends: tuple[Session, Session]) -> None:
+    alice, bob = ends
+    _, reached = seal(alice, 2)
+    deliver(bob, BULK, reached)
+    late, reached = seal(alice, 2)
+    deliver(bob, BULK, reached, now_ms=NOW_MS + 1)
+    assert kept(bob) == 2
+    assert deliver(bob, BULK, late, now_ms=NOW_MS + LATE_KEY_LIFE_MS + 1) == b"0"
+    assert kept(bob) == 0
 
 
 def test_keys_of_the_sixth_oldest_chain_are_dropped_and_said_to_be(ends: tuple[Session, Session]) -> None:

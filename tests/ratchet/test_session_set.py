@@ -167,6 +167,16 @@ def test_a_fifth_session_pushes_out_the_longest_superseded_and_never_the_sender(
     assert kept.sending(NOW_MS) is sender
 
 
+def test_the_sender_stays_though_it_is_the_oldest_and_nobody_asked_for_it_yet() -> None:
+    kept = SessionSet()
+    ends = [mine for _, mine in confirmed(SESSIONS_MAX + 1)]
+    for at, session in enumerate(ends):
+        session.created_ms = NOW_MS + at
+        dropped = kept.add(session)
+    assert dropped is ends[1]
+    assert kept.sending(NOW_MS) is ends[0]
+
+
 def test_strangers_who_knock_again_and_again_do_not_push_out_the_sender() -> None:
     kept = SessionSet()
     mine = sessions("mine")[1]

@@ -33,7 +33,7 @@ from talos.core.content import (
     Want,
     Welcome,
 )
-from talos.core.frames import BULK_PIECE_MAX, CONTROL_SIZE_MAX
+from talos.core.frames import BULK_PIECE_MAX, CONTROL_SIZE_MAX, MESSAGE_SIZE_MAX
 from talos.errors import MalformedMessage
 
 _EMPTY: Final[Mapping[ContentKind, ControlContent]] = {
@@ -60,6 +60,8 @@ def decode_message(plaintext: bytes) -> MessageContent | VoidContent | OpenConte
     kind = plaintext[0] if plaintext else 0
     if kind == ContentKind.MESSAGE and len(plaintext) >= 1 + MESSAGE_HEAD.size:
         origin, seq = MESSAGE_HEAD.unpack_from(plaintext, 1)
+        if len(plaintext) > 1 + MESSAGE_HEAD.size + MESSAGE_SIZE_MAX:
+            raise MalformedMessage(f"a message of more than {MESSAGE_SIZE_MAX} bytes")
         return MessageContent(origin, _seq(seq), plaintext[1 + MESSAGE_HEAD.size :])
     if kind == ContentKind.VOID and len(plaintext) == 1 + VOID_HEAD.size:
         origin, seq, count = VOID_HEAD.unpack_from(plaintext, 1)

@@ -21,7 +21,7 @@ from talos.core.sessions import Ours, Rows, Sessions
 from talos.core.step import Put, Step
 from talos.core.tables import FRAMES, OUTBOX
 from talos.errors import MalformedMessage
-from talos_ratchet import Bundle, Lane, Offer, Opening, Prekeys, RatchetError, Session
+from talos_ratchet import Bundle, Lane, Offer, Opening, OutOfTurn, Prekeys, RatchetError, Session
 
 
 class Conversation:
@@ -119,6 +119,8 @@ class Conversation:
         content = decode_control(opened.plaintext)
         if not isinstance(content, expected):
             raise MalformedMessage(f"{type(content).__name__} does not bind a link now")
+        if session.superseded_ms is not None and self._talk.sessions.sending(now_ms) is None:
+            raise OutOfTurn("the session only receives, and there is none to answer on")
         draft = Draft(self._talk, now_ms)
         draft.take(session, Lane.CONTROL, opened)
         draft.control(content, session)

@@ -25,8 +25,8 @@ from talos.core.content import (
 from talos.core.content_read import decode_bulk, decode_control, decode_message
 from talos.core.effects import Answered, Asked, Broken, Confirmed, Delivered, Effect, HandUp, Send, WentAway
 from talos.core.inbox import Inbox
-from talos.core.marks import HighWater
-from talos.core.outbox import SESSION_ID_SIZE, Outbox, Phase, Row, body_of
+from talos.core.marks import ORIGINS_MAX, HighWater
+from talos.core.outbox import SESSION_ID_SIZE, WINDOW_ROWS, Outbox, Phase, Row, body_of
 from talos.core.sessions import Ours, Rows, Sessions
 from talos.core.step import Put, Step
 from talos.core.tables import FRAMES, INBOX, OUTBOX
@@ -34,7 +34,8 @@ from talos.core.vault import OVERHEAD
 from talos.errors import Damaged, MalformedMessage
 from talos_ratchet import Duplicate, Lane, Opened, RatchetError, Session
 
-UNREADABLE_MAX: Final = 8  # Frames on the message lane of one link that nothing opens: then it is an attack.
+# Frames on the message lane that nothing opens. So many may be under way before our WANT is heard; more are an attack.
+UNREADABLE_MAX: Final = WINDOW_ROWS
 
 
 @dataclass(slots=True)
@@ -43,7 +44,7 @@ class OnLink:
 
     wanted: int = 0  # The seq last asked for again, so that one gap is one WANT.
     held_origin: bytes | None = None  # The peer was told BUSY for this origin.
-    unreadable: int = 0
+    unreadable: int = 0  # Since the last message that could be opened.
 
 
 @dataclass(slots=True)
@@ -144,11 +145,16 @@ class Draft:
             self.effects.append(Broken(f"lane {lane.name} cannot be used: {error}"))
 
     def open_lanes(self, session: Session | None = None) -> None:
-        """Let the responder of the session send on every lane: it cannot before it has heard us there."""
+        """Let the responder of the session send on every lane: it cannot before it has heard us there.
+
+        Where it has sent, it could. One more OPEN would overtake the stored frames, and whoever holds those back
+        while the lane turns six times has lost their keys.
+        """
         session = session or self._talk.sessions.sending(self._now_ms)
         if session is not None and session.initiated:
             for lane in (Lane.MESSAGE, Lane.BULK):
-                if session.can_send(lane):
+                ratchet = session.lane(lane)
+                if ratchet is not None and not ratchet.chain:
                     self.effects.append(Send(self._talk.sessions.seal(session, lane, OpenContent().encode())))
 
     # Receiving
@@ -200,11 +206,14 @@ class Draft:
 
     def _message(self, session: Session, opened: Opened) -> None:
         """Take a message if it is the next one and there is room; otherwise the session does not move."""
+        talk = self._talk
+        talk.on_link.unreadable = 0
         content = decode_message(opened.plaintext)
         if isinstance(content, OpenContent):
             self.take(session, Lane.MESSAGE, opened)
             return
-        talk = self._talk
+        if not talk.high_water.has_place(content.origin):
+            raise MalformedMessage(f"the peer sends from more than {ORIGINS_MAX} origins")
         high = talk.high_water.high(content.origin)
         last = content.seq + (content.count if isinstance(content, VoidContent) else 1) - 1
         if last <= high:
@@ -288,6 +297,7 @@ class Draft:
         if isinstance(content, Busy):
             outbox.block(content.seq)
         elif content.reseal:
-            outbox.reseal(content.seq)
+            # A peer that has nothing of this origin yet cannot name it: then it lacks all of it.
+            outbox.reseal(content.seq if content.origin == self._talk.ours.origin else 1)
         else:
             outbox.rewind(content.seq)

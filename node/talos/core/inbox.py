@@ -123,8 +123,9 @@ class Inbox:
         return Put(INBOX, row.key, None)
 
     def forget(self, row: Arrived) -> None:
-        """Its deletion is on disk."""
-        if self._handed_out.pop(row.arrival, None) is not None:
+        """Its deletion is on disk, even if whoever was done with it changed their mind meanwhile."""
+        handed_out = self._handed_out.pop(row.arrival, None)
+        if handed_out is not None or self._waiting.pop(row.arrival, None) is not None:
             self._count(row, -1)
 
     @property

@@ -15,31 +15,34 @@ from talos.core.step import Put
 from talos.core.tables import MARKS
 
 NO_ORIGIN: Final = bytes(ORIGIN_SIZE)
+ORIGINS_MAX: Final = 256  # Per peer: it has a new one only when it is made or recovered, and each is kept for ever.
 
 _PEER: Final = struct.Struct(">Q16s")
 _HIGH: Final = struct.Struct(">Q")
 
 
 class HighWater:
-    """The marks of one peer, read from their rows when first needed."""
+    """The marks of one peer, all in memory: they are few."""
 
-    __slots__ = ("_highs", "_peer", "_rows", "last_origin", "next_seq")
+    __slots__ = ("_highs", "_peer", "last_origin", "next_seq")
 
     def __init__(self, peer: bytes, rows: Rows) -> None:
         self._peer = peer
-        self._rows = rows
         self._highs: dict[bytes, int] = {}
-        stored = rows.get(MARKS, peer)
-        self.next_seq, self.last_origin = (1, NO_ORIGIN) if stored is None else _PEER.unpack(stored)
+        self.next_seq, self.last_origin = 1, NO_ORIGIN
+        for key, value in rows.scan(MARKS, peer):
+            if key == peer:
+                self.next_seq, self.last_origin = _PEER.unpack(value)
+            else:
+                self._highs[key[len(peer) :]] = _HIGH.unpack(value)[0]
 
     def high(self, origin: bytes) -> int:
         """Return the highest seq taken from `origin`; 0 if none."""
-        if origin not in self._highs:
-            stored = self._rows.get(MARKS, self._peer + origin)
-            if stored is None:
-                return 0
-            self._highs[origin] = _HIGH.unpack(stored)[0]
-        return self._highs[origin]
+        return self._highs.get(origin, 0)
+
+    def has_place(self, origin: bytes) -> bool:
+        """False for an origin that would be one too many: a peer must not fill the disk with marks."""
+        return origin in self._highs or len(self._highs) < ORIGINS_MAX
 
     def took(self, origin: bytes, seq: int) -> list[Put]:
         """Everything of `origin` up to `seq` is taken."""

@@ -88,14 +88,14 @@ class Row:
 class Outbox:
     """The rows for one peer. Every change returns the writes that make it durable."""
 
-    __slots__ = ("_blocked", "_sent", "next_seq", "peer", "rows")
+    __slots__ = ("_blocked_at", "_sent", "next_seq", "peer", "rows")
 
     def __init__(self, peer: bytes, next_seq: int, rows: Iterable[Row] = ()) -> None:
         self.peer = peer
         self.next_seq = next_seq
         self.rows = {row.seq: row for row in rows}
         self._sent = 0  # The last number that is on its way on the current link.
-        self._blocked = False
+        self._blocked_at: int | None = None  # The number that the peer has no room for.
 
     @classmethod
     def load(
@@ -105,14 +105,17 @@ class Outbox:
         rows = []
         for key, value in stored:
             phase, was_sealed, count = _ROW.unpack_from(value)
+            session_id = frames.get(key)
+            # A message's row is written once, WAITING, body and all; its frame is what makes it READY.
+            is_ready = session_id is not None and phase == Phase.WAITING
             rows.append(
                 Row(
                     seq=_SEQ.unpack(key[len(peer) :])[0],
-                    phase=Phase(phase),
+                    phase=Phase.READY if is_ready else Phase(phase),
                     size=len(value) - _ROW.size,
                     count=count,
-                    was_sealed=bool(was_sealed),
-                    session_id=frames.get(key),
+                    was_sealed=bool(was_sealed) or is_ready,
+                    session_id=session_id,
                 )
             )
         return cls(peer, next_seq, rows)
@@ -157,11 +160,11 @@ class Outbox:
     def restart(self) -> None:
         """A new link: everything unacknowledged is to be sent again, in order."""
         self._sent = 0
-        self._blocked = False
+        self._blocked_at = None
 
     def next_to_send(self) -> Row | None:
         """Return the next row that the window, the peer and the order allow on this link."""
-        if self._blocked:
+        if self._blocked_at is not None:
             return None
         size = 0
         for in_flight, row in enumerate(self.rows.values()):
@@ -196,6 +199,8 @@ class Outbox:
         covered = [row for row in self.rows.values() if row.last <= high]
         if high >= self.next_seq or any(not row.was_sealed for row in covered):
             raise AckedUnsent(f"the peer acknowledges message {high}, which was never sent")
+        if self._blocked_at is not None and high >= self._blocked_at:
+            self._blocked_at = None  # The refusal is older than this word, and nobody will take it back.
         writes, delivered = [], []
         for row in covered:
             if after(row.phase, Event.ACKED) is Phase.GONE and row.phase is Phase.READY:
@@ -206,13 +211,13 @@ class Outbox:
 
     def rewind(self, seq: int) -> None:
         """The peer wants everything from `seq` on once more, and has room for it."""
-        self._blocked = False
+        self._blocked_at = None
         self._sent = min(self._sent, seq - 1)
 
     def block(self, seq: int) -> None:
         """The peer has no room for `seq`: send nothing until it wants it, or a new link is there."""
         self.rewind(seq)
-        self._blocked = True
+        self._blocked_at = seq
 
     def reseal(self, seq: int) -> None:
         """The peer cannot open what was stored from `seq` on: make new frames of the same messages."""

@@ -68,6 +68,10 @@ class Sessions:
         self._parties: list[Put] = []
         self._replaces: dict[bytes, list[bytes]] = {}
         self._set = SessionSet.load(self._stored(rows), ours.suite)
+        for session in self._set.sessions():
+            if not session.confirmed:
+                # What it was to replace is not stored, and its greeting is over: the peer opens a new one.
+                self._drop(session.id)
 
     def _stored(self, rows: Rows) -> Iterator[tuple[bytes, bytes]]:
         for key, sealed in rows.scan(SESSIONS, self._peer):
@@ -112,7 +116,9 @@ class Sessions:
         Raises `Duplicate`, changing nothing, if its opening was taken before.
         """
         before = self._set.sessions()
-        self._set.add(session)
+        dropped = self._set.add(session)
+        if dropped is not None:
+            self._forget_party(dropped.id)
         self._replaces[session.id] = [one.id for one in before if one.confirmed and one.superseded_ms is None]
         for one in before:
             if not one.confirmed and one.initiated is session.initiated and one.id in self._set:
@@ -121,6 +127,10 @@ class Sessions:
 
     def _drop(self, session_id: bytes) -> None:
         self._set.drop(session_id)
+        self._forget_party(session_id)
+
+    def _forget_party(self, session_id: bytes) -> None:
+        self._replaces.pop(session_id, None)
         self._parties.append(Put(PARTIES, self._peer + session_id, None))
 
     def confirmed(self, session: Session, now_ms: int) -> None:
@@ -136,7 +146,7 @@ class Sessions:
     def expire(self, now_ms: int) -> None:
         """Forget the sessions whose day is over, and skipped keys past their time."""
         for session in self._set.expire(now_ms):
-            self._parties.append(Put(PARTIES, self._peer + session.id, None))
+            self._forget_party(session.id)
 
     def recheck(self, log: KeyLog, now_ms: int) -> bool:
         """Drop the sessions whose party does not hold any more under what the peer's key log says now.

@@ -35,7 +35,6 @@ from talos.services.post import Peer
 from talos_ratchet import Duplicate, Opening, RatchetError, read_opening
 
 FIRST: Final = frozenset({Kind.FETCH, Kind.HELLO})
-ASKS_MAX: Final = 2  # Greetings per link that may ask for an offer: after a lost session, once more.
 
 
 class Answer:
@@ -57,7 +56,7 @@ class Answer:
             await self._show_card(Fetch.decode(frame[1:]))
             self._link.allow(frozenset({Kind.HELLO}))
             frame = await self._link.next_frame()
-        self._channel, first = Channel.answer(frame[1:], self._desk.me.pair.secret)
+        self._channel, first = Channel.answer(frame[1:], self._desk.me.pair.secret, self._desk.host.entropy)
         peer = await self._converse(decode(first))
         # The opening or resuming frame may be a replay; what the dialler says to our answer cannot be.
         self._link.allow(frozenset({Kind.CONTROL}))

@@ -31,7 +31,6 @@ from talos_ratchet import Offer, RatchetError, read_offer
 
 T = TypeVar("T")
 
-EPHEMERAL_SIZE: Final = 32  # Bytes of entropy for the HELLO's key.
 ANSWERS: Final = frozenset({Kind.CONTROL, Kind.SEALED})
 
 _WHY: Final = {
@@ -61,7 +60,7 @@ class Call:
         self._link = link
         self._peer = peer
         self._who = who
-        self._channel = Channel.dial(who.party.x25519, desk.host.entropy(EPHEMERAL_SIZE))
+        self._channel = Channel.dial(who.party.x25519, desk.host.entropy)
         self._kind = Kind.HELLO  # Of the next greeting we send.
 
     async def greet(self) -> None:

@@ -12,7 +12,8 @@ import trio
 from talos.core.content import Ping
 from talos.core.frames import Kind
 from talos.core.greeting import Card
-from talos.errors import Damaged, NotReachable, TalosError
+from talos.core.party import KeyLogBehind
+from talos.errors import Damaged, NodeStopped, NotReachable, TalosError
 from talos.host import Address, DialError, LinkClosed, Listener, Stream
 from talos.services.answer import FIRST, Answer
 from talos.services.call import Call, fetch
@@ -28,6 +29,8 @@ STRANGERS_MAX: Final = 64  # Inbound links that are not bound yet: each may hold
 STRANGERS_PER_HOST: Final = 8  # Of them, from one IP address.
 STRANGERS_PER_NET: Final = 16  # Of them, from one /24 (IPv4) or /48 (IPv6).
 LINKS_MAX: Final = 256  # Bound links.
+LINKS_HIGH: Final = 192  # Beyond it, the links that have been silent longest are closed ...
+LINKS_LOW: Final = 160  # ... until so many are left. A peer that something is owed to keeps its link.
 DIALS_MAX: Final = 32  # At once.
 STAGGER_S: Final = 0.25  # Before the next address of a peer is tried beside the first (RFC 8305, section 5).
 PING_S: Final = 30.0  # Of silence, before we ask whether anybody is there.
@@ -102,16 +105,19 @@ class Links:
     async def connect(self, peer: Peer) -> None:
         """Return once the peer has a link. All who ask at once share one attempt.
 
-        Raises `NotReachable`, `Refused` or `Damaged` with the reason.
+        Raises `NotReachable`, `Refused` or `Damaged` with the reason, `NodeStopped` if nobody dials any more.
         """
         if peer.link is not None:
             return
+        if self._nursery.cancel_scope.cancel_called:
+            raise NodeStopped("the node has stopped; it dials nobody")
         dialling = self._dialling.get(peer.did)
         if dialling is None:
             dialling = self._dialling[peer.did] = _Dialling()
             self._spawn(f"dial {peer.did.hex()[:8]}", partial(self._dial, peer, dialling))
         await dialling.done.wait()
-        if dialling.failure is not None:
+        # The peer may have dialled us meanwhile: then all is well, whatever became of our own attempt.
+        if dialling.failure is not None and peer.link is None:
             raise dialling.failure
 
     async def look(self, address: Address, did: bytes) -> Introduction:
@@ -130,16 +136,17 @@ class Links:
         raise DialError(f"{address} did not answer within {GREETING_S:.0f} s", fix="Check that a node listens there")
 
     async def _dial(self, peer: Peer, dialling: _Dialling) -> None:
+        link: Link | None = None
         try:
             async with self._dials:
                 link = await self._greeted(peer)
         except (TalosError, RatchetError) as error:
             peer.reason = str(error)
             dialling.failure = error if isinstance(error, TalosError) else Damaged(str(error))
-            link = None
         finally:
             del self._dialling[peer.did]
             if link is None:
+                dialling.failure = dialling.failure or NotReachable("the dial was broken off")
                 dialling.done.set()
         if link is not None:
             await self._serve(peer, link, dialling.done)
@@ -166,8 +173,8 @@ class Links:
         if who is not None:
             try:
                 await Call(desk, link, peer, who).greet()
-            except (Damaged, LinkClosed):
-                # The card we kept may be of an instance that is gone: ask anew, next time.
+            except (Damaged, LinkClosed, KeyLogBehind):
+                # The card we kept may be of an instance, or a key, that is gone: ask anew, next time.
                 await desk.directory.forget_card(peer.did)
                 raise
             return
@@ -183,28 +190,33 @@ class Links:
         """Dial the addresses one after the other, a little apart; the first stream wins."""
         streams: list[Stream] = []
         failures: list[DialError] = []
-        async with trio.open_nursery() as nursery:
-            for address in addresses:
-                answered = trio.Event()
+        winner: Stream | None = None
+        try:
+            async with trio.open_nursery() as nursery:
+                for address in addresses:
+                    answered = trio.Event()
 
-                async def attempt(address: Address = address, answered: trio.Event = answered) -> None:
-                    try:
-                        stream = await self._desk.host.network.dial_stream(address)
-                    except DialError as error:
-                        failures.append(error)
-                        answered.set()
-                        return
-                    streams.append(stream)
-                    nursery.cancel_scope.cancel()
+                    async def attempt(address: Address = address, answered: trio.Event = answered) -> None:
+                        try:
+                            stream = await self._desk.host.network.dial_stream(address)
+                        except DialError as error:
+                            failures.append(error)
+                            answered.set()
+                            return
+                        streams.append(stream)
+                        nursery.cancel_scope.cancel()
 
-                nursery.start_soon(attempt)
-                with self._desk.host.clock.move_on_after(STAGGER_S):
-                    await answered.wait()
-        for late in streams[1:]:
-            await late.aclose()
-        if not streams:
-            raise failures[0]
-        return streams[0]
+                    nursery.start_soon(attempt)
+                    with self._desk.host.clock.move_on_after(STAGGER_S):
+                        await answered.wait()
+            if not streams:
+                raise failures[0]
+            winner = streams[0]
+            return winner
+        finally:
+            for stream in streams:
+                if stream is not winner:
+                    await stream.aclose()
 
     def _dialled(self, stream: Stream) -> Link:
         return Link(stream, self._desk.host.clock, dialled=True, allowed=frozenset())
@@ -214,7 +226,11 @@ class Links:
     async def _serve(self, peer: Peer, link: Link, bound: trio.Event | None = None) -> None:
         """Run a bound link to its end."""
         link.allow(LANES)
+        for older, owner in self._bound.items():
+            if owner is peer and older.ends_at is not None:
+                older.close("two newer links have taken its place")  # So that no peer holds more than two.
         self._bound[link] = peer
+        self._trim(link)
         try:
             self._desk.post.bind(peer, link)
             if bound is not None:
@@ -229,6 +245,14 @@ class Links:
             if bound is not None:
                 bound.set()
             await link.aclose()
+
+    def _trim(self, newest: Link) -> None:
+        """Make room before there is none. Whoever is cut off is greeted again when there is something to say."""
+        if len(self._bound) <= LINKS_HIGH:
+            return
+        idle = [link for link, peer in self._bound.items() if link is not newest and not peer.conversation.has_work]
+        for link in sorted(idle, key=lambda link: link.heard_at)[: len(self._bound) - LINKS_LOW]:
+            link.close(f"more than {LINKS_HIGH} links, and this one was silent longest")
 
     async def _read(self, peer: Peer, link: Link) -> None:
         clock, post = self._desk.host.clock, self._desk.post

@@ -42,8 +42,9 @@ class Redial:
                     if self._is_due(peer, now):
                         self._tries[peer.did].is_running = True
                         nursery.start_soon(self._attempt, peer)
-                waits = [tries.due - now for tries in self._tries.values() if not tries.is_running]
-                with clock.move_on_after(max(0.0, min(waits, default=self._retry_interval_s))):
+                # What is due already waits for more than the hour: for a link to be lost, or for work.
+                waits = [tries.due - now for tries in self._tries.values() if not tries.is_running and tries.due > now]
+                with clock.move_on_after(min(waits, default=self._retry_interval_s)):
                     await post.work_came.wait()
 
     def _is_due(self, peer: Peer, now: float) -> bool:

@@ -47,6 +47,12 @@ class _Pending:
     body: bytearray = field(default_factory=bytearray)
 
 
+@dataclass(frozen=True, slots=True)
+class _Working:
+    link: Link  # Where the answer is waited for. The asker counts anew after a restart, so no other link will do.
+    scope: trio.CancelScope
+
+
 class Requests:
     """Both halves. `handlers` say what this node answers."""
 
@@ -57,7 +63,7 @@ class Requests:
         self._handlers = handlers
         self._next_id = 0
         self._pending: dict[tuple[bytes, int], _Pending] = {}
-        self._working: dict[tuple[bytes, int], trio.CancelScope] = {}
+        self._working: dict[tuple[bytes, int], _Working] = {}
         post.requests = self.heard
         post.link_ended = self.link_ended
 
@@ -93,9 +99,9 @@ class Requests:
             case Request() as request:
                 self._start(peer, request)
             case Cancel(number):
-                scope = self._working.get((peer.did, number))
-                if scope is not None:
-                    scope.cancel()
+                working = self._working.get((peer.did, number))
+                if working is not None:
+                    working.scope.cancel()
             case Reply(number, status, body):
                 pending = self._pending.get((peer.did, number))
                 if pending is not None and pending.status is None:
@@ -111,6 +117,9 @@ class Requests:
             if did == peer.did and pending.link is link and not pending.done.is_set():
                 pending.status = None
                 pending.done.set()
+        for (did, _), working in self._working.items():
+            if did == peer.did and working.link is link:
+                working.scope.cancel()
 
     def _collect(self, peer: Peer, piece: Piece) -> None:
         pending = self._pending.get((peer.did, piece.id))
@@ -128,37 +137,39 @@ class Requests:
     def _start(self, peer: Peer, request: Request) -> None:
         key = (peer.did, request.id)
         handler = self._handlers.get(request.type)
+        if peer.link is None or self._nursery.cancel_scope.cancel_called:
+            return  # Nobody waits for the answer any more, or nobody is left to work on it.
         if handler is None:
             self._say(peer, Reply(request.id, Status.UNKNOWN, b""))
         elif key in self._working or sum(did == peer.did for did, _ in self._working) >= INBOUND_MAX:
             self._say(peer, Reply(request.id, Status.BUSY, b""))
         else:
-            scope = self._working[key] = trio.CancelScope()
-            self._nursery.start_soon(self._work, peer, request, handler, scope, name=f"request {request.type}")
+            working = self._working[key] = _Working(peer.link, trio.CancelScope())
+            self._nursery.start_soon(self._work, peer, request, handler, working, name=f"request {request.type}")
 
-    async def _work(self, peer: Peer, request: Request, handler: Handler, scope: trio.CancelScope) -> None:
+    async def _work(self, peer: Peer, request: Request, handler: Handler, working: _Working) -> None:
         def failed(name: str, error: Exception) -> None:
             self._say(peer, Reply(request.id, Status.FAILED, b""))
 
         async def answer() -> None:
             with self._clock.move_on_after(WORK_S) as deadline:
-                await self._reply(peer, request.id, await handler(peer, request.body))
+                await self._reply(peer, working.link, request.id, await handler(peer, request.body))
             if deadline.cancelled_caught:
                 self._say(peer, Reply(request.id, Status.FAILED, b""))
 
         try:
-            with scope:
+            with working.scope:
                 await supervise(f"request {request.type}", answer, on_crash=failed)
         finally:
             del self._working[peer.did, request.id]
 
-    async def _reply(self, peer: Peer, number: int, body: bytes) -> None:
+    async def _reply(self, peer: Peer, link: Link, number: int, body: bytes) -> None:
         if len(body) <= REQUEST_BODY_MAX:
             self._say(peer, Reply(number, Status.OK, body))
             return
         self._say(peer, Reply(number, Status.PIECES, b""))
         for at in range(0, len(body), BULK_PIECE_MAX):
-            while peer.link is not None and not peer.link.bulk_has_room:
+            while not link.bulk_has_room:
                 await self._clock.sleep(ROOM_POLL_S)
             piece = Piece(number, at + BULK_PIECE_MAX >= len(body), body[at : at + BULK_PIECE_MAX])
             step = peer.conversation.pieces([piece], self._post.now_ms())

@@ -1,0 +1,12 @@
+"""The command line: `talos`, one file per verb, and `talos-node`, the node as a process."""
+
+from __future__ import annotations
+
+from talos.cli.app import app
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run `talos` with this process's arguments, and exit with a code of `talos.errors`."""
+    app()

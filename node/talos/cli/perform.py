@@ -1,0 +1,78 @@
+"""Running one command: its answer on stdout, its errors on stderr, its exit code; never a traceback."""
+
+from __future__ import annotations
+
+import errno
+import json
+import sys
+import traceback
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final, NoReturn
+
+import click
+import trio
+
+from talos.errors import TalosError
+from talos.services.supervise import supervise
+
+BUG: Final = 70  # EX_SOFTWARE of sysexits.h.
+INTERRUPTED: Final = 130  # 128 + SIGINT, as shells report it.
+
+
+def perform(work: Callable[[], Awaitable[None]], *, as_json: bool) -> None:
+    """Run `work`; return if it does, else say why on stderr (and in JSON on stdout, if asked) and exit."""
+    failures: list[Exception] = []
+    is_interrupted = False
+    try:
+        trio.run(partial(supervise, "command", work, on_crash=lambda _, failure: failures.append(failure)))
+    except* KeyboardInterrupt:
+        is_interrupted = True
+    if is_interrupted:
+        sys.exit(INTERRUPTED)
+    if failures:
+        _give_up(failures[0], as_json=as_json)
+
+
+def show(value: Mapping[str, object]) -> None:
+    """Print an answer in JSON: one line, so that several can follow each other."""
+    click.echo(json.dumps(value))
+
+
+def columns(rows: Sequence[tuple[str, ...]], *, indent: str = "") -> str:
+    """Return `rows`, all of one length, as lines of aligned columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(indent + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def _give_up(failure: Exception, *, as_json: bool) -> NoReturn:
+    failure = _lone(failure)
+    if isinstance(failure, click.ClickException | click.exceptions.Exit | click.Abort):
+        raise failure
+    if isinstance(failure, OSError) and failure.errno == errno.EPIPE:
+        raise failure  # Who read our output has seen enough; click ends quietly.
+    if isinstance(failure, TalosError):
+        name, what, fix, exit_code = type(failure).__name__, failure.what, failure.fix, failure.exit_code
+    else:
+        name, what, fix, exit_code = "Bug", _describe(failure), "Please report this line", BUG
+    if as_json:
+        show({"error": {"type": name, "what": what, "fix": fix, "exit_code": exit_code}})
+    click.echo(f"error: {what}", err=True)
+    if fix is not None:
+        click.echo(f"fix: {fix}", err=True)
+    sys.exit(exit_code)
+
+
+def _lone(failure: Exception) -> Exception:
+    """Return what a nursery wrapped: the first of ours in a group, else the first."""
+    while isinstance(failure, ExceptionGroup):
+        ours = failure.subgroup(TalosError)
+        failure = (failure if ours is None else ours).exceptions[0]
+    return failure
+
+
+def _describe(failure: Exception) -> str:
+    frames = traceback.extract_tb(failure.__traceback__)
+    where = f", at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"a bug in Talos: {type(failure).__name__}: {failure}{where}"

@@ -1,0 +1,55 @@
+"""The talos.toml that `talos init` writes: what was asked for, and every other setting as a comment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Final
+
+from talos.config import DEFAULTS
+from talos.host import Address
+
+_TEMPLATE: Final = """\
+# Settings of this node. Flags and TALOS_... variables win over this file; a commented line shows the default.
+
+# What `talos init` called this node.
+name = {name}
+
+# Where it listens; port 0 takes a free one at each start, so give a fixed port to be found again.
+listen = [{listen}]
+
+# Peers known from the start, beside those of `talos peers add`.
+# peers = ["did:talos:...@node.example:7000"]
+
+# Messages that may wait undelivered, for all peers together.
+# queue_limit = {queue_limit}
+
+# Seconds between two attempts to reach a peer for which messages wait.
+# retry_interval_s = {retry_interval_s}
+
+# true: no listening, no dialling; what is sent waits.
+# offline_mode = {offline_mode}
+
+# Seconds for which a duplicate is still written into the audit log.
+# replay_window_s = {replay_window_s}
+
+[store]
+# The store may grow so far; beyond it, writes fail cleanly.
+# size_max_mib = {store_size_max_mib}
+
+[identity]
+# Where the recovery seed is kept, if not in this folder.
+# root_file = "root.sealed"
+"""
+
+
+def default_text(*, name: str, listen: Iterable[Address]) -> str:
+    return _TEMPLATE.format(
+        name=json.dumps(name),  # Of what these two may hold, TOML and JSON write all in the same way.
+        listen=", ".join(json.dumps(str(address)) for address in listen),
+        queue_limit=DEFAULTS.queue_limit,
+        retry_interval_s=DEFAULTS.retry_interval_s,
+        offline_mode=str(DEFAULTS.offline_mode).lower(),
+        replay_window_s=DEFAULTS.replay_window_s,
+        store_size_max_mib=DEFAULTS.store_size_max_mib,
+    )

@@ -1,0 +1,208 @@
+"""A program's end of the control socket: the same calls as on a node in the program's own process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import trio
+
+from talos import errors
+from talos.control import values
+from talos.control.fields import Fields, pack_octets
+from talos.control.protocol import LINE_SIZE_MAX, REQUEST_ID_MAX, LineSplitter, Request, decode_line
+from talos.control.values import RETRIES, TIMEOUT_S
+from talos.core.report import NodeStatus, PeerCard, PeerStatus, Receipt
+from talos.drivers.control_socket import dial_control
+from talos.errors import DeliveryFailed, NotReachable, TalosError, UsageError
+from talos.host import LinkClosed, Stream
+
+READ_SIZE: Final = 65_536  # Bytes.
+
+_BY_NAME: Final[Mapping[str, type[TalosError]]] = {
+    name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, TalosError)
+}
+# For errors of drivers, or of a newer node: who asks cares most about the exit code.
+_BY_EXIT_CODE: Final[Mapping[int, type[TalosError]]] = {
+    2: errors.UsageError,
+    3: errors.NoIdentity,
+    4: errors.NotReachable,
+    5: errors.Refused,
+    7: errors.Damaged,
+    8: errors.Locked,
+}
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """A request without an answer yet. `turn` is set when the answer is there, or when it is its turn to read."""
+
+    turn: trio.Event = field(default_factory=trio.Event)
+    answer: Fields | None = None
+
+
+class ControlClient:
+    """A connection to the node that runs in `folder`; `async with` opens and closes it.
+
+    Any number of tasks may call at once. Every call raises what the node raised, `NotReachable` if there is no
+    node or it went away, and `MalformedMessage` if it talks nonsense. A cancelled call may still be performed;
+    what a cancelled `receive` still brought is handed to the next client when this connection closes.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._stream: Stream | None = None
+        self._lines = LineSplitter()
+        self._sending = trio.Lock()
+        self._waiting: dict[int, _Waiting] = {}
+        self._next_id = 1
+        self._is_read = False  # One of those who wait reads for all: no task of our own, so no group of errors.
+
+    async def __aenter__(self) -> Self:
+        self._stream = await dial_control(self._folder)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._close()
+
+    async def status(self) -> NodeStatus:
+        return values.read_status(await self._call("status"))
+
+    async def whoami(self) -> values.Whoami:
+        return values.read_whoami(await self._call("whoami"))
+
+    async def peers(self) -> tuple[PeerStatus, ...]:
+        return tuple(map(values.read_peer, (await self._call("peers")).each("peers")))
+
+    async def peers_add(self, address: str) -> PeerStatus:
+        """`address` is DID@HOST:PORT."""
+        return values.read_peer(await self._call("peers_add", address=address))
+
+    async def look(self, address: str, did: str | None = None) -> PeerCard:
+        """`address` is HOST:PORT."""
+        return values.read_card(await self._call("look", address=address, did=did))
+
+    async def send(
+        self,
+        peer: str,
+        message: bytes,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        retry_count: int = RETRIES,
+        on_failure: str = "queue",
+    ) -> Receipt:
+        arguments = {"timeout_s": timeout_s, "retry_count": retry_count, "on_failure": on_failure}
+        return values.read_receipt(await self._call("send", peer=peer, message=pack_octets(message), **arguments))
+
+    async def receive(self, wait_s: float) -> values.Handed | None:
+        """Return the next message, or None if none comes within `wait_s` (at most an hour)."""
+        answer = await self._call("receive", wait_s=wait_s)
+        return None if answer.values.get("message") is None else values.read_handed(answer.nested("message"))
+
+    async def ack(self, ticket: int) -> None:
+        """Return once the message is done and on disk: it is never handed out again."""
+        await self._call("ack", ticket=ticket)
+
+    async def stop(self) -> None:
+        """Return when the node has begun to stop."""
+        await self._call("stop")
+
+    async def _call(self, verb: str, **arguments: object) -> Fields:
+        request = Request(self._next_id, verb, Fields(verb, arguments))
+        self._next_id += 1
+        waiting = self._waiting[request.id] = _Waiting()
+        try:
+            await self._send(request.encode())
+            while waiting.answer is None:
+                if self._is_read:
+                    await waiting.turn.wait()
+                    waiting.turn = trio.Event()
+                else:
+                    await self._read()
+        finally:
+            del self._waiting[request.id]
+            self._pass_turn()
+        return _result(waiting.answer)
+
+    async def _send(self, line: bytes) -> None:
+        if len(line) > LINE_SIZE_MAX:
+            raise UsageError(
+                f"this request has {len(line)} bytes; {LINE_SIZE_MAX} are the most", fix="Send it in parts"
+            )
+        async with self._sending:
+            stream = self._require_open()
+            is_whole = False
+            try:
+                await stream.send_all(line)
+                is_whole = True
+            except LinkClosed as error:
+                raise self._gone() from error
+            finally:
+                if not is_whole:  # Nothing can follow half a line.
+                    await self._close()
+
+    async def _read(self) -> None:
+        """Take what the node has to say next, for whomever it is."""
+        stream = self._require_open()
+        self._is_read = True
+        try:
+            data = await stream.receive_some(READ_SIZE)
+        except LinkClosed:
+            data = b""  # Broken or ended, the node is gone.
+        finally:
+            self._is_read = False
+        if not data:
+            await self._close()
+        try:
+            for line in self._lines.feed(data):
+                self._take(Fields("an answer", decode_line(line)))
+        except TalosError:
+            await self._close()
+            raise
+
+    def _take(self, answer: Fields) -> None:
+        if answer.values.get("id") is None:
+            raise _error(answer.nested("error"))
+        waiting = self._waiting.get(answer.integer("id", least=0, most=REQUEST_ID_MAX))
+        if waiting is not None:  # Else its call was cancelled.
+            waiting.answer = answer
+            waiting.turn.set()
+
+    def _pass_turn(self) -> None:
+        if not self._is_read:
+            for waiting in self._waiting.values():
+                if waiting.answer is None:
+                    waiting.turn.set()
+                    return
+
+    def _require_open(self) -> Stream:
+        if self._stream is None:
+            raise self._gone()
+        return self._stream
+
+    def _gone(self) -> NotReachable:
+        return NotReachable(f"the node in {self._folder} went away", fix=f"talos-node --data-dir {self._folder}")
+
+    async def _close(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            await stream.aclose()
+
+
+def _result(answer: Fields) -> Fields:
+    if "error" in answer.values:
+        raise _error(answer.nested("error"))
+    return answer.nested("ok")
+
+
+def _error(described: Fields) -> TalosError:
+    name, what, fix = described.text("type"), described.text("what"), described.optional_text("fix")
+    if name == DeliveryFailed.__name__:
+        return DeliveryFailed(what, may_have_arrived=described.yes_or_no("may_have_arrived"), fix=fix)
+    kind = _BY_NAME.get(name) or _BY_EXIT_CODE.get(described.integer("exit_code", least=1, most=255), TalosError)
+    return kind(what, fix=fix)

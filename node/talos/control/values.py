@@ -1,0 +1,157 @@
+"""What crosses the control socket as a result: each value with how it is written and read back.
+
+Written by the node, read by a client of the same user; read with care all the same, so that a client of
+another version fails with the field's name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from talos.control.fields import Fields, pack_octets
+from talos.core.report import MessageId, NodeStatus, PeerCard, PeerStatus, Receipt, ReceiptState
+from talos.errors import MalformedMessage
+
+TIMEOUT_S: Final = 30.0  # Of `send`, as in the library.
+TIMEOUT_MAX_S: Final = 86_400.0  # A day: a request that outlives it was forgotten by who asked.
+RETRIES: Final = 3
+RETRIES_MAX: Final = 1_000
+ON_FAILURE: Final = ("queue", "raise")
+WAIT_MAX_S: Final = 3_600.0  # Of one `receive`; who wants more asks again.
+TICKETS_MAX: Final = 1_000  # Messages one connection may hold: as many as one peer may have in the inbox.
+COUNT_MAX: Final = 2**63 - 1
+SECONDS_MAX: Final = 1e12
+ORIGIN_SIZE: Final = 16  # Bytes.
+
+Written = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Whoami:
+    did: str
+    peer_id: str
+    public_key: bytes
+    addresses: tuple[str, ...]  # HOST:PORT where it listens.
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A message that this connection holds until it acknowledges `ticket` or closes."""
+
+    ticket: int
+    id: MessageId
+    body: bytes
+    redelivered: bool
+    received_ms: int  # UTC.
+
+
+def write_whoami(value: Whoami) -> Written:
+    return asdict(value) | {"public_key": pack_octets(value.public_key)}
+
+
+def read_whoami(fields: Fields) -> Whoami:
+    return Whoami(
+        did=fields.text("did"),
+        peer_id=fields.text("peer_id"),
+        public_key=fields.octets("public_key"),
+        addresses=fields.texts("addresses"),
+    )
+
+
+def write_status(value: NodeStatus) -> Written:
+    return asdict(value)
+
+
+def read_status(fields: Fields) -> NodeStatus:
+    return NodeStatus(
+        did=fields.text("did"),
+        name=fields.text("name"),
+        listening=fields.texts("listening"),
+        uptime_s=fields.number("uptime_s", most=SECONDS_MAX),
+        links=fields.integer("links", least=0, most=COUNT_MAX),
+        undelivered=fields.integer("undelivered", least=0, most=COUNT_MAX),
+        queue_limit=fields.integer("queue_limit", least=0, most=COUNT_MAX),
+        inbox=fields.integer("inbox", least=0, most=COUNT_MAX),
+        store_ok=fields.yes_or_no("store_ok"),
+        reason=fields.optional_text("reason"),
+        peers=tuple(map(read_peer, fields.each("peers"))),
+    )
+
+
+def write_peer(value: PeerStatus) -> Written:
+    return asdict(value)
+
+
+def read_peer(fields: Fields) -> PeerStatus:
+    return PeerStatus(
+        did=fields.text("did"),
+        addresses=fields.texts("addresses"),
+        linked=fields.yes_or_no("linked"),
+        session=fields.yes_or_no("session"),
+        undelivered=fields.integer("undelivered", least=0, most=COUNT_MAX),
+        reason=fields.optional_text("reason"),
+    )
+
+
+def write_card(value: PeerCard) -> Written:
+    return asdict(value)
+
+
+def read_card(fields: Fields) -> PeerCard:
+    return PeerCard(did=fields.text("did"), address=fields.text("address"))
+
+
+def write_id(value: MessageId) -> Written:
+    return {"sender": value.sender, "origin": value.origin.hex(), "seq": value.seq}
+
+
+def read_id(fields: Fields) -> MessageId:
+    try:
+        origin = bytes.fromhex(fields.text("origin"))
+    except ValueError:
+        origin = b""
+    if len(origin) != ORIGIN_SIZE:
+        raise MalformedMessage(f"{fields.what}: origin is not {ORIGIN_SIZE} bytes in hex")
+    return MessageId(fields.text("sender"), origin, fields.integer("seq", least=1, most=COUNT_MAX))
+
+
+def write_receipt(value: Receipt) -> Written:
+    return {
+        "message_id": write_id(value.id),
+        "state": value.state.value,
+        "audit_index": value.audit_index,
+        "why_queued": value.why_queued,
+    }
+
+
+def read_receipt(fields: Fields) -> Receipt:
+    state = fields.text("state")
+    if state not in {known.value for known in ReceiptState}:
+        raise MalformedMessage(f"{fields.what}: state is {state[:80]!r}")
+    return Receipt(
+        id=read_id(fields.nested("message_id")),
+        state=ReceiptState(state),
+        audit_index=fields.optional_integer("audit_index", least=0, most=COUNT_MAX),
+        why_queued=fields.optional_text("why_queued"),
+    )
+
+
+def write_handed(value: Handed) -> Written:
+    return {
+        "ticket": value.ticket,
+        "message_id": write_id(value.id),
+        "body": pack_octets(value.body),
+        "redelivered": value.redelivered,
+        "received_ms": value.received_ms,
+    }
+
+
+def read_handed(fields: Fields) -> Handed:
+    return Handed(
+        ticket=fields.integer("ticket", least=1, most=COUNT_MAX),
+        id=read_id(fields.nested("message_id")),
+        body=fields.octets("body"),
+        redelivered=fields.yes_or_no("redelivered"),
+        received_ms=fields.integer("received_ms", least=0, most=COUNT_MAX),
+    )

@@ -1,0 +1,163 @@
+"""What a client may ask of the node, one function per verb: arguments out of the request, an answer back.
+
+| verb | arguments | answer |
+|---|---|---|
+| status | | `NodeStatus` |
+| whoami | | `Whoami` |
+| peers | | `peers`: list of `PeerStatus` |
+| peers_add | address: DID@HOST:PORT | `PeerStatus` |
+| look | address: HOST:PORT; did, if one is expected | `PeerCard` |
+| send | peer, message; timeout_s, retry_count, on_failure | `Receipt` |
+| receive | wait_s | `message`: `Handed`, or null if none came in time |
+| ack | ticket | once the message is done and on disk |
+| stop | | before the node stops |
+
+Each raises `MalformedMessage` for its arguments, and whatever the node raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import trio
+
+from talos.config import parse_address
+from talos.control import values
+from talos.control.fields import Fields
+from talos.control.values import RETRIES, RETRIES_MAX, TICKETS_MAX, TIMEOUT_MAX_S, TIMEOUT_S, WAIT_MAX_S
+from talos.core.names import PeerAddress, parse_peer
+from talos.errors import MalformedMessage, Refused, TalosError, UsageError
+from talos.host import Clock
+from talos.runtime import Node
+from talos.services.messages import Message, OnFailure
+
+ON_FAILURE: Final[Mapping[str, OnFailure]] = {"queue": "queue", "raise": "raise"}
+
+
+@dataclass(slots=True)
+class Visit:
+    """What one connection holds: messages handed out and not acknowledged, and whether it is still there."""
+
+    node: Node
+    clock: Clock
+    tickets: dict[int, Message] = field(default_factory=dict)  # In the order handed out.
+    next_ticket: int = 1
+    waits: set[trio.CancelScope] = field(default_factory=set)  # One per `receive` that waits.
+    has_left: bool = False
+
+    def leave(self) -> None:
+        """The client sends no more: nobody would acknowledge what a `receive` still brought."""
+        self.has_left = True
+        for wait in self.waits:
+            wait.cancel()
+
+    def release_all(self) -> None:
+        """Hand everything that is not acknowledged to the next who asks, in the order it came."""
+        while self.tickets:
+            _, message = self.tickets.popitem()  # The newest first: each goes before those that wait.
+            message.release()
+
+
+Verb = Callable[[Visit, Fields], Awaitable[Mapping[str, object]]]
+
+
+async def status(visit: Visit, arguments: Fields) -> Mapping[str, object]:
+    arguments.only()
+    return values.write_status(visit.node.status())
+
+
+async def whoami(visit: Visit, arguments: Fields) -> Mapping[str, object]:
+    arguments.only()
+    node = visit.node
+    return values.write_whoami(values.Whoami(node.did, node.peer_id, node.public_key, node.addresses))
+
+
+async def peers(visit: Visit, arguments: Fields) -> Mapping[str, object]:
+    arguments.only()
+    return {"peers": [values.write_peer(peer) for peer in visit.node.peers()]}
+
+
+async def peers_add(visit: Visit, arguments: Fields) -> Mapping[str, object]:
+    arguments.only("address")
+    return values.write_peer(await visit.node.add_peer(PeerAddress.parse(arguments.text("address"))))
+
+
+async def look(visit: Visit, arguments: Fields) -> Mapping[str, object]:
+    arguments.only("address", "did")
+    did = arguments.optional_text("did")
+    address = parse_address(arguments.text("address"))
+    return values.write_card(await visit.node.look(address, None if did is None else parse_peer(did)))
+
+
+async def send(visit: Visit, arguments: Fields) -> Mapping[str, object]:
+    arguments.only("peer", "message", "timeout_s", "retry_count", "on_failure")
+    on_failure = ON_FAILURE.get(arguments.text("on_failure", "queue"))
+    if on_failure is None:
+        raise MalformedMessage(f"send: on_failure is none of {', '.join(ON_FAILURE)}")
+    receipt = await visit.node.send(
+        arguments.text("peer"),
+        arguments.octets("message"),
+        timeout=arguments.number("timeout_s", most=TIMEOUT_MAX_S, default=TIMEOUT_S),
+        retry_count=arguments.integer("retry_count", least=0, most=RETRIES_MAX, default=RETRIES),
+        on_failure=on_failure,
+    )
+    return values.write_receipt(receipt)
+
+
+async def receive(visit: Visit, arguments: Fields) -> Mapping[str, object]:
+    arguments.only("wait_s")
+    wait_s = arguments.number("wait_s", most=WAIT_MAX_S, default=0.0)
+    if len(visit.tickets) + len(visit.waits) >= TICKETS_MAX:
+        raise Refused(f"this connection holds {TICKETS_MAX} messages", fix="Acknowledge some first")
+    with visit.clock.move_on_after(wait_s) as wait:
+        if visit.has_left:
+            wait.cancel()
+        visit.waits.add(wait)
+        try:
+            message = await visit.node.receive()
+        finally:
+            visit.waits.remove(wait)
+        # No checkpoint from here to the table: a message is in nobody's hands for no time.
+        ticket = visit.next_ticket
+        visit.next_ticket += 1
+        visit.tickets[ticket] = message
+        handed = values.Handed(ticket, message.id, message.body, message.redelivered, message.received_ms)
+        return {"message": values.write_handed(handed)}
+    return {"message": None}
+
+
+async def ack(visit: Visit, arguments: Fields) -> Mapping[str, object]:
+    arguments.only("ticket")
+    ticket = arguments.integer("ticket", least=1, most=values.COUNT_MAX)
+    # Out of the table first: what may be done must not be released if the client leaves meanwhile.
+    message = visit.tickets.pop(ticket, None)
+    if message is None:
+        raise UsageError(
+            f"this connection holds no ticket {ticket}", fix="A ticket is good once, where it was handed out"
+        )
+    try:
+        await message.ack()
+    except TalosError:
+        visit.tickets[ticket] = message
+        raise
+    return {}
+
+
+async def stop(visit: Visit, arguments: Fields) -> Mapping[str, object]:
+    arguments.only()
+    return {}  # The server stops the node once this is on its way.
+
+
+VERBS: Final[Mapping[str, Verb]] = {
+    "status": status,
+    "whoami": whoami,
+    "peers": peers,
+    "peers_add": peers_add,
+    "look": look,
+    "send": send,
+    "receive": receive,
+    "ack": ack,
+    "stop": stop,
+}

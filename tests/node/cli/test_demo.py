@@ -1,0 +1,80 @@
+"""The demo's own bookkeeping, and the demo itself."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from talos.cli.demo.cargo import PIECE_SIZE, Item, Piece, load_cargo
+from talos.cli.demo.table import Row, table_json, table_text
+from talos.errors import MalformedMessage
+
+DEADLINE_S = 60.0
+GOOD = Row("alice", "bob", 3, 100, 5, 6, 5, 5, 0, 3)
+
+
+@pytest.mark.parametrize("size", [0, 1, PIECE_SIZE - 1, PIECE_SIZE, PIECE_SIZE + 1, 3 * PIECE_SIZE])
+def test_the_pieces_of_a_file_are_the_file(size: int) -> None:
+    item = Item(7, "a/b ä", bytes(size))
+    pieces = [Piece.decode(piece.encode()) for piece in item.pieces()]
+    assert b"".join(piece.body for piece in pieces) == item.content
+    assert [piece.index for piece in pieces] == list(range(pieces[0].count))
+    assert {(piece.transfer, piece.name, piece.count) for piece in pieces} == {(7, "a/b ä", len(pieces))}
+
+
+@given(st.binary(max_size=40))
+def test_no_bytes_at_all_do_more_than_be_malformed(raw: bytes) -> None:
+    try:
+        piece = Piece.decode(raw)
+    except MalformedMessage:
+        return
+    assert piece.index < piece.count
+
+
+def test_the_cargo_is_many_files_and_one_large_one() -> None:
+    cargo = load_cargo()
+    names = [item.name for item in cargo]
+    assert len(names) > 10
+    assert any(name.endswith("cargo.py") for name in names)
+    assert not any(part.startswith(".") for name in names[:-1] for part in name.split("/"))
+    assert [item.transfer for item in cargo] == list(range(len(cargo)))
+    assert len(cargo[-1].content) > PIECE_SIZE
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"delivered": 4, "delivered_once": 4},
+        {"delivered_once": 4},
+        {"doubled_after_ack": 1},
+        {"verified_files": 2},
+    ],
+)
+def test_anything_missing_surplus_doubled_or_altered_spoils_the_verdict(wrong: dict[str, Any]) -> None:
+    bad = replace(GOOD, **wrong)
+    assert GOOD.is_good
+    assert not bad.is_good
+    assert table_json([GOOD, bad], 1.0, "bob")["ok"] is False
+    assert table_text([GOOD, bad]).splitlines()[-1].endswith("WRONG")
+
+
+@pytest.mark.slow
+def test_three_nodes_exchange_everything_though_one_is_killed_half_way() -> None:
+    command = [sys.executable, "-c", "from talos.cli import main; main()", "demo", "--json"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    assert result.returncode == 0, result.stderr
+    shown = json.loads(result.stdout)
+    assert shown["ok"]
+    assert shown["killed"] == "bob"
+    assert len(shown["pairs"]) == 6
+    for pair in shown["pairs"]:
+        assert pair["delivered_once"] == pair["pieces"] <= pair["pieces_sent"]
+        assert pair["verified_files"] == pair["files"] > 10
+        assert pair["doubled_after_ack"] == 0

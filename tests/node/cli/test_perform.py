@@ -1,0 +1,109 @@
+"""How a command ends: exit codes for everything that can be raised, and what is said about it."""
+
+from __future__ import annotations
+
+import errno
+import json
+
+import click
+import pytest
+import trio
+from click.testing import CliRunner, Result
+
+from talos import errors
+from talos.cli.perform import columns, perform
+from talos.errors import DeliveryFailed, NotReachable, Refused, TalosError
+
+KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, TalosError)]
+OTHERS = [kind for kind in KINDS if kind is not DeliveryFailed]
+
+
+def outcome(failure: BaseException | None, *, as_json: bool = False) -> Result:
+    """Run a command that raises `failure`."""
+
+    @click.command()
+    def command() -> None:
+        async def work() -> None:
+            if failure is not None:
+                raise failure
+
+        perform(work, as_json=as_json)
+
+    return CliRunner().invoke(command)
+
+
+def test_a_command_that_works_exits_with_0_and_says_nothing() -> None:
+    result = outcome(None)
+    assert (result.exit_code, result.output) == (0, "")
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_an_error_of_ours_is_told_with_its_mend_and_its_exit_code(kind: type[TalosError]) -> None:
+    result = outcome(kind("it went wrong", fix="Mend it"))
+    assert result.exit_code == kind.exit_code
+    assert (result.stdout, result.stderr) == ("", "error: it went wrong\nfix: Mend it\n")
+
+
+def test_a_failed_delivery_exits_with_6() -> None:
+    assert outcome(DeliveryFailed("no", may_have_arrived=True)).exit_code == 6
+
+
+def test_an_error_without_a_mend_gives_none() -> None:
+    assert outcome(Refused("no")).stderr == "error: no\n"
+
+
+def test_with_json_the_error_is_an_answer_too() -> None:
+    result = outcome(Refused("no", fix="ask"), as_json=True)
+    assert json.loads(result.stdout) == {"error": {"type": "Refused", "what": "no", "fix": "ask", "exit_code": 5}}
+    assert result.stderr == "error: no\nfix: ask\n"
+
+
+@pytest.mark.parametrize("failure", [KeyError("x"), ZeroDivisionError(), OSError(errno.ENOSPC, "full")])
+def test_a_bug_is_one_line_and_70_and_no_traceback(failure: Exception) -> None:
+    result = outcome(failure)
+    assert result.exit_code == 70
+    assert f"error: a bug in Talos: {type(failure).__name__}" in result.stderr
+    assert "test_perform.py:" in result.stderr
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_a_lone_error_out_of_nurseries_is_still_that_error(depth: int) -> None:
+    failure: Exception = NotReachable("gone")
+    for _ in range(depth):
+        failure = ExceptionGroup("nursery", [failure])
+    assert outcome(failure).exit_code == 4
+
+
+def test_among_several_failures_ours_is_the_one_that_tells() -> None:
+    assert outcome(ExceptionGroup("nursery", [KeyError("x"), NotReachable("gone")])).exit_code == 4
+    assert outcome(ExceptionGroup("nursery", [KeyError("x"), ValueError("y")])).exit_code == 70
+
+
+def test_an_interrupt_exits_as_shells_expect_even_out_of_a_nursery() -> None:
+    assert outcome(KeyboardInterrupt()).exit_code == 130
+    assert outcome(BaseExceptionGroup("nursery", [KeyboardInterrupt()])).exit_code == 130
+
+
+def test_what_click_raises_keeps_its_meaning() -> None:
+    assert outcome(click.exceptions.Exit(6)).exit_code == 6
+    assert outcome(click.Abort()).exit_code == 1
+    assert outcome(click.UsageError("no")).exit_code == 2
+
+
+def test_a_reader_that_went_away_is_no_bug() -> None:
+    assert "bug" not in outcome(BrokenPipeError(errno.EPIPE, "Broken pipe")).output
+
+
+def test_the_work_runs_under_trio() -> None:
+    seen: list[float] = []
+
+    async def work() -> None:
+        seen.append(trio.current_time())
+
+    perform(work, as_json=False)
+    assert len(seen) == 1
+
+
+def test_columns_are_as_wide_as_their_widest() -> None:
+    assert columns([("a", "bb", ""), ("ccc", "d", "e")], indent=" ") == " a    bb\n ccc  d   e"

@@ -1,0 +1,125 @@
+"""The control socket of a real node against clients that break the rules: each harms itself alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any, Final, cast
+
+import pytest
+import trio
+
+from talos.control.client import ControlClient
+from talos.control.fields import Fields
+from talos.control.protocol import LINE_SIZE_MAX
+from talos.control.server import CONNECTIONS_MAX
+from talos.control.verbs import VERBS, Verb, Visit
+from talos.drivers.control_socket import dial_control
+from talos.errors import TalosError
+from tests.node.control.serving import ask, next_answer, serving
+from tests.node.control.test_protocol import HOSTILE_LINES
+
+SOON_S: Final = 0.05  # Long enough for a node to answer, if it would; a slow machine only makes the test laxer.
+
+# A verb, bad arguments, and what the error must name.
+BAD_ARGUMENTS: Final[list[tuple[str, dict[str, Any], str]]] = [
+    ("status", {"all": True}, "all"),
+    ("whoami", {"x": 1}, "x"),
+    ("peers", {"x": 1}, "x"),
+    ("peers_add", {}, "address"),
+    ("peers_add", {"address": "peer.example:7000"}, "is no peer address"),
+    ("peers_add", {"address": 7000}, "address"),
+    ("look", {}, "address"),
+    ("look", {"address": "here"}, "is no address"),
+    ("look", {"address": "127.0.0.1:1", "did": "nobody"}, "names no peer"),
+    ("send", {"message": "aGk="}, "peer"),
+    ("send", {"peer": "nobody", "message": "aGk="}, "names no peer"),
+    ("send", {"peer": "p"}, "message"),
+    ("send", {"peer": "p", "message": "!"}, "message"),
+    ("send", {"peer": "p", "message": "aGk=", "timeout_s": -1}, "timeout_s"),
+    ("send", {"peer": "p", "message": "aGk=", "timeout_s": 86_401}, "timeout_s"),
+    ("send", {"peer": "p", "message": "aGk=", "retry_count": 1_001}, "retry_count"),
+    ("send", {"peer": "p", "message": "aGk=", "on_failure": "shout"}, "on_failure"),
+    ("receive", {"wait_s": 3_601}, "wait_s"),
+    ("receive", {"wait": 1}, "wait"),
+    ("ack", {}, "ticket"),
+    ("ack", {"ticket": 0}, "ticket"),
+    ("ack", {"ticket": 1}, "holds no ticket 1"),
+    ("stop", {"now": True}, "now"),
+    ("fly", {}, "there is no verb 'fly'"),
+]
+
+
+@pytest.mark.parametrize("line", HOSTILE_LINES, ids=lambda line: repr(line[:40]))
+async def test_a_line_that_is_no_request_ends_that_connection_only(tmp_path: Path, line: bytes) -> None:
+    async with serving(tmp_path), ControlClient(tmp_path) as bystander:
+        async with aclosing(await dial_control(tmp_path)) as stream:
+            answer = await ask(stream, line)
+            assert answer["id"] is None
+            assert (answer["error"]["type"], answer["error"]["exit_code"]) == ("MalformedMessage", 7)
+            assert await stream.receive_some(100) == b""
+        assert (await bystander.status()).store_ok
+
+
+async def test_an_endless_line_is_cut_off_at_the_limit(tmp_path: Path) -> None:
+    async with serving(tmp_path), ControlClient(tmp_path) as bystander:
+        async with aclosing(await dial_control(tmp_path)) as stream:
+            await stream.send_all(b"x" * (LINE_SIZE_MAX + 1))
+            answer = await next_answer(stream)
+            assert "longer than" in answer["error"]["what"]
+        assert (await bystander.status()).store_ok
+
+
+async def test_half_a_line_and_no_goodbye_harm_nobody(tmp_path: Path) -> None:
+    async with serving(tmp_path), ControlClient(tmp_path) as bystander:
+        for beginning in (b"", b'{"id": 1, "verb"', b'{"id": 1, "verb": "status"}\n'):
+            stream = await dial_control(tmp_path)
+            await stream.send_all(beginning)
+            await stream.aclose()
+        assert (await bystander.status()).store_ok
+
+
+def test_bad_arguments_are_tried_for_every_verb() -> None:
+    assert set(VERBS) | {"fly"} == {verb for verb, _, _ in BAD_ARGUMENTS}
+
+
+async def test_bad_arguments_are_answered_by_name_and_the_connection_goes_on(tmp_path: Path) -> None:
+    async with serving(tmp_path), aclosing(await dial_control(tmp_path)) as stream:
+        for at, (verb, arguments, named) in enumerate(BAD_ARGUMENTS):
+            answer = await ask(stream, json.dumps({"id": at, "verb": verb, **arguments}).encode())
+            assert answer["id"] == at
+            assert named in answer["error"]["what"], verb
+            assert answer["error"]["exit_code"] in (2, 7)
+
+
+async def test_a_connection_too_many_waits_for_one_to_close(tmp_path: Path) -> None:
+    async with serving(tmp_path):
+        streams = [await dial_control(tmp_path) for _ in range(CONNECTIONS_MAX)]
+        for stream in streams:
+            assert "ok" in await ask(stream, b'{"id": 1, "verb": "peers"}')
+        async with aclosing(await dial_control(tmp_path)) as late:
+            await late.send_all(b'{"id": 1, "verb": "peers"}\n')
+            with trio.move_on_after(SOON_S):
+                pytest.fail(f"answered beyond the limit: {await late.receive_some(100)!r}")
+            await streams.pop().aclose()
+            assert "ok" in await next_answer(late)
+        for stream in streams:
+            await stream.aclose()
+
+
+async def test_a_crash_in_one_request_is_reported_and_ends_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def crash(visit: Visit, arguments: Fields) -> Mapping[str, object]:
+        return {"division": 1 / 0}
+
+    monkeypatch.setitem(cast(dict[str, Verb], VERBS), "peers", crash)
+    crashes: list[tuple[str, Exception]] = []
+    async with serving(tmp_path, crashes=crashes), ControlClient(tmp_path) as client:
+        with pytest.raises(TalosError, match="the node failed at 'peers'") as caught:
+            await client.peers()
+        assert caught.value.exit_code == 70
+        assert (await client.status()).store_ok
+    assert [(name, type(crash)) for name, crash in crashes] == [("control verb peers", ZeroDivisionError)]

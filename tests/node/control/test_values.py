@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+import pytest
+
+from talos.control import values
+from talos.control.fields import Fields
+from talos.control.values import Handed, Whoami
+from talos.core.report import MessageId, NodeStatus, PeerCard, PeerStatus, Receipt, ReceiptState
+from talos.errors import MalformedMessage
+
+ID: Final = MessageId("peer", b"\x01" * 16, 3)
+PEER: Final = PeerStatus("did:talos:p", ("a:1", "b:2"), True, False, 4, "away")
+STATUS: Final = NodeStatus("did:talos:n", "n", ("a:1",), 1.5, 1, 2, 3, 4, True, None, (PEER,))
+
+CASES: Final[list[tuple[object, Callable[[Any], values.Written], Callable[[Fields], object]]]] = [
+    (Whoami("did:talos:n", "n", b"\xff" * 32, ("a:1",)), values.write_whoami, values.read_whoami),
+    (STATUS, values.write_status, values.read_status),
+    (PEER, values.write_peer, values.read_peer),
+    (PeerCard("did:talos:p", "a:1"), values.write_card, values.read_card),
+    (ID, values.write_id, values.read_id),
+    (Receipt(ID, ReceiptState.DELIVERED, 9, None), values.write_receipt, values.read_receipt),
+    (Receipt(ID, ReceiptState.QUEUED, None, "away"), values.write_receipt, values.read_receipt),
+    (Handed(1, ID, b"\x00hi", True, 1_700_000_000_000), values.write_handed, values.read_handed),
+]
+MAY_BE_NULL: Final = {"reason", "audit_index", "why_queued"}
+
+
+@pytest.mark.parametrize(("value", "write", "read"), CASES)
+def test_what_the_node_writes_is_what_the_client_reads(
+    value: object, write: Callable[[Any], values.Written], read: Callable[[Fields], object]
+) -> None:
+    assert read(Fields("answer", json.loads(json.dumps(write(value))))) == value
+
+
+@pytest.mark.parametrize(("value", "write", "read"), CASES)
+def test_a_field_that_is_missing_is_named(
+    value: object, write: Callable[[Any], values.Written], read: Callable[[Fields], object]
+) -> None:
+    written = json.loads(json.dumps(write(value)))
+    for name in written.keys() - MAY_BE_NULL:
+        with pytest.raises(MalformedMessage, match=name):
+            read(Fields("answer", {key: value for key, value in written.items() if key != name}))
+
+
+@pytest.mark.parametrize("origin", ["", "01" * 15, "01" * 17, "xy" * 16])
+def test_an_origin_is_16_bytes_in_hex(origin: str) -> None:
+    with pytest.raises(MalformedMessage, match="origin"):
+        values.read_id(Fields("answer", values.write_id(ID) | {"origin": origin}))
+
+
+def test_a_state_that_is_none_is_refused() -> None:
+    written = values.write_receipt(Receipt(ID, ReceiptState.QUEUED)) | {"state": "lost"}
+    with pytest.raises(MalformedMessage, match="state is 'lost'"):
+        values.read_receipt(Fields("answer", written))
