@@ -6,8 +6,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, aclosing, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -22,8 +22,9 @@ from talos.config import Config
 from talos.control.server import serve_control
 from talos.drivers.clock import RealClock
 from talos.drivers.control_socket import control_path, listen_control
+from talos.drivers.keystore import Keystore
 from talos.errors import PassphraseNeeded
-from talos.runtime import Node, open_node
+from talos.runtime import Node, data_folder, open_node
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ SWITCH_INTERVAL_S: Final = 0.0005
 @click.option("--retry-interval-s", type=float, help="Seconds between attempts to reach a peer.")
 @click.option("--offline-mode", is_flag=True, default=None, help="Neither listen nor dial.")
 @click.option("--passphrase-file", type=click.Path(path_type=Path), help="Whose content opens the keys.")
+@click.option("--no-passphrase", is_flag=True, help="Run although the keys lie open: `talos init --no-passphrase`.")
 def main(
     place: Place,
     listen: tuple[str, ...],
@@ -48,6 +50,7 @@ def main(
     retry_interval_s: float | None,
     offline_mode: bool | None,
     passphrase_file: Path | None,
+    no_passphrase: bool,
 ) -> None:
     """Run a node until SIGTERM or SIGINT. Make its identity with `talos init` first.
 
@@ -64,14 +67,17 @@ def main(
             retry_interval_s=retry_interval_s,
             offline_mode=offline_mode,
         )
-        await _run_node(config, find_passphrase(passphrase_file, os.environ), place)
+        passphrase = find_passphrase(passphrase_file, os.environ)
+        if passphrase is None and not no_passphrase:
+            passphrase = _asked(data_folder(config).keystore)
+        await _run_node(config, passphrase, place)
 
     perform(run, as_json=place.as_json)
 
 
 async def _run_node(config: Config, passphrase: str | None, place: Place) -> None:
     control_path(place.folder)  # Before anything is opened.
-    with _open(config, passphrase) as node, trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    with open_node(config, passphrase) as node, trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with aclosing(await listen_control(place.folder)) as listener, trio.open_nursery() as nursery:
             nursery.start_soon(_stop_on_signal, signals, node, nursery.cancel_scope)
             await nursery.start(_run_then_cancel, node, nursery.cancel_scope)
@@ -79,17 +85,14 @@ async def _run_node(config: Config, passphrase: str | None, place: Place) -> Non
             _say_ready(node, place)
 
 
-@contextmanager
-def _open(config: Config, passphrase: str | None) -> Iterator[Node]:
-    with ExitStack() as stack:
-        try:
-            node = stack.enter_context(open_node(config, passphrase))
-        except PassphraseNeeded:
-            # Only now: a keystore without a passphrase asks for none.
-            if passphrase is not None or not sys.stdin.isatty():
-                raise
-            node = stack.enter_context(open_node(config, ask_passphrase(is_new=False)))
-        yield node
+def _asked(keystore: Keystore) -> str:
+    """Ask for the passphrase on the terminal; refuse to run without one where that was not asked for by name."""
+    if keystore.is_sealed():
+        return ask_passphrase(is_new=False)
+    raise PassphraseNeeded(
+        f"the keys in {keystore.folder} lie open: whoever reads them is this node",
+        fix="Say --no-passphrase to run it so",
+    )
 
 
 async def _run_then_cancel(

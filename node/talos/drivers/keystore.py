@@ -194,6 +194,14 @@ class Keystore:
     def exists(self) -> bool:
         return self.unlock_path.exists()
 
+    def is_sealed(self) -> bool:
+        """Say whether opening it takes a passphrase. Raises `NoIdentity`, `UsageError` or `Damaged`."""
+        raw = _read(self.unlock_path)
+        if len(raw) < _SIZE_LEAST:
+            raise Damaged(f"a sealed file of {len(raw)} bytes is cut short, or no sealed file")
+        kdf: int = _HEADER.unpack_from(raw)[3]
+        return kdf != _Kdf.NONE
+
     def create(
         self,
         seed: bytes,

@@ -28,6 +28,16 @@ def refused(folder: Path, *flags: str, stdin: int = subprocess.DEVNULL) -> subpr
     return subprocess.run(command, stdin=stdin, capture_output=True, text=True, timeout=LATE_S, check=False)
 
 
+def test_a_node_whose_keys_lie_open_runs_only_where_that_is_asked_for_by_name(tmp_path: Path) -> None:
+    enrol(tmp_path)
+    command = [*NODE[:-1], "--data-dir", str(tmp_path)]
+    result = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LATE_S, check=False
+    )
+    assert (result.returncode, NODE[-1]) == (8, "--no-passphrase")
+    assert "fix: Say --no-passphrase" in result.stderr
+
+
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_it_in_good_order_and_in_time(tmp_path: Path, sent: signal.Signals) -> None:
     enrol(tmp_path)
