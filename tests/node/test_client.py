@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from pathlib import Path
 
 import pytest
@@ -125,9 +124,10 @@ async def test_a_cancelled_create_leaves_nothing_running(tmp_path: Path) -> None
 async def test_a_client_nobody_closed_says_so() -> None:
     client = await TalosClient.create("ada")
     stop = client._run.stop
+    clients = [client]
+    del client
     with pytest.warns(ResourceWarning, match="never closed"):
-        del client
-        gc.collect()
+        clients.clear()
     await stop()
 
 

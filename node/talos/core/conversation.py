@@ -100,27 +100,28 @@ class Conversation:
         answer = self._talk.sessions.seal(session, Lane.CONTROL, self._talk.marks().encode())
         return answer, draft.step()
 
-    def answered(self, frame: bytes, now_ms: int) -> tuple[bytes, Step]:
-        """Take the responder's answer to our `resume` or `open`; returns the frame that proves us.
+    def answered(self, frame: bytes, now_ms: int) -> tuple[bytes, bytes, Step]:
+        """Take the responder's answer to our `resume` or `open`; returns session id, proof of us and step.
 
         Raises `RatchetError` or `MalformedMessage`, changing nothing, if it does not authenticate or was
         taken before.
         """
         session, draft = self._bind(frame, Marks | Welcome, now_ms)
         proof = self._talk.sessions.seal(session, Lane.CONTROL, OpenContent().encode())
-        return proof, draft.step()
+        return session.id, proof, draft.step()
 
-    def proved(self, frame: bytes, now_ms: int) -> Step:
-        """Take the dialler's proof. Raises as `answered` does."""
-        return self._bind(frame, OpenContent, now_ms)[1].step()
+    def proved(self, frame: bytes, now_ms: int) -> tuple[bytes, Step]:
+        """Take the dialler's proof; returns session id and step. Raises as `answered` does."""
+        session, draft = self._bind(frame, OpenContent, now_ms)
+        return session.id, draft.step()
 
     def _bind(self, frame: bytes, expected: type[ControlContent] | UnionType, now_ms: int) -> tuple[Session, Draft]:
         session, opened = self._talk.sessions.open(Lane.CONTROL, frame, now_ms)
         content = decode_control(opened.plaintext)
         if not isinstance(content, expected):
             raise MalformedMessage(f"{type(content).__name__} does not bind a link now")
-        if session.superseded_ms is not None and self._talk.sessions.sending(now_ms) is None:
-            raise OutOfTurn("the session only receives, and there is none to answer on")
+        if session.superseded_ms is not None:
+            raise OutOfTurn("the session only receives from now on: no link is greeted on it")
         draft = Draft(self._talk, now_ms)
         draft.take(session, Lane.CONTROL, opened)
         draft.control(content, session)
@@ -165,9 +166,14 @@ class Conversation:
     def has_session(self, now_ms: int) -> bool:
         return self._talk.sessions.sending(now_ms) is not None
 
+    def greeted_on(self, session_id: bytes) -> None:
+        """The link that comes up next was greeted on this session. Call it without a pause before `link_up`."""
+        self._talk.greeted_on = session_id
+
     def link_up(self, now_ms: int) -> Step:
-        """A bound link is there: everything undelivered is sent on it, in order."""
+        """A bound link is there: everything undelivered is sent on it, in order, on the session it was greeted on."""
         self._new_link(up=True)
+        self._talk.sessions.use(self._talk.greeted_on, now_ms)
         draft = Draft(self._talk, now_ms)
         draft.open_lanes()
         draft.pump()
@@ -175,6 +181,7 @@ class Conversation:
 
     def link_down(self) -> None:
         self._new_link(up=False)
+        self._talk.sessions.rest()
 
     def _new_link(self, *, up: bool) -> None:
         self._talk.linked = up
@@ -200,7 +207,7 @@ class Conversation:
         return draft.step()
 
     def say(self, content: ControlContent, now_ms: int) -> Step:
-        """Send one control frame, if there is a session; control is never queued."""
+        """Send one control frame, if there is a link; control is never queued."""
         draft = Draft(self._talk, now_ms)
         draft.say(content)
         return draft.step()
@@ -214,7 +221,7 @@ class Conversation:
         return frame, Draft(self._talk, now_ms).step()
 
     def pieces(self, pieces: Iterable[Piece], now_ms: int) -> Step:
-        """Send pieces on the bulk lane, if there is a session; bulk is never queued."""
+        """Send pieces on the bulk lane, if there is a link; bulk is never queued."""
         draft = Draft(self._talk, now_ms)
         for piece in pieces:
             draft.piece(piece.encode())

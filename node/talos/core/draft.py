@@ -45,6 +45,7 @@ class OnLink:
     wanted: int = 0  # The seq last asked for again, so that one gap is one WANT.
     held_origin: bytes | None = None  # The peer was told BUSY for this origin.
     unreadable: int = 0  # Since the last message that could be opened.
+    has_taken: bool = False  # A message has been taken since the link came up.
 
 
 @dataclass(slots=True)
@@ -59,6 +60,7 @@ class Talk:
     high_water: HighWater
     outbox: Outbox
     linked: bool = False
+    greeted_on: bytes | None = None  # The session of the link that comes up next.
     on_link: OnLink = field(default_factory=OnLink)
 
     def marks(self) -> Marks:
@@ -129,14 +131,14 @@ class Draft:
         return self._talk.ours.vault.open(OUTBOX, key, body_of(stored))
 
     def say(self, content: ControlContent) -> None:
-        """Send one control frame, if there is a session; control is never queued."""
+        """Send one control frame, if there is a link; control is never queued."""
         self._seal_and_send(Lane.CONTROL, content.encode())
 
     def piece(self, encoded: bytes) -> None:
         self._seal_and_send(Lane.BULK, encoded)
 
     def _seal_and_send(self, lane: Lane, plaintext: bytes) -> None:
-        session = self._talk.sessions.sending(self._now_ms)
+        session = self._talk.sessions.sending(self._now_ms) if self._talk.linked else None
         if session is None or not session.can_send(lane):
             return
         try:
@@ -144,13 +146,12 @@ class Draft:
         except RatchetError as error:
             self.effects.append(Broken(f"lane {lane.name} cannot be used: {error}"))
 
-    def open_lanes(self, session: Session | None = None) -> None:
+    def open_lanes(self) -> None:
         """Let the responder of the session send on every lane: it cannot before it has heard us there.
 
-        Where it has sent, it could. One more OPEN would overtake the stored frames, and whoever holds those back
-        while the lane turns six times has lost their keys.
+        Where it has sent, it could; one more OPEN would only overtake the stored frames, and cost it a key for each.
         """
-        session = session or self._talk.sessions.sending(self._now_ms)
+        session = self._talk.sessions.sending(self._now_ms)
         if session is not None and session.initiated:
             for lane in (Lane.MESSAGE, Lane.BULK):
                 ratchet = session.lane(lane)
@@ -168,6 +169,9 @@ class Draft:
             # The peer did not hear that we have it, or a link died in between. Say it once more.
             if lane is Lane.MESSAGE:
                 self._acks[self._talk.high_water.last_origin] = None
+                if not self._talk.on_link.has_taken:
+                    # The peer heard in the greeting how far we are: this is what we lack, and its key is gone unread.
+                    self._cannot_read()
             return
         except RatchetError:
             if lane is not Lane.MESSAGE:
@@ -191,7 +195,6 @@ class Draft:
         before = session.confirmed
         session.take(lane, opened)
         if session.confirmed and not before:
-            self._talk.sessions.confirmed(session, self._now_ms)
             self.effects.append(Confirmed(session.id))
 
     def _cannot_read(self) -> None:
@@ -226,6 +229,7 @@ class Draft:
             self.say(Busy(content.origin, content.seq))
         else:
             self.take(session, Lane.MESSAGE, opened)
+            talk.on_link.has_taken = True
             self.writes += talk.high_water.took(content.origin, last)
             self._acks[content.origin] = None
             if isinstance(content, MessageContent):
@@ -261,8 +265,6 @@ class Draft:
                     raise MalformedMessage("WELCOME from the side that opened the session")
                 self._talk.sessions.open_lanes(session, content.lane_keys)
                 self._marks(content.marks)
-                if self._talk.linked:
-                    self.open_lanes(session)
             case Marks():
                 self._marks(content)
             case Ack(origin, high):

@@ -1,7 +1,7 @@
 """The ratchet sessions with one peer, kept in rows sealed under the storage key.
 
 What is stored is what `talos_ratchet` says has changed; what an opening consumed (a place in SEEN) goes into the
-same step. Sessions that a newer one has replaced stay able to receive for a day.
+same step. Both ends send on the session that their link was greeted on; the others stay able to receive for a day.
 """
 
 from __future__ import annotations
@@ -59,19 +59,15 @@ class Ours:
 class Sessions:
     """All sessions with one peer. Every change is in `changes()` until it is asked for."""
 
-    __slots__ = ("_ours", "_parties", "_peer", "_replaces", "_rows", "_set")
+    __slots__ = ("_in_use", "_ours", "_parties", "_peer", "_rows", "_set")
 
     def __init__(self, peer: bytes, ours: Ours, rows: Rows) -> None:
         self._peer = peer
         self._ours = ours
         self._rows = rows
         self._parties: list[Put] = []
-        self._replaces: dict[bytes, list[bytes]] = {}
+        self._in_use: bytes | None = None  # The session that the link was greeted on.
         self._set = SessionSet.load(self._stored(rows), ours.suite)
-        for session in self._set.sessions():
-            if not session.confirmed:
-                # What it was to replace is not stored, and its greeting is over: the peer opens a new one.
-                self._drop(session.id)
 
     def _stored(self, rows: Rows) -> Iterator[tuple[bytes, bytes]]:
         for key, sealed in rows.scan(SESSIONS, self._peer):
@@ -110,16 +106,11 @@ class Sessions:
         return accepted
 
     def _add(self, session: Session, party: bytes) -> None:
-        """Add a session. Those confirmed before it did not serve, so it replaces them once it is confirmed.
-
-        Two that start at the same time replace nothing: there the smaller id wins, on both sides.
-        Raises `Duplicate`, changing nothing, if its opening was taken before.
-        """
+        """Add a session. Raises `Duplicate`, changing nothing, if its opening was taken before."""
         before = self._set.sessions()
         dropped = self._set.add(session)
         if dropped is not None:
             self._forget_party(dropped.id)
-        self._replaces[session.id] = [one.id for one in before if one.confirmed and one.superseded_ms is None]
         for one in before:
             if not one.confirmed and one.initiated is session.initiated and one.id in self._set:
                 self._drop(one.id)
@@ -130,13 +121,23 @@ class Sessions:
         self._forget_party(session_id)
 
     def _forget_party(self, session_id: bytes) -> None:
-        self._replaces.pop(session_id, None)
         self._parties.append(Put(PARTIES, self._peer + session_id, None))
 
-    def confirmed(self, session: Session, now_ms: int) -> None:
-        """The peer holds `session` too: what it replaces only receives from now on."""
-        for session_id in self._replaces.pop(session.id, []):
-            self.archive(session_id, now_ms)
+    def use(self, session_id: bytes | None, now_ms: int) -> None:
+        """Send on this session from now on, because the link was greeted on it; the others only receive.
+
+        It is the one thing that both ends know for certain: which sessions the other has confirmed, they do not.
+        """
+        if session_id is None or session_id not in self._set:
+            return
+        self._in_use = session_id
+        for session in self._set.sessions():
+            if session.confirmed and session.id != session_id:
+                self.archive(session.id, now_ms)
+
+    def rest(self) -> None:
+        """The link has ended."""
+        self._in_use = None
 
     def archive(self, session_id: bytes, now_ms: int) -> None:
         """Send nothing more on this session: the peer does not have it."""
@@ -162,7 +163,9 @@ class Sessions:
         return dropped
 
     def sending(self, now_ms: int) -> Session | None:
-        return self._set.sending(now_ms)
+        """Return the session of the link, else the one to resume; None if there is none."""
+        in_use = None if self._in_use is None else self._set.get(self._in_use)
+        return in_use or self._set.sending(now_ms)
 
     def seal(self, session: Session, lane: Lane, plaintext: bytes) -> bytes:
         return session.seal(lane, plaintext, entropy=self._ours.entropy)

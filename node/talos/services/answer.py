@@ -62,7 +62,7 @@ class Answer:
         self._link.allow(frozenset({Kind.CONTROL}))
         spoken = await self._link.next_frame()
         try:
-            step = peer.conversation.proved(spoken, self._desk.now_ms())
+            self._link.session_id, step = peer.conversation.proved(spoken, self._desk.now_ms())
         except RatchetError as error:
             raise Damaged(f"the dialler did not prove itself: {error}") from error
         await self._desk.post.submit(peer, step, self._link).on_disk()

@@ -111,7 +111,7 @@ class Call:
 
     async def _bind(self, frame: bytes) -> None:
         try:
-            proof, step = self._peer.conversation.answered(frame, self._desk.now_ms())
+            self._link.session_id, proof, step = self._peer.conversation.answered(frame, self._desk.now_ms())
         except RatchetError as error:
             raise Damaged(f"the peer's answer does not authenticate: {error}") from error
         await self._desk.post.submit(self._peer, step, self._link).on_disk()

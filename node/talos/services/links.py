@@ -232,6 +232,7 @@ class Links:
         self._bound[link] = peer
         self._trim(link)
         try:
+            peer.conversation.greeted_on(link.session_id)
             self._desk.post.bind(peer, link)
             if bound is not None:
                 bound.set()

@@ -106,10 +106,12 @@ class Messages:
                 await self._links.connect(peer)
             except TalosError as error:
                 return f"no link to {did_of(peer.did)}: {error}"
-            link = peer.link
-            with self._desk.host.clock.move_on_after(timeout):
-                await delivered.wait()
-                return None
+            link, heard = peer.link, -1
+            while heard < peer.deliveries:  # A long queue is no reason to give up a link on which it moves.
+                heard = peer.deliveries
+                with self._desk.host.clock.move_on_after(timeout):
+                    await delivered.wait()
+                    return None
             if link is not None and peer.link is link:
                 link.close(f"no acknowledgement within {timeout:g} s")
         return f"no acknowledgement within {timeout:g} s, {1 + retry_count} times"

@@ -31,6 +31,7 @@ class Peer:
     did: bytes
     conversation: Conversation
     link: Link | None = None  # Where frames go; others may still be read until they end.
+    deliveries: int = 0  # Acknowledgements of our messages so far.
     reason: str | None = None  # Why there is no link, if that is known.
     waiting: dict[int, trio.Event] = field(default_factory=dict)  # seq -> set once it is delivered.
 
@@ -178,6 +179,7 @@ class Post:
                 case Kept(seq):
                     peer.conversation.kept(seq)
                 case Delivered(seqs):
+                    peer.deliveries += 1
                     for seq in seqs:
                         self._delivered(peer, seq)
                 case Asked() | Answered():

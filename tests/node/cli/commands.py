@@ -28,7 +28,7 @@ def talos(*arguments: str, folder: Path, stdin: str | bytes | None = None) -> Re
 def answer(result: Result) -> Any:
     """Return the one JSON line on stdout of a command that succeeded."""
     assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
+    return json.loads(result.stdout.splitlines()[-1])
 
 
 def enrol(folder: Path) -> str:

@@ -1,0 +1,294 @@
+"""One end of a conversation, with its store and its application, and the link to the other end.
+
+What `services.post` and `services.commit` do for a node, an `End` does here, one step at a time and at the test's
+word: commit what is queued, release its effects, fail, crash. Everything follows from names, so a failure repeats.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from hashlib import sha256, shake_256
+
+from nacl.signing import SigningKey
+
+from talos.core.conversation import Conversation
+from talos.core.dice import Encapsulate, Entropy
+from talos.core.effects import Answered, Asked, Broken, Delivered, HandUp, Kept, Send, WentAway
+from talos.core.inbox import Arrived, Inbox, body_of
+from talos.core.keylog_keys import signer
+from talos.core.sessions import Ours
+from talos.core.step import Put, Step
+from talos.core.tables import INBOX, STATE_TABLES
+from talos.core.vault import Vault
+from talos.drivers.memory_store import MemoryStore
+from talos_ratchet import (
+    Bundle,
+    KemPrekey,
+    Opening,
+    Prekeys,
+    make_bundle,
+    make_kem_prekey,
+    make_key_pair,
+    make_prekey,
+    read_bundle,
+)
+
+NOW_MS = 1_700_000_000_000
+DAY_MS = 24 * 3_600_000
+KEM_CIPHERTEXT_SIZE = 1568  # Bytes.
+
+
+def dice(seed: str) -> Entropy:
+    """Return entropy that is the same in every run."""
+    drawn = 0
+
+    def entropy(size: int) -> bytes:
+        nonlocal drawn
+        drawn += 1
+        return shake_256(f"{seed} {drawn}".encode()).digest(size)
+
+    return entropy
+
+
+def open_kem(entropy: Entropy) -> Encapsulate:
+    """Return an encapsulation that hides nothing, but repeats: the real one rolls dice of its own."""
+
+    def encapsulate(public: bytes) -> tuple[bytes, bytes]:
+        secret = entropy(32)
+        return secret, secret + bytes(KEM_CIPHERTEXT_SIZE - len(secret))
+
+    return encapsulate
+
+
+@dataclass(frozen=True)
+class OpenKemPrekey:
+    """The other half of `open_kem`."""
+
+    id: int
+    public: bytes
+
+    def decapsulate(self, ciphertext: bytes) -> bytes:
+        return ciphertext[:32]
+
+
+@cache
+def kem_prekey(name: str) -> KemPrekey:
+    return make_kem_prekey(1, dice(f"kem {name}"))
+
+
+class Wire:
+    """One link: frames under way to each end. `dialler` opened it."""
+
+    def __init__(self, dialler: End) -> None:
+        self.dialler = dialler
+        self.frames: dict[str, deque[bytes]] = {}
+        self.is_cut = False
+
+    def to(self, name: str) -> deque[bytes]:
+        return self.frames.setdefault(name, deque())
+
+
+@dataclass
+class Queued:
+    writes: tuple[Put, ...]
+    effects: tuple[object, ...] = ()
+    wire: Wire | None = None  # Where the frames came from that led to it.
+    on_disk: Callable[[], None] = lambda: None  # The test's own books.
+    granted: Callable[[], None] = lambda: None
+
+
+@dataclass
+class Books:
+    """What really happened, as far as it is on disk."""
+
+    sent: list[tuple[int, bytes]] = field(default_factory=list)
+    voided: dict[int, bool] = field(default_factory=dict)  # seq -> it may have arrived.
+    handed: list[bytes] = field(default_factory=list)  # To the application, each where it first was.
+    finished: list[bytes] = field(default_factory=list)
+    delivered: list[int] = field(default_factory=list)
+
+
+class End:
+    """One node's half."""
+
+    peer: End
+
+    def __init__(self, name: str, run: str = "") -> None:
+        self.name = name
+        self.entropy = dice(f"{name} {run}")
+        self.did = sha256(f"did {name}".encode()).digest()
+        self.party = f"party of {name}".encode()
+        self.key = SigningKey(self.entropy(32))
+        self.pair = make_key_pair(self.entropy)
+        self.prekey = make_prekey(1, self.entropy)
+        vault = Vault({1: self.entropy(32)}, 1)
+        origin, kem = self.entropy(16), open_kem(self.entropy)
+        self.ours = Ours(self.did, self.party, self.pair, origin, vault, self.entropy, kem)
+        self.store = MemoryStore(STATE_TABLES)
+        self.now_ms = NOW_MS
+        self.queue: deque[Queued] = deque()
+        self.wire: Wire | None = None
+        self.books = Books()
+        self.held: list[Arrived] = []  # By the application, which is in no hurry with these.
+        self.ending: list[Arrived] = []  # The application is done with them; that is not on disk yet.
+        self.heard: list[Asked | Answered] = []
+        self.broken: list[str] = []
+
+    def load(self) -> None:
+        self.inbox = Inbox()
+        self.inbox.load(self.store.scan(INBOX))
+        self.conversation = Conversation(self.peer.did, self.ours, self.store, self.inbox)
+
+    def rows(self, *tables: str) -> dict[tuple[str, bytes], bytes]:
+        """Return what is on disk, all of it unless tables are named."""
+        return {(table, key): value for table in tables or STATE_TABLES for key, value in self.store.scan(table)}
+
+    # The committer
+
+    def submit(self, step: Step, wire: Wire | None = None, on_disk: Callable[[], None] = lambda: None) -> None:
+        self.queue.append(Queued(step.writes, step.effects, wire, on_disk))
+
+    def commit_one(self) -> Queued:
+        queued = self.queue.popleft()
+        self.store.commit(queued.writes)
+        queued.on_disk()
+        return queued
+
+    def flush(self, count: int = 10_000) -> None:
+        """Commit the next `count` steps, and release their effects."""
+        while self.queue and count:
+            queued = self.commit_one()
+            for effect in queued.effects:
+                self.release(effect, queued.wire)
+            queued.granted()
+            count -= 1
+
+    def release(self, effect: object, wire: Wire | None) -> None:
+        match effect:
+            case Send(frame):
+                if self.wire is not None:
+                    self.wire.to(self.peer.name).append(frame)
+            case HandUp(row):
+                self.inbox.arrived(row)
+            case Kept(seq):
+                self.conversation.kept(seq)
+            case Delivered(seqs):
+                self.books.delivered += seqs
+            case Asked() | Answered():
+                self.heard.append(effect)
+            case Broken(reason):
+                self.broken.append(reason)
+                cut(wire or self.wire)
+            case WentAway():
+                cut(wire)
+
+    def fail(self) -> None:
+        """A commit fails: what is queued is refused, memory goes back to the disk, the link goes."""
+        self.queue.clear()
+        self.held, self.ending = self.held + self.ending, []
+        self.conversation.reload()
+        self.inbox.load(self.store.scan(INBOX), restarted=False)
+        cut(self.wire)
+
+    def crash(self, commits: int = 0) -> None:
+        """Stop dead, perhaps right after some commits whose effects were never released; and start again."""
+        while self.queue and commits:
+            self.commit_one()
+            commits -= 1
+        self.queue.clear()
+        cut(self.wire)
+        self.held, self.ending = [], []
+        self.load()
+
+    # The links
+
+    def bind(self, wire: Wire, session_id: bytes) -> None:
+        self.wire = wire
+        self.conversation.greeted_on(session_id)
+        self.submit(self.conversation.link_up(self.now_ms))
+
+    def unbind(self, wire: Wire) -> None:
+        if self.wire is wire:
+            self.wire = None
+            self.conversation.link_down()
+
+    def receive(self, count: int = 10_000) -> int:
+        """Take the next frames of the link; return how many there were."""
+        wire = self.wire
+        frames = wire.to(self.name) if wire is not None else deque[bytes]()
+        batch = [frames.popleft() for _ in range(min(count, len(frames)))]
+        if batch:
+            self.submit(self.conversation.receive(batch, self.now_ms), wire)
+        return len(batch)
+
+    # The application
+
+    def send(self, body: bytes) -> None:
+        seq, step = self.conversation.submit(body, self.now_ms)
+        self.submit(step, on_disk=lambda: self.books.sent.append((seq, body)))
+
+    def void(self, seq: int) -> None:
+        may_have_arrived, step = self.conversation.void(seq, self.now_ms)
+        self.submit(step, on_disk=lambda: self.books.voided.__setitem__(seq, may_have_arrived))
+
+    def read(self) -> bytes | None:
+        """Hand out the next message, and be done with it once that is on disk."""
+        row = self.inbox.hand_out()
+        return None if row is None else self.done(row)
+
+    def hold(self) -> None:
+        """Hand out all there is, and be slow with it."""
+        while (row := self.inbox.hand_out()) is not None:
+            self.held.append(row)
+
+    def done(self, row: Arrived) -> bytes:
+        stored = self.store.get(INBOX, row.key)
+        assert stored is not None
+        body = self.ours.vault.open(INBOX, row.key, body_of(stored))
+        assert body not in self.books.finished, f"{body!r} was done, and is handed out again"
+        if body not in self.books.handed:
+            self.books.handed.append(body)
+        put = self.inbox.done(row)
+        if put is not None:
+            self.ending.append(row)
+            finished = self.books.finished
+            self.queue.append(
+                Queued((put,), on_disk=lambda: finished.append(body), granted=lambda: self.has_forgotten(row))
+            )
+        return body
+
+    def has_forgotten(self, row: Arrived) -> None:
+        self.ending.remove(row)
+        self.inbox.forget(row)
+        step = self.conversation.room_again(self.now_ms)
+        if step is not None:
+            self.submit(step)
+
+    # Prekeys
+
+    def bundle(self) -> Bundle:
+        kem = kem_prekey(self.name)
+        raw = make_bundle(
+            sign=signer(self.key),
+            signer=bytes(self.key.verify_key),
+            agreement=self.pair.public,
+            prekey=self.prekey,
+            last_resort=kem,
+            not_after_ms=NOW_MS + 400 * DAY_MS,
+        )
+        return read_bundle(raw, now_ms=self.now_ms)
+
+    def accept(self, opening: Opening) -> tuple[bytes, Step]:
+        prekeys = Prekeys(self.prekey, None, OpenKemPrekey(1, kem_prekey(self.name).public))
+        return self.conversation.accept(opening, self.peer.pair.public, prekeys, (), self.now_ms)
+
+
+def cut(wire: Wire | None) -> None:
+    """The link breaks: what is under way is lost, and both ends notice."""
+    if wire is not None and not wire.is_cut:
+        wire.is_cut = True
+        for end in (wire.dialler, wire.dialler.peer):
+            end.unbind(wire)

@@ -1,0 +1,160 @@
+"""How two ends come to a link and talk: greeted as the services greet, and broken off wherever a test likes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from talos.core.content import ControlContent
+from talos.core.content_read import decode_control
+from talos.core.effects import Send
+from talos.core.inbox import PEER_ROWS_MAX
+from talos.core.step import Step
+from talos.core.tables import INBOX
+from talos_ratchet import Duplicate, Lane, RatchetError, read_opening
+from tests.node.core.end import End, Wire, cut
+
+
+def pair(run: str = "") -> tuple[End, End]:
+    a, b = End("a", run), End("b", run)
+    a.peer, b.peer = b, a
+    for end in (a, b):
+        end.load()
+    return a, b
+
+
+def greeting(dialler: End) -> Iterator[None]:
+    """Dial and greet; every yield is a message under way. Ends early where a service would give up."""
+    wire, answerer = Wire(dialler), dialler.peer
+    resumed = dialler.conversation.resume(dialler.now_ms)
+    if resumed is not None:
+        session_id, frame, step = resumed
+        commit(dialler, step)
+        yield
+        try:
+            answer, step = answerer.conversation.resumed(frame, answerer.now_ms)
+        except Duplicate:
+            return
+        except RatchetError:
+            yield
+            commit(dialler, dialler.conversation.no_session(session_id, dialler.now_ms))
+        else:
+            commit(answerer, step)
+            yield
+            yield from proof(wire, answer)
+            return
+    opening, step = dialler.conversation.open(answerer.party, answerer.bundle(), None, dialler.now_ms)
+    commit(dialler, step)
+    yield
+    try:
+        welcome, step = answerer.accept(read_opening(opening))
+    except RatchetError:
+        return
+    commit(answerer, step)
+    yield
+    yield from proof(wire, welcome)
+
+
+def proof(wire: Wire, answer: bytes) -> Iterator[None]:
+    """The third word, after which the link is bound: first by the dialler, then by who answers."""
+    dialler, answerer = wire.dialler, wire.dialler.peer
+    try:
+        session_id, said, step = dialler.conversation.answered(answer, dialler.now_ms)
+    except RatchetError:
+        return
+    commit(dialler, step)
+    take_over(dialler, wire, session_id)
+    yield
+    if wire.is_cut:
+        return
+    try:
+        session_id, step = answerer.conversation.proved(said, answerer.now_ms)
+    except RatchetError:
+        cut(wire)
+        return
+    commit(answerer, step)
+    if not wire.is_cut:
+        take_over(answerer, wire, session_id)
+
+
+def take_over(end: End, wire: Wire, session_id: bytes) -> None:
+    """Bind the wire as `services.post` does: of two that both dialled the smaller DID's stays, else the newer."""
+    old = end.wire
+    if old is not None and old.dialler is not wire.dialler and wire.dialler.did > wire.dialler.peer.did:
+        cut(wire)
+        return
+    if old is not None:
+        cut(old)
+    end.bind(wire, session_id)
+
+
+def commit(end: End, step: Step) -> None:
+    end.submit(step)
+    end.flush()
+
+
+def connect(dialler: End) -> None:
+    for _ in greeting(dialler):
+        pass
+
+
+def settle(*ends: End, rounds: int = 200) -> None:
+    """Commit and deliver until nothing is under way."""
+    for _ in range(rounds):
+        for end in ends:
+            end.flush()
+        if not sum(end.receive() for end in ends) and not any(end.queue for end in ends):
+            return
+    raise AssertionError("two ends talk without end")
+
+
+def linked(run: str = "") -> tuple[End, End]:
+    """Return two ends with a session and a link."""
+    a, b = pair(run)
+    connect(a)
+    settle(a, b)
+    return a, b
+
+
+def frames_of(step: Step) -> list[bytes]:
+    return [effect.frame for effect in step.effects if isinstance(effect, Send)]
+
+
+def tell(end: End, lane: Lane, plaintext: bytes) -> None:
+    """Put an authentic frame on the link, with whatever in it: what a peer could say if it wanted to."""
+    sessions = end.conversation._talk.sessions
+    session = sessions.sending(end.now_ms)
+    assert session is not None
+    assert end.wire is not None
+    end.flush()
+    end.wire.to(end.peer.name).append(sessions.seal(session, lane, plaintext))
+
+
+def voiced(end: End) -> list[ControlContent]:
+    """Return what is under way to `end` on the control lane, and has not been read."""
+    assert end.wire is not None
+    said = []
+    for frame in end.wire.to(end.name):
+        if frame[0] & 0x0F == Lane.CONTROL:
+            _, opened = end.conversation._talk.sessions.open(Lane.CONTROL, frame, end.now_ms)
+            said.append(decode_control(opened.plaintext))
+    return said
+
+
+def fill(end: End, room: int) -> None:
+    """Leave room for so few messages; the application holds the rest."""
+    writes = []
+    for number in range(PEER_ROWS_MAX - room):
+        body = end.ours.vault.seal(INBOX, end.inbox.next_key, b"old %d" % number, end.entropy)
+        row, put = end.inbox.add(end.peer.did, bytes(16), number + 1, body, 0)
+        writes.append(put)
+        end.inbox.arrived(row)
+    end.store.commit(writes)
+    end.hold()
+
+
+def read_all(end: End) -> list[bytes]:
+    """Hand out all there is to the application, which is done with it at once."""
+    bodies = list[bytes]()
+    while (body := end.read()) is not None:
+        bodies.append(body)
+    return bodies

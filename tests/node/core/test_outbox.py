@@ -1,0 +1,311 @@
+"""The outbox: every cell of its table, the window, and rows that say after a restart what memory said before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import permutations, product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from talos.core.outbox import (
+    NEXT,
+    SESSION_ID_SIZE,
+    WINDOW_BYTES,
+    WINDOW_ROWS,
+    AckedUnsent,
+    Event,
+    IllegalMove,
+    Outbox,
+    Phase,
+    Row,
+    after,
+    body_of,
+)
+from talos.core.step import Put
+from talos.core.tables import FRAMES, OUTBOX
+
+PEER = bytes(range(32))
+SESSIONS = [bytes((number,)) * SESSION_ID_SIZE for number in range(3)]
+
+
+@pytest.mark.parametrize(("phase", "event"), list(product(Phase, Event)))
+def test_every_move_is_in_the_table_or_refused(phase: Phase, event: Event) -> None:
+    if (phase, event) in NEXT:
+        assert after(phase, event) is NEXT[phase, event]
+    else:
+        with pytest.raises(IllegalMove, match=f"{event.name} while {phase.name}"):
+            after(phase, event)
+
+
+def test_a_row_that_is_gone_never_comes_back() -> None:
+    assert not [move for move in NEXT if move[0] is Phase.GONE]
+
+
+def test_what_was_given_up_is_never_a_message_again() -> None:
+    assert {after for (before, _), after in NEXT.items() if before is Phase.VOID} == {Phase.VOID, Phase.GONE}
+
+
+class Kept:
+    """An outbox, and the rows that its writes have made."""
+
+    def __init__(self) -> None:
+        self.outbox = Outbox(PEER, 1)
+        self.tables: dict[str, dict[bytes, bytes]] = {OUTBOX: {}, FRAMES: {}}
+
+    def write(self, writes: Iterable[Put]) -> None:
+        for put in writes:
+            if put.value is None:
+                self.tables[put.table].pop(put.key, None)
+            else:
+                self.tables[put.table][put.key] = put.value
+
+    def accept(self, body: bytes = b"body") -> int:
+        row, writes = self.outbox.accept(body)
+        self.write(writes)
+        return row.seq
+
+    def send(self, session: bytes = SESSIONS[0], count: int = 1_000) -> list[int]:
+        """Seal and send what may be sent, at most `count` rows; return their numbers."""
+        sent = list[int]()
+        while len(sent) < count and (row := self.outbox.next_to_send()) is not None:
+            if row.session_id != session:
+                self.write(self.outbox.sealed(row, session, b"frame %d" % row.seq))
+            self.outbox.sent(row)
+            sent.append(row.seq)
+        return sent
+
+    def void(self, seq: int) -> None:
+        self.write(self.outbox.void(seq))
+
+    def acked(self, high: int) -> list[int]:
+        delivered, writes = self.outbox.acked(high)
+        self.write(writes)
+        return delivered
+
+    def loaded(self) -> Outbox:
+        frames = {key: value[:SESSION_ID_SIZE] for key, value in self.tables[FRAMES].items()}
+        return Outbox.load(PEER, self.outbox.next_seq, sorted(self.tables[OUTBOX].items()), frames)
+
+
+def facts(outbox: Outbox) -> list[tuple[object, ...]]:
+    return [(row.seq, row.phase, row.count, row.size, row.was_sealed) for row in outbox.rows.values()]
+
+
+def numbers(outbox: Outbox) -> list[int]:
+    return [seq for row in outbox.rows.values() for seq in range(row.seq, row.last + 1)]
+
+
+moves = st.one_of(
+    st.tuples(st.just("accept"), st.integers(0, 50)),
+    st.tuples(st.just("send"), st.integers(1, 4)),
+    st.tuples(st.sampled_from(["void", "ack", "rewind", "block", "reseal"]), st.integers(0, 12)),
+    st.tuples(st.sampled_from(["restart", "switch", "reload"]), st.just(0)),
+)
+
+
+@given(st.lists(moves, max_size=40))
+def test_rows_say_what_memory_says_and_no_number_is_lost(done: list[tuple[str, int]]) -> None:
+    kept, session, high, voided = Kept(), 0, 0, set[int]()
+    for move, number in done:
+        outbox = kept.outbox
+        seqs = [row.seq for row in outbox.rows.values() if row.phase is not Phase.VOID]
+        match move:
+            case "accept":
+                kept.accept(bytes(number))
+            case "send":
+                kept.send(SESSIONS[session], number)
+            case "void" if seqs:
+                seq = seqs[number % len(seqs)]
+                kept.void(seq)
+                voided.add(seq)
+            case "ack":
+                sealed = [row.last for row in outbox.rows.values() if row.was_sealed]
+                if sealed:
+                    new = sealed[number % len(sealed)]
+                    assert kept.acked(new) == [seq for seq in range(high + 1, new + 1) if seq not in voided]
+                    high = max(high, new)
+            case "rewind" | "block" | "reseal" if number:
+                getattr(outbox, move)(number)
+            case "restart":
+                outbox.restart()
+            case "switch":
+                session = (session + 1) % len(SESSIONS)
+                outbox.restart()
+            case "reload":
+                kept.outbox = kept.loaded()
+        assert facts(kept.loaded()) == facts(kept.outbox)
+        assert numbers(kept.outbox) == list(range(high + 1, kept.outbox.next_seq))
+        assert set(kept.tables[FRAMES]) <= set(kept.tables[OUTBOX])
+
+
+def test_a_body_is_stored_as_it_came() -> None:
+    kept = Kept()
+    kept.accept(b"sealed body")
+    assert body_of(kept.tables[OUTBOX][kept.outbox.key(1)]) == b"sealed body"
+
+
+@pytest.mark.parametrize("order", list(permutations(range(1, 5))))
+def test_neighbours_that_are_given_up_become_one_row_in_every_order(order: tuple[int, ...]) -> None:
+    kept = Kept()
+    for _ in range(6):
+        kept.accept()
+    kept.send(count=2)  # 1 and 2 may have arrived; 0 and 5 of the six stay messages.
+    for seq in order:
+        kept.void(seq + 1)
+    void = Row(2, Phase.VOID, 0, count=4, was_sealed=True)
+    assert facts(kept.outbox)[1] == (void.seq, void.phase, void.count, void.size, void.was_sealed)
+    assert facts(kept.loaded()) == facts(kept.outbox)
+    assert numbers(kept.outbox) == list(range(1, 7))
+    assert kept.send() == [2, 6]
+
+
+def test_a_message_given_up_twice_is_refused() -> None:
+    kept = Kept()
+    kept.accept()
+    kept.void(1)
+    with pytest.raises(IllegalMove):
+        kept.void(1)
+
+
+def test_messages_leave_in_order_and_once_per_link() -> None:
+    kept = Kept()
+    for _ in range(5):
+        kept.accept()
+    assert kept.send() == [1, 2, 3, 4, 5]
+    assert kept.send() == []
+    kept.outbox.restart()
+    assert kept.send() == [1, 2, 3, 4, 5]
+
+
+def test_a_stored_frame_is_never_made_anew_in_its_session() -> None:
+    kept = Kept()
+    kept.accept()
+    kept.send(SESSIONS[0])
+    before = dict(kept.tables[FRAMES])
+    kept.outbox.restart()
+    kept.send(SESSIONS[0])
+    assert kept.tables[FRAMES] == before
+    kept.outbox.restart()
+    kept.send(SESSIONS[1])
+    assert [frame[:SESSION_ID_SIZE] for frame in kept.tables[FRAMES].values()] == [SESSIONS[1]]
+
+
+def test_the_window_holds_so_many_rows_and_no_more() -> None:
+    kept = Kept()
+    for _ in range(WINDOW_ROWS + 2):
+        kept.accept()
+    assert len(kept.send()) == WINDOW_ROWS
+    assert kept.acked(1) == [1]
+    assert kept.send() == [WINDOW_ROWS + 1]
+
+
+def test_the_window_holds_so_many_bytes_and_no_more() -> None:
+    kept = Kept()
+    kept.accept(bytes(WINDOW_BYTES // 2))
+    kept.accept(bytes(WINDOW_BYTES // 2))
+    kept.accept(b"x")
+    assert kept.send() == [1, 2]
+    kept.acked(1)
+    assert kept.send() == [3]
+
+
+def test_a_row_larger_than_the_window_goes_alone() -> None:
+    kept = Kept()
+    kept.accept(bytes(WINDOW_BYTES + 1))
+    kept.accept(b"")
+    assert kept.send() == [1]
+
+
+def test_a_blocked_peer_is_sent_nothing_until_it_wants_or_a_new_link_is_there() -> None:
+    kept = Kept()
+    for _ in range(3):
+        kept.accept()
+    kept.send()
+    kept.outbox.block(2)
+    kept.accept()
+    assert kept.send() == []
+    kept.outbox.rewind(2)
+    assert kept.send() == [2, 3, 4]
+    kept.outbox.block(2)
+    kept.outbox.restart()
+    assert kept.send() == [1, 2, 3, 4]
+
+
+def test_a_refusal_that_an_acknowledgement_overtook_does_not_block_for_ever() -> None:
+    kept = Kept()
+    for _ in range(2):
+        kept.accept()
+    kept.send()
+    kept.outbox.block(1)
+    kept.accept()
+    assert kept.acked(1) == [1]
+    assert kept.send() == [2, 3]
+
+
+def test_an_acknowledgement_of_less_than_what_is_refused_keeps_the_block() -> None:
+    kept = Kept()
+    for _ in range(3):
+        kept.accept()
+    kept.send()
+    kept.outbox.block(3)
+    assert kept.acked(2) == [1, 2]
+    assert kept.send() == []
+
+
+@pytest.mark.parametrize("high", [1, 2, 3, 2**63 - 1])
+def test_what_was_never_sent_cannot_be_acknowledged(high: int) -> None:
+    kept = Kept()
+    kept.accept()
+    kept.accept()
+    before = facts(kept.outbox)
+    with pytest.raises(AckedUnsent):
+        kept.outbox.acked(high)
+    assert facts(kept.outbox) == before
+
+
+def test_what_was_sent_before_a_restart_can_be_acknowledged_after_it() -> None:
+    kept = Kept()
+    kept.accept()
+    kept.send()
+    kept.outbox = kept.loaded()
+    assert kept.acked(1) == [1]
+    assert kept.tables == {OUTBOX: {}, FRAMES: {}}
+
+
+def test_an_acknowledgement_that_was_heard_before_changes_nothing() -> None:
+    kept = Kept()
+    kept.accept()
+    kept.send()
+    kept.acked(1)
+    assert kept.outbox.acked(1) == ([], [])
+    assert kept.outbox.acked(0) == ([], [])
+
+
+def test_an_acknowledged_void_is_gone_but_delivered_nothing() -> None:
+    kept = Kept()
+    kept.accept()
+    kept.send()
+    kept.void(1)
+    assert kept.send() == [1]
+    assert kept.acked(1) == []
+    assert kept.tables == {OUTBOX: {}, FRAMES: {}}
+
+
+def test_what_the_peer_cannot_open_is_sealed_anew_from_there_on() -> None:
+    kept = Kept()
+    for _ in range(3):
+        kept.accept()
+    kept.send()
+    kept.outbox.reseal(2)
+    assert [row.session_id for row in kept.outbox.rows.values()] == [SESSIONS[0], None, None]
+    assert kept.send() == [2, 3]
+
+
+def test_a_row_given_up_does_not_count_as_undelivered() -> None:
+    kept = Kept()
+    kept.accept()
+    kept.accept()
+    kept.void(1)
+    assert kept.outbox.undelivered == 1
