@@ -59,8 +59,9 @@ class TalosClient:
         `password` seals the keystore; to go without one on disk, say `no_passphrase=True`. `listen` are HOST:PORT,
         port 0 takes any free one; `peers` are DID@HOST:PORT. `replay_window` and `retry_interval` are in
         seconds. Await the result, or
-        use it in `async with`. That raises `UsageError`, `PassphraseNeeded`, `Locked`, `Damaged` or `StoreFailed`,
-        with nothing half-made.
+        use it in `async with`. That raises `UsageError`, `PassphraseNeeded`, `Locked`, `Damaged` or `StoreFailed`.
+        An identity is made whole or not at all; one that was made stays, its seed in `root.sealed`, even if the
+        node then cannot start.
         """
         config = Config(
             name=name,

@@ -77,6 +77,8 @@ class Node:
         async with trio.open_nursery() as store:
             await store.start(self._committer.run)
             try:
+                if self._me.renewal is not None:
+                    await self._committer.commit(self._me.renewal)
                 await rotate_prekeys(self._desk)
                 self._desk.post.start()
                 await self._introduce_configured()

@@ -29,13 +29,8 @@ class LateKeys:
         self._changed: set[Place] = set()
 
     def expired(self, now_ms: int) -> list[Place]:
-        """Return the places, oldest first, whose keys have outlived their time."""
-        places = []
-        for place, (_, kept_ms) in self.kept.items():
-            if not is_past(kept_ms, now_ms):
-                break
-            places.append(place)
-        return places
+        """Return the places whose keys have outlived their time; all are looked at, for a clock may be set back."""
+        return [place for place, (_, kept_ms) in self.kept.items() if is_past(kept_ms, now_ms)]
 
     def of_chain(self, chain: int) -> list[Place]:
         return [place for place in self.kept if place[0] == chain]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -137,3 +138,37 @@ def test_under_asyncio_the_error_names_the_way_that_works() -> None:
 
     with pytest.raises(UsageError, match="talos-node"):
         asyncio.run(embed())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"timeout": 0}, {"timeout": -1}, {"timeout": float("nan")}, {"retry_count": -1}, {"on_failure": "rais"}],
+)
+async def test_a_send_that_makes_no_sense_is_refused_and_nothing_is_queued(wrong: dict[str, Any]) -> None:
+    with trio.fail_after(PATIENCE_S):
+        async with TalosClient.create("ada") as ada, TalosClient.create("bob") as bob:
+            with pytest.raises(UsageError):
+                await ada.send(bob.peer_id, b"x", **wrong)
+            assert ada.status().undelivered == 0
+
+
+async def test_receiving_a_backlog_can_be_cancelled_and_loses_nothing_by_it() -> None:
+    with trio.fail_after(PATIENCE_S):
+        async with TalosClient.create("ada") as ada, TalosClient.create("bob") as bob:
+            await ada.add_peer(bob.addresses[0])
+            await ada.send(bob.peer_id, b"x")
+            with trio.CancelScope() as scope:
+                scope.cancel()
+                await bob.receive()
+            assert scope.cancelled_caught
+            assert (await bob.receive()).body == b"x"
+
+
+async def test_addresses_that_are_added_at_once_are_all_kept() -> None:
+    with trio.fail_after(PATIENCE_S):
+        async with TalosClient.create("ada", offline_mode=True) as ada, TalosClient.create("bob") as bob:
+            async with trio.open_nursery() as nursery:
+                for port in (1, 2, 3, 4):
+                    nursery.start_soon(ada.add_peer, f"{bob.did}@127.0.0.1:{port}")
+            (peer,) = ada.status().peers
+            assert set(peer.addresses) == {f"127.0.0.1:{port}" for port in (1, 2, 3, 4)}

@@ -20,6 +20,8 @@ Field: TypeAlias = "int | bool | bytes | str | Sequence[Field] | None"
 DEPTH_MAX: Final = 8  # Arrays within arrays. The deepest of ours, a forked key log, has 6.
 ITEMS_MAX: Final = 1_024  # Per array. A header may claim any length, and memory is taken before items are read.
 
+# Exactly these: an extension, which is not allowed, decodes to a kind of tuple.
+_ARRAYS: Final = frozenset({list, tuple})
 _SCALARS: Final = (bytes, int, str)  # bool is an int to Python, and has an encoding of its own.
 
 
@@ -111,7 +113,7 @@ def _flaw(values: Sequence[object], depth: int, *, nil: bool) -> str | None:
     if depth == 0:
         return f"arrays nested deeper than {DEPTH_MAX}"
     for value in values:
-        if isinstance(value, list | tuple):
+        if isinstance(value, list | tuple) and type(value) in _ARRAYS:
             flaw = _flaw(value, depth - 1, nil=nil)
             if flaw is not None:
                 return flaw

@@ -18,6 +18,7 @@ from talos.core.keylog_keys import Sign, commitment_of, rotation_key, signer
 from talos.core.keylog_kinds import Reveal, Role
 from talos.core.keylog_rank1 import Inception
 from talos.core.keylog_rank2 import Instance
+from talos.core.keylog_state import Standing
 from talos.core.party import Party, make_party
 from talos.core.sessions import Rows
 from talos.core.step import Put, Step
@@ -27,7 +28,9 @@ from talos.errors import Damaged, NoIdentity
 from talos_ratchet import KeyPair
 
 SEED_SIZE: Final = 32  # Bytes of the recovery seed, and of every private key here.
-CERTIFIED_MS: Final = 366 * 24 * 3600 * 1000  # How long an instance certificate holds.
+DAY_MS: Final = 24 * 3600 * 1000
+CERTIFIED_MS: Final = 2 * 366 * DAY_MS  # How long an instance certificate holds.
+RENEW_MS: Final = 366 * DAY_MS  # Renewed at a start with less than this left: so a node must start once a year.
 
 DID_KEY: Final = b"did"
 NAME_KEY: Final = b"name"
@@ -45,6 +48,7 @@ class Identity:
     origin: bytes  # 16 bytes (DECISIONS 12).
     pair: KeyPair = field(repr=False)
     sign: Sign = field(repr=False)
+    renewal: Step | None = None  # To be committed before anything is said: the certificate was renewed.
 
     @property
     def did(self) -> bytes:
@@ -93,8 +97,10 @@ def read_did(rows: Rows) -> bytes:
     return did
 
 
-def load(rows: Rows, vault: Vault, current: bytes) -> Identity:
+def load(rows: Rows, vault: Vault, current: bytes, now_ms: int) -> Identity:
     """Read ourselves from our rows. `current` is the seed of the current rotation key, from the keystore.
+
+    A certificate that ends within a year is renewed; `renewal` is the step that keeps it.
 
     Raises `NoIdentity`, or `Damaged` where rows and keystore do not belong together.
     """
@@ -108,6 +114,12 @@ def load(rows: Rows, vault: Vault, current: bytes) -> Identity:
     certified = next((one for one in log.state.instances.values() if one.ed25519 == instance.verify_key.encode()), None)
     if certified is None:
         raise Damaged("our own key log does not know this instance", fix="Restore the data folder, or run `talos init`")
+    renewal = None
+    if certified.until_ms - now_ms < RENEW_MS and certified.standing is Standing.ACTIVE:
+        renewed = Instance(certified.ed25519, certified.x25519, certified.role, now_ms + CERTIFIED_MS)
+        log = log.extended(write(log, renewed, now_ms=now_ms, sign=signer(identity_key)))
+        certified = log.state.instances[certified.id]
+        renewal = Step((Put(KEYLOGS, did, log.encode()),))
     party = make_party(
         log,
         ed25519=certified.ed25519,
@@ -118,7 +130,7 @@ def load(rows: Rows, vault: Vault, current: bytes) -> Identity:
         sign_instance=signer(instance),
     )
     name = _row(rows, META, NAME_KEY).decode()
-    return Identity(name, log, party, _row(rows, META, ORIGIN_KEY), pair, signer(instance))
+    return Identity(name, log, party, _row(rows, META, ORIGIN_KEY), pair, signer(instance), renewal)
 
 
 def _row(rows: Rows, table: str, key: bytes) -> bytes:

@@ -17,6 +17,7 @@ from talos.core.keylog import KeyLog
 from talos.core.keylog_event import SEQ_MAX
 from talos.core.keylog_keys import KEY_SIZE, SIGNATURE_SIZE, Sign, is_signed
 from talos.core.keylog_kinds import HASH_SIZE, TIME_MS_MAX, Role
+from talos.core.keylog_state import Standing
 from talos.errors import Damaged, Refused
 
 VERSION: Final = 1
@@ -141,7 +142,9 @@ def _why_not(party: Party, log: KeyLog, now_ms: int) -> str | None:
     if (instance.x25519, instance.role) != (party.x25519, party.role):
         return "the instance is certified with another key or role"
     if not instance.is_active(now_ms):
-        return f"the instance is {instance.standing.name.lower()}, and certified until {instance.until_ms} ms"
+        if instance.standing is Standing.ACTIVE:
+            return f"the instance was certified until {instance.until_ms} ms, and it is {now_ms} ms"
+        return f"the instance is {instance.standing.name.lower()}"
     if now_ms >= party.not_after_ms:
         return f"the party record was good until {party.not_after_ms} ms"
     return None

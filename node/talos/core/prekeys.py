@@ -7,7 +7,7 @@ answered on the same link or not at all, and what is not stored cannot be stolen
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -73,6 +73,14 @@ class Found:
     consumed: tuple[Put, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """The signed prekeys after a rotation, by id, and the writes that make it so."""
+
+    signed: Mapping[int, Signed]
+    writes: tuple[Put, ...]
+
+
 class PrekeyRing:
     """All prekeys of this instance. `sign` and `signer` are its Ed25519 key, `agreement` its X25519 key."""
 
@@ -96,23 +104,28 @@ class PrekeyRing:
         if self._signed:
             self._make_bundle()
 
-    def rotate(self, rows: Rows, now_ms: int) -> list[Put]:
-        """Make a new signed prekey if the newest is a week old, and forget those past their time.
+    def rotation(self, rows: Rows, now_ms: int) -> Rotation | None:
+        """Return what is due: a new signed prekey if the newest is a week old, the end of those past their time.
 
-        Call it at start, and daily. Returns the writes; the bundle is the new one from now on.
+        Ask at start, and daily. Nothing changes before `rotated`, which is called once the writes are on disk.
         """
-        old = [one for one in self._signed.values() if now_ms - one.made_ms > ROTATE_MS + KEEP_MS]
-        writes = [put for signed in old for put in self._forget(signed, rows)]
-        newest = max(self._signed.values(), key=lambda signed: signed.prekey.id, default=None)
+        newest = max(self._signed, default=0)
+        age_ms = now_ms - self._signed[newest].made_ms if newest else ROTATE_MS
+        kept = {n: one for n, one in self._signed.items() if now_ms - one.made_ms <= ROTATE_MS + KEEP_MS}
+        writes = [put for old in self._signed.keys() - kept.keys() for put in _forgotten(old, rows)]
         # A clock that was set far back must not keep one prekey for ever: such an age is negative.
-        if newest is None or not 0 <= now_ms - newest.made_ms < ROTATE_MS:
-            number = 1 if newest is None else newest.prekey.id + 1
+        if not 0 <= age_ms < ROTATE_MS:
+            number = newest + 1
             signed = Signed(make_prekey(number, self._entropy), make_kem_prekey(number, self._entropy), now_ms)
-            self._signed[number] = signed
+            kept[number] = signed
             key = number.to_bytes(4, "big")
             writes.append(Put(PREKEYS, key, self._vault.seal(PREKEYS, key, signed.encode(), self._entropy)))
-            self._make_bundle()
-        return writes
+        return Rotation(kept, tuple(writes)) if writes else None
+
+    def rotated(self, rotation: Rotation) -> None:
+        """The rotation is on disk: the bundle is the new one from now on."""
+        self._signed = dict(rotation.signed)
+        self._make_bundle()
 
     def offer(self, requester: bytes, now_ms: int) -> bytes:
         """Return an offer for the requester's DID hash, the same one while it lasts; empty if the pool is.
@@ -166,12 +179,6 @@ class PrekeyRing:
             if not 0 < until_ms - now_ms <= OFFER_MS:
                 del self._spent[requester]
 
-    def _forget(self, signed: Signed, rows: Rows) -> list[Put]:
-        """With the prekey go the notes of what was opened on it: nothing can be any more."""
-        del self._signed[signed.prekey.id]
-        key = signed.prekey.id.to_bytes(4, "big")
-        return [Put(PREKEYS, key, None), *(Put(SEEN, seen, None) for seen, _ in rows.scan(SEEN, key))]
-
     def _make_bundle(self) -> None:
         newest = max(self._signed.values(), key=lambda signed: signed.prekey.id)
         if newest.prekey.id != newest.last_resort.id:
@@ -189,3 +196,9 @@ class PrekeyRing:
 def seen_key(opening: Opening) -> bytes:
     """Return where an opening on the last-resort prekey is noted, so that a replay of it is known."""
     return opening.kem_prekey_id.to_bytes(4, "big") + opening.ephemeral
+
+
+def _forgotten(number: int, rows: Rows) -> list[Put]:
+    """With a signed prekey go the notes of what was opened on it: nothing can be any more."""
+    key = number.to_bytes(4, "big")
+    return [Put(PREKEYS, key, None), *(Put(SEEN, seen, None) for seen, _ in rows.scan(SEEN, key))]

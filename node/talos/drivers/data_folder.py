@@ -106,7 +106,8 @@ class DataFolder:
             cache = LmdbStore(self.path / "store" / "cache", CACHE_SIZE_MAX_MIB, CACHE_TABLES)
             stack.callback(cache.close)
             vault = Vault(unlocked.storage_keys, unlocked.storage_current)
-            yield Opened(real_host(state, cache), load(state, vault, unlocked.rotation_secret), vault)
+            host = real_host(state, cache)
+            yield Opened(host, load(state, vault, unlocked.rotation_secret, host.clock.wall_ms()), vault)
 
     def did(self) -> bytes:
         """Return the DID hash of the identity in here; no passphrase needed. Raises `NoIdentity` or `Locked`."""
@@ -157,7 +158,7 @@ def enrolled_on(host: Host, name: str, dice: Entropy) -> Opened:
     vault = _vault(dice(KEY_SIZE))
     enrolled = enrol(name, dice(SEED_SIZE), vault, dice, host.clock.wall_ms())
     host.store.commit(enrolled.step.writes)
-    return Opened(host, load(host.store, vault, enrolled.rotation_key), vault)
+    return Opened(host, load(host.store, vault, enrolled.rotation_key, host.clock.wall_ms()), vault)
 
 
 def _vault(key: bytes) -> Vault:

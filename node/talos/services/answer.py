@@ -125,7 +125,7 @@ class Answer:
         try:
             opening = read_opening(greeting.opening)
             party = Party.decode(opening.party)
-            log = self._desk.directory.merged(KeyLog.decode_and_verify(greeting.key_log))
+            log = self._desk.directory.merged(self._desk.directory.read(greeting.key_log))
             check_party(party, log, self._desk.now_ms())
         except (RatchetError, Refused, Damaged) as error:
             await self._refuse(Reason.NOT_ACCEPTED)

@@ -24,7 +24,7 @@ from talos.core.keylog_keys import is_signed
 from talos.core.party import Party, check_party
 from talos.errors import Damaged, MalformedMessage, Refused
 from talos.services.desk import Desk
-from talos.services.directory import Introduction, check_bundle, check_card
+from talos.services.directory import Introduction, check_bundle
 from talos.services.link import Link
 from talos.services.post import Peer
 from talos_ratchet import Offer, RatchetError, read_offer
@@ -49,7 +49,7 @@ async def fetch(desk: Desk, link: Link, did: bytes) -> tuple[Introduction, Card]
     link.allow(frozenset({Kind.CARD}))
     frame = await link.next_frame()
     card = Card.decode(frame[1:])
-    return check_card(card, did, desk.now_ms()), card
+    return desk.directory.check(card, did, desk.now_ms()), card
 
 
 class Call:
@@ -97,7 +97,7 @@ class Call:
         if party.did != self._peer.did or party.x25519 != self._who.party.x25519:
             raise Damaged("the peer answered with the party record of somebody else")
         check_party(party, self._who.key_log, now_ms)
-        bundle = check_bundle(offered.bundle, party, now_ms)
+        bundle = check_bundle(offered.bundle, party)
         offer = self._offer(offered.offer, party) if offered.offer else None
         opening, step = self._peer.conversation.open(offered.party, bundle, offer, now_ms)
         await self._desk.post.submit(self._peer, step).on_disk()
@@ -105,7 +105,7 @@ class Call:
 
     def _offer(self, raw: bytes, party: Party) -> Offer:
         try:
-            return read_offer(raw, signer=party.ed25519, requester=self._desk.me.did, now_ms=self._desk.now_ms())
+            return read_offer(raw, signer=party.ed25519, requester=self._desk.me.did, now_ms=None)
         except RatchetError as error:
             raise Damaged(f"the peer's offer does not hold: {error}") from error
 

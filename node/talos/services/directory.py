@@ -35,23 +35,25 @@ class Introduction:
         return self.key_log.state.did
 
 
-def check_card(card: Card, wanted: bytes, now_ms: int) -> Introduction:
-    """Check every signature of a card. `wanted` is the DID hash it must be of; empty: anybody.
+def check_card(card: Card, key_log: KeyLog, wanted: bytes, now_ms: int) -> Introduction:
+    """Check every signature of a card, whose `key_log` was read already. `wanted` is its DID hash; empty: anybody's.
 
     Raises `Damaged` for what is forged or of somebody else, `Refused` for what does not hold now.
     """
-    key_log = KeyLog.decode_and_verify(card.key_log)
     if wanted and key_log.state.did != wanted:
         raise Refused(f"{did_of(key_log.state.did)} answers there, not {did_of(wanted)}")
     party = Party.decode(card.party)
     check_party(party, key_log, now_ms)
-    return Introduction(key_log, party, card.party, check_bundle(card.bundle, party, now_ms))
+    return Introduction(key_log, party, card.party, check_bundle(card.bundle, party))
 
 
-def check_bundle(raw: bytes, party: Party, now_ms: int) -> Bundle:
-    """Return the bundle if the party's own instance made it. Raises `Damaged`."""
+def check_bundle(raw: bytes, party: Party) -> Bundle:
+    """Return the bundle if the party's own instance made it. Raises `Damaged`.
+
+    Its age is not judged: whoever shows it can use it now, or refuses the opening; a wrong clock cuts nobody off.
+    """
     try:
-        bundle = read_bundle(raw, now_ms=now_ms)
+        bundle = read_bundle(raw, now_ms=None)
     except RatchetError as error:
         raise Damaged(f"the peer's bundle does not hold: {error}") from error
     if (bundle.signer, bundle.agreement) != (party.ed25519, party.x25519):
@@ -60,45 +62,69 @@ def check_bundle(raw: bytes, party: Party, now_ms: int) -> Bundle:
 
 
 class Directory:
-    """Reads through to the stores; only key logs are kept in memory too, because they are costly to verify."""
+    """Reads through to the stores; key logs and addresses that were asked for are kept in memory too."""
 
     def __init__(self, host: Host, committer: Committer, own: KeyLog) -> None:
         self._host = host
         self._committer = committer
         self._key_logs: dict[bytes, KeyLog] = {own.state.did: own}
+        self._asked_for: set[bytes] = set()  # Controllers whose key logs are being read.
+        self._addresses: dict[bytes, list[Address]] = {}
 
     def key_log(self, did: bytes) -> KeyLog | None:
         if did not in self._key_logs:
             stored = self._host.store.get(KEYLOGS, did)
             if stored is None:
                 return None
-            self._key_logs[did] = KeyLog.decode_and_verify(stored)
+            self._key_logs[did] = self.read(stored)
         return self._key_logs[did]
+
+    def read(self, raw: bytes) -> KeyLog:
+        """Return a key log that somebody showed, verified; whoever controls it must be known here if it says so.
+
+        Raises `MalformedMessage`, `BrokenKeyLog` or `ControllerUnknown`.
+        """
+        return KeyLog.decode_and_verify(raw, self._current_key)
+
+    def _current_key(self, controller: bytes) -> bytes | None:
+        if controller in self._asked_for:
+            return None  # Two that control each other: neither can vouch for the other before it is read itself.
+        self._asked_for.add(controller)
+        try:
+            log = self.key_log(controller)
+        finally:
+            self._asked_for.remove(controller)
+        return None if log is None else log.state.key
 
     def merged(self, log: KeyLog) -> KeyLog:
         """Return what `log` and the copy we have come to. Raises `BrokenKeyLog`."""
         known = self.key_log(log.state.did)
         return log if known is None or known.encode() == log.encode() else merge(known, log)
 
-    def learning(self, log: KeyLog) -> list[Put]:
-        """Return the writes that keep `log`; call `learned` once they are on disk."""
-        return [Put(KEYLOGS, log.state.did, log.encode())]
-
-    def learned(self, log: KeyLog) -> None:
-        self._key_logs[log.state.did] = log
-
     async def learn(self, log: KeyLog) -> bool:
         """Keep what `log` adds to our copy. Returns whether it added anything. Raises `BrokenKeyLog`."""
-        known = self.key_log(log.state.did)
+        did = log.state.did
+        known = self.key_log(did)
         merged = self.merged(log)
         if known is not None and known.encode() == merged.encode():
             return False
-        await self._committer.commit(Step(tuple(self.learning(merged))))
-        self.learned(merged)
+        # At once, so that two who learn at the same time build on each other; a failed commit takes it back.
+        self._key_logs[did] = merged
+        writes = (Put(KEYLOGS, did, merged.encode()),)
+        await self._committer.submit(Step(writes), refused=lambda _: self._drop(did)).on_disk()
         return True
+
+    def _drop(self, did: bytes) -> None:
+        """What is in memory did not reach the disk: read it from there again."""
+        self._key_logs.pop(did, None)
+        self._addresses.pop(did, None)
 
     async def keep_card(self, did: bytes, card: Card) -> None:
         await self._host.blocking(lambda: self._host.cache.commit([Put(CARDS, did, card.encode())]))
+
+    def check(self, card: Card, wanted: bytes, now_ms: int) -> Introduction:
+        """Check a card that somebody showed. Raises as `check_card` and `read` do."""
+        return check_card(card, self.read(card.key_log), wanted, now_ms)
 
     async def forget_card(self, did: bytes) -> None:
         """The card led to nothing: fetch a new one next time."""
@@ -110,7 +136,7 @@ class Directory:
         if stored is None:
             return None
         try:
-            introduction = check_card(Card.decode(stored), did, now_ms)
+            introduction = self.check(Card.decode(stored), did, now_ms)
         except (Damaged, Refused):
             return None  # A newer one is fetched; a cache has nothing to lose.
         known = self.key_log(did)
@@ -118,13 +144,17 @@ class Directory:
 
     def addresses(self, did: bytes) -> list[Address]:
         """Return where a peer may be reached, newest first."""
-        stored = self._host.store.get(PEERS, did)
-        return [] if stored is None else _read_addresses(stored)
+        if did not in self._addresses:
+            stored = self._host.store.get(PEERS, did)
+            self._addresses[did] = [] if stored is None else _read_addresses(stored)
+        return self._addresses[did]
 
     async def add_address(self, did: bytes, address: Address) -> None:
         known = [one for one in self.addresses(did) if one != address]
-        fields: list[codec.Field] = [[one.host, one.port] for one in [address, *known][:ADDRESSES_MAX]]
-        await self._committer.commit(Step((Put(PEERS, did, codec.pack(fields)),)))
+        self._addresses[did] = [address, *known][:ADDRESSES_MAX]
+        fields: list[codec.Field] = [[one.host, one.port] for one in self._addresses[did]]
+        step = Step((Put(PEERS, did, codec.pack(fields)),))
+        await self._committer.submit(step, refused=lambda _: self._drop(did)).on_disk()
 
     def known(self) -> list[bytes]:
         """Return the DID hashes of all peers that have an address."""

@@ -46,6 +46,7 @@ class Link:
         self._scope: trio.CancelScope | None = None
         self.dialled = dialled
         self.heard_at = clock.monotonic()
+        self.bound_at = self.heard_at  # On the monotonic clock too; once it is bound.
         self.close_reason: str | None = None
         self.session_id = b""  # 16 bytes, once it is greeted: what both ends send on while it is the peer's link.
         self.ends_at: float | None = None  # On the monotonic clock: it is being drained.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal, get_args
 
 import trio
 
@@ -17,9 +17,11 @@ from talos.core.vault import Vault
 from talos.errors import Damaged, DeliveryFailed, QueueFull, Refused, TalosError, UsageError
 from talos.services.desk import Desk
 from talos.services.links import Links
-from talos.services.post import Peer
+from talos.services.post import Awaited, Peer
 
 OnFailure = Literal["queue", "raise"]
+
+TIMEOUT_MAX_S: Final = 86_400.0  # Who waits longer for one acknowledgement wants `on_failure="queue"`.
 
 
 @dataclass(slots=True)
@@ -68,6 +70,11 @@ class Messages:
         Raises `UsageError`, `Refused` (to ourselves), `QueueFull`, `StoreFailed` or `NodeStopped`, with nothing sent.
         """
         did = parse_peer(to)
+        if not 0 < timeout <= TIMEOUT_MAX_S or retry_count < 0 or on_failure not in get_args(OnFailure):
+            raise UsageError(
+                f"timeout={timeout}, retry_count={retry_count}, on_failure={on_failure!r} make no sense",
+                fix=f"timeout: above 0 to {TIMEOUT_MAX_S:.0f} s; retry_count: 0 or more; on_failure: queue or raise",
+            )
         if did == self._desk.me.did:
             raise Refused("a node does not send to itself")
         if len(body) > MESSAGE_SIZE_MAX:
@@ -83,42 +90,55 @@ class Messages:
             )
         peer = post.peer(did)
         seq, step = peer.conversation.submit(body, post.now_ms())
-        delivered = peer.waiting[seq] = trio.Event()
+        awaited = peer.waiting[seq] = Awaited()
         try:
             await post.submit(peer, step).on_disk()
-            why = await self._deliver(peer, delivered, timeout, retry_count)
+            why = await self._deliver(peer, awaited, timeout, retry_count)
             id = MessageId(peer_id_of(self._desk.me.did), self._desk.me.origin, seq)
             if why is None:
                 return Receipt(id, ReceiptState.DELIVERED)
             if on_failure == "queue":
                 post.work_came.send()
                 return Receipt(id, ReceiptState.QUEUED, why_queued=why)
-            return await self._give_up(peer, seq, delivered, id, why)
+            return await self._give_up(peer, seq, awaited, id, why)
         finally:
             peer.waiting.pop(seq, None)
 
-    async def _deliver(self, peer: Peer, delivered: trio.Event, timeout: float, retry_count: int) -> str | None:
+    async def _deliver(self, peer: Peer, awaited: Awaited, timeout: float, retry_count: int) -> str | None:
         """Return None once delivered, or why not."""
         if self._offline:
             return "the node is offline (offline_mode)"
+        why: str | None = "no try was allowed"
         for _ in range(1 + retry_count):
             try:
                 await self._links.connect(peer)
             except TalosError as error:
-                return f"no link to {did_of(peer.did)}: {error}"
-            link, heard = peer.link, -1
-            while heard < peer.deliveries:  # A long queue is no reason to give up a link on which it moves.
-                heard = peer.deliveries
-                with self._desk.host.clock.move_on_after(timeout):
-                    await delivered.wait()
-                    return None
-            if link is not None and peer.link is link:
-                link.close(f"no acknowledgement within {timeout:g} s")
-        return f"no acknowledgement within {timeout:g} s, {1 + retry_count} times"
+                return None if awaited.delivered else f"no link to {did_of(peer.did)}: {error}"
+            why = await self._acknowledged(peer, awaited, timeout)
+            if why is None:
+                break
+        return why
 
-    async def _give_up(self, peer: Peer, seq: int, delivered: trio.Event, id: MessageId, why: str) -> Receipt:
+    async def _acknowledged(self, peer: Peer, awaited: Awaited, timeout: float) -> str | None:
+        """Return None once delivered; or why not, as soon as the link has ended or nothing has moved for `timeout`."""
+        link, heard = peer.link, -1
+        while not awaited.delivered and peer.link is link and heard < peer.deliveries:
+            heard = peer.deliveries  # A long queue is no reason to give up a link on which it moves.
+            with self._desk.host.clock.move_on_after(timeout):
+                await awaited.news.wait()
+        if awaited.delivered:
+            return None
+        if link is None or peer.link is not link:
+            return f"the link ended before an acknowledgement came: {peer.reason or 'another has taken its place'}"
+        link.close(f"no acknowledgement within {timeout:g} s")
+        while peer.link is link:  # So that the next try does not count on it.
+            await awaited.news.wait()
+        return f"no acknowledgement within {timeout:g} s"
+
+    async def _give_up(self, peer: Peer, seq: int, awaited: Awaited, id: MessageId, why: str) -> Receipt:
         if not peer.conversation.is_undelivered(seq):
-            await delivered.wait()  # Acknowledged in this moment; its row is on its way out.
+            while not awaited.delivered:  # Acknowledged in this moment; its row is on its way out.
+                await awaited.news.wait()
             return Receipt(id, ReceiptState.DELIVERED)
         post = self._desk.post
         may_have_arrived, step = peer.conversation.void(seq, post.now_ms())
@@ -130,13 +150,11 @@ class Messages:
     async def receive(self) -> Message:
         """Return the oldest message that nobody holds; wait for one if there is none."""
         post = self._desk.post
+        # Before a message is taken, never after: a cancel must not lose it, and a backlog must not starve others.
+        await trio.lowlevel.checkpoint()
         while (row := post.inbox.hand_out()) is None:
             await post.mail_came.wait()
         return self._message(row)
-
-    def receive_nowait(self) -> Message | None:
-        row = self._desk.post.inbox.hand_out()
-        return None if row is None else self._message(row)
 
     def _message(self, row: Arrived) -> Message:
         stored = self._desk.host.store.get(INBOX, row.key)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 import trio
 
@@ -23,6 +24,20 @@ from talos.host import Host
 from talos.services.commit import Committer, Submitted
 from talos.services.link import Link
 
+CROSSING_S: Final = 10.0  # Two dials that cross are bound no further apart than one greeting may take.
+
+
+@dataclass(slots=True)
+class Awaited:
+    """A message of ours whose delivery somebody waits for."""
+
+    delivered: bool = False
+    news: trio.Event = field(default_factory=trio.Event)  # Set once it is delivered, or the link it went on has ended.
+
+    def wake(self) -> None:
+        self.news.set()
+        self.news = trio.Event()
+
 
 @dataclass(slots=True)
 class Peer:
@@ -33,7 +48,7 @@ class Peer:
     link: Link | None = None  # Where frames go; others may still be read until they end.
     deliveries: int = 0  # Acknowledgements of our messages so far.
     reason: str | None = None  # Why there is no link, if that is known.
-    waiting: dict[int, trio.Event] = field(default_factory=dict)  # seq -> set once it is delivered.
+    waiting: dict[int, Awaited] = field(default_factory=dict)  # By seq.
 
 
 @dataclass(slots=True)
@@ -132,11 +147,12 @@ class Post:
     def bind(self, peer: Peer, link: Link) -> bool:
         """Make an authenticated link the peer's, unless another one stays. Returns whether it is.
 
-        Of two links that both sides dialled, the one dialled by the smaller DID stays, on both ends; of two that
-        one side dialled, the newer: it knows that the other is dead.
+        Of two links that both sides dialled at once, the one dialled by the smaller DID stays, on both ends; of two
+        others, the newer: whoever dialled it knows that the older is dead.
         """
-        old = peer.link
-        if old is not None and old.dialled != link.dialled and link.dialled != (self.did < peer.did):
+        old, link.bound_at = peer.link, self._host.clock.monotonic()
+        crossed = old is not None and old.dialled != link.dialled and link.bound_at - old.bound_at <= CROSSING_S
+        if crossed and link.dialled != (self.did < peer.did):
             self._say_goodbye(peer, link)
             return False
         if old is not None:
@@ -151,6 +167,8 @@ class Post:
         if peer.link is link:
             peer.link, peer.reason = None, link.close_reason
             peer.conversation.link_down()
+            for awaited in peer.waiting.values():
+                awaited.wake()
             self.work_came.send()
 
     @property
@@ -195,9 +213,10 @@ class Post:
                     pass
 
     def _delivered(self, peer: Peer, seq: int) -> None:
-        waiting = peer.waiting.pop(seq, None)
-        if waiting is not None:
-            waiting.set()
+        awaited = peer.waiting.pop(seq, None)
+        if awaited is not None:
+            awaited.delivered = True
+            awaited.wake()
 
     def _forget(self, peer: Peer, failure: TalosError) -> None:
         """A commit failed: memory goes back to what is on disk, and the link starts anew."""

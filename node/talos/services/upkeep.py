@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from talos.core.keylog import KeyLog
 from talos.core.step import Step
-from talos.errors import TalosError
+from talos.errors import StoreFailed, TalosError
 from talos.services.desk import Desk
 from talos.services.post import Peer
 from talos.services.requests import Requests, RequestType
@@ -19,7 +18,10 @@ async def keep_up(desk: Desk, requests: Requests) -> None:
     """Do a round every hour, until cancelled."""
     while True:
         await desk.host.clock.sleep(ROUND_S)
-        await rotate_prekeys(desk)
+        try:
+            await rotate_prekeys(desk)
+        except StoreFailed as error:
+            desk.post.trouble = f"the prekeys could not be rotated: {error}"  # The next round tries again.
         for peer in desk.post.peers():
             desk.post.submit(peer, peer.conversation.expire(desk.now_ms()))
             if peer.link is not None:
@@ -28,16 +30,16 @@ async def keep_up(desk: Desk, requests: Requests) -> None:
 
 async def rotate_prekeys(desk: Desk) -> None:
     """Make a new signed prekey if one is due. Raises `StoreFailed` or `NodeStopped`."""
-    writes = desk.ring.rotate(desk.host.store, desk.now_ms())
-    if writes:
-        await desk.post.submit_own(Step(tuple(writes))).on_disk()
+    rotation = desk.ring.rotation(desk.host.store, desk.now_ms())
+    if rotation is not None:
+        await desk.post.submit_own(Step(rotation.writes), granted=lambda: desk.ring.rotated(rotation)).on_disk()
 
 
 async def refresh(desk: Desk, requests: Requests, peer: Peer) -> None:
     """Ask a linked peer for its key log, and live by what it says. A peer that does not answer is let be."""
     try:
         raw = await requests.ask(peer, RequestType.KEY_LOG, timeout_s=ASK_S)
-        log = KeyLog.decode_and_verify(raw)
+        log = desk.directory.read(raw)
         if log.state.did == peer.did:
             await desk.learn(log)
     except TalosError as error:

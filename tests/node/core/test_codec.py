@@ -184,3 +184,9 @@ def test_only_booleans_are_flags(value: object) -> None:
 
 def test_a_signature_covers_label_zero_body() -> None:
     assert codec.signed(b"talos/v1/x", b"body") == b"talos/v1/x\x00body"
+
+
+@pytest.mark.parametrize("raw", [b"\x91\xc7\x00\x05", b"\x91\xd4\x05\x00", b"\x91\xc7\x01\x05\x00"])
+def test_an_extension_is_refused_even_if_it_is_empty(raw: bytes) -> None:
+    with pytest.raises(MalformedMessage):
+        codec.array(raw, length=1, size_max=100)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from talos.core.identity import CERTIFIED_MS, Enrolled, Identity, enrol, load, read_did
+from talos.core.identity import CERTIFIED_MS, RENEW_MS, Enrolled, Identity, enrol, load, read_did
 from talos.core.keylog import KeyLog
 from talos.core.party import check_party
 from talos.core.step import Put
@@ -28,12 +28,12 @@ def enrolled(name: str = "alice") -> tuple[MemoryStore, Enrolled]:
 
 def loaded(name: str = "alice") -> Identity:
     store, made = enrolled(name)
-    return load(store, VAULT, made.rotation_key)
+    return load(store, VAULT, made.rotation_key, NOW_MS)
 
 
 def test_what_is_enrolled_is_loaded() -> None:
     store, made = enrolled()
-    me = load(store, VAULT, made.rotation_key)
+    me = load(store, VAULT, made.rotation_key, NOW_MS)
     assert (me.name, me.did, read_did(store)) == ("alice", made.did, made.did)
     assert me.party.x25519 == me.pair.public
     check_party(me.party, me.key_log, NOW_MS)
@@ -41,15 +41,30 @@ def test_what_is_enrolled_is_loaded() -> None:
 
 def test_the_identity_is_the_same_at_every_start() -> None:
     store, made = enrolled()
-    first, second = (load(store, VAULT, made.rotation_key) for _ in range(2))
+    first, second = (load(store, VAULT, made.rotation_key, NOW_MS) for _ in range(2))
     assert (first.party, first.origin, first.pair) == (second.party, second.origin, second.pair)
 
 
-def test_the_instance_is_certified_for_a_year() -> None:
+def test_a_certificate_holds_until_its_end_and_no_longer() -> None:
     me = loaded()
     check_party(me.party, me.key_log, NOW_MS + CERTIFIED_MS - 1)
     with pytest.raises(Refused):
         check_party(me.party, me.key_log, NOW_MS + CERTIFIED_MS)
+
+
+@pytest.mark.parametrize(
+    ("age_ms", "is_renewed"), [(CERTIFIED_MS - RENEW_MS, False), (CERTIFIED_MS - RENEW_MS + 1, True)]
+)
+def test_a_certificate_that_ends_within_a_year_is_renewed_at_the_start(age_ms: int, is_renewed: bool) -> None:
+    store, made = enrolled()
+    now_ms = NOW_MS + age_ms
+    me = load(store, VAULT, made.rotation_key, now_ms)
+    assert (me.renewal is not None) == is_renewed
+    if me.renewal is not None:
+        store.commit(me.renewal.writes)
+        check_party(me.party, me.key_log, now_ms + CERTIFIED_MS - 1)
+        again = load(store, VAULT, made.rotation_key, now_ms)
+        assert (again.renewal, again.party) == (None, me.party)
 
 
 def test_two_identities_share_nothing() -> None:
@@ -64,7 +79,7 @@ def test_two_identities_share_nothing() -> None:
 
 def test_nothing_secret_is_in_a_row_or_a_repr() -> None:
     store, made = enrolled()
-    me = load(store, VAULT, made.rotation_key)
+    me = load(store, VAULT, made.rotation_key, NOW_MS)
     values = b"".join(put.value or b"" for put in made.step.writes)
     assert me.pair.secret not in values
     assert made.rotation_key not in values
@@ -74,7 +89,7 @@ def test_nothing_secret_is_in_a_row_or_a_repr() -> None:
 
 def test_an_empty_store_holds_no_identity() -> None:
     store = MemoryStore(STATE_TABLES)
-    for read in (lambda: read_did(store), lambda: load(store, VAULT, bytes(32))):
+    for read in (lambda: read_did(store), lambda: load(store, VAULT, bytes(32), NOW_MS)):
         with pytest.raises(NoIdentity, match="talos init"):
             read()
 
@@ -86,14 +101,14 @@ def test_a_row_that_is_missing_is_damage_and_named(table: str, key: bytes | None
     store, made = enrolled()
     store.commit([Put(table, key or made.did, None)])
     with pytest.raises(Damaged, match=table):
-        load(store, VAULT, made.rotation_key)
+        load(store, VAULT, made.rotation_key, NOW_MS)
 
 
 def test_the_keystore_of_another_identity_is_refused() -> None:
     store, _ = enrolled("alice")
     _, other = enrolled("bob")
     with pytest.raises(Damaged, match="another identity"):
-        load(store, VAULT, other.rotation_key)
+        load(store, VAULT, other.rotation_key, NOW_MS)
 
 
 def test_an_instance_key_that_the_key_log_does_not_know_is_refused() -> None:
@@ -101,13 +116,13 @@ def test_an_instance_key_that_the_key_log_does_not_know_is_refused() -> None:
     secret = VAULT.seal(SECRETS, b"instance", bytes(range(64)), dice("thief"))
     store.commit([Put(SECRETS, b"instance", secret)])
     with pytest.raises(Damaged, match="does not know this instance"):
-        load(store, VAULT, made.rotation_key)
+        load(store, VAULT, made.rotation_key, NOW_MS)
 
 
 def test_another_vault_opens_nothing() -> None:
     store, made = enrolled()
     with pytest.raises(Damaged):
-        load(store, Vault({1: bytes(32)}, 1), made.rotation_key)
+        load(store, Vault({1: bytes(32)}, 1), made.rotation_key, NOW_MS)
 
 
 def test_a_key_log_of_somebody_else_is_refused() -> None:
@@ -118,4 +133,18 @@ def test_a_key_log_of_somebody_else_is_refused() -> None:
     assert KeyLog.decode_and_verify(raw).state.did == other.did
     store.commit([Put(KEYLOGS, made.did, raw)])
     with pytest.raises(Damaged):
-        load(store, VAULT, made.rotation_key)
+        load(store, VAULT, made.rotation_key, NOW_MS)
+
+
+def test_a_certificate_that_ends_within_a_year_is_renewed_and_the_renewal_kept() -> None:
+    store, made = enrolled()
+    late_ms = NOW_MS + CERTIFIED_MS - RENEW_MS + 1
+    young = load(store, VAULT, made.rotation_key, late_ms - 1)
+    assert young.renewal is None
+    me = load(store, VAULT, made.rotation_key, late_ms)
+    assert me.renewal is not None
+    store.commit(me.renewal.writes)
+    assert me.party.not_after_ms == late_ms + CERTIFIED_MS
+    check_party(me.party, me.key_log, late_ms + CERTIFIED_MS - 1)
+    again = load(store, VAULT, made.rotation_key, late_ms)
+    assert (again.renewal, again.party) == (None, me.party)

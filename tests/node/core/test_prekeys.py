@@ -65,9 +65,12 @@ class Kept:
 
     def rotate(self, now_ms: int) -> int:
         """Return how many rows that wrote."""
-        writes = self.ring.rotate(self.store, now_ms)
-        self.store.commit(writes)
-        return len(writes)
+        rotation = self.ring.rotation(self.store, now_ms)
+        if rotation is None:
+            return 0
+        self.store.commit(rotation.writes)
+        self.ring.rotated(rotation)
+        return len(rotation.writes)
 
     def restart(self) -> None:
         self.ring = self.made()
@@ -123,6 +126,16 @@ def test_a_signed_prekey_serves_a_week_and_is_kept_for_two_more() -> None:
     assert not is_whole(kept.ring.find(old, REQUESTER, NOW_MS))
     kept.restart()
     assert not is_whole(kept.ring.find(old, REQUESTER, NOW_MS))
+
+
+def test_a_rotation_that_is_not_on_disk_yet_has_changed_nothing() -> None:
+    kept = Kept()
+    before = kept.ring.bundle
+    due = kept.ring.rotation(kept.store, NOW_MS + ROTATE_MS)
+    assert due is not None
+    assert kept.ring.bundle == before
+    kept.ring.rotated(due)
+    assert kept.ring.bundle != before
 
 
 def test_a_bundle_ends_when_its_prekey_is_forgotten() -> None:

@@ -71,8 +71,11 @@ async def test_of_two_links_that_both_dialled_one_stays_on_both_ends(
         await talk(a, b)
         await until(lambda: (a.links.bound, b.links.bound) == (1, 1))
         assert len(live_streams(a.wire)) == 1
-        links = [a.peer(b).link, b.peer(a).link]
-        assert len({link.session_id for link in links if link is not None}) == 1
+        peers = (a.peer(b), b.peer(a))
+        greeted = {peer.link.session_id for peer in peers if peer.link is not None}
+        sending = {resumed[0] for peer in peers if (resumed := peer.conversation.resume(CLOCK.wall_ms())) is not None}
+        assert greeted == sending
+        assert len(sending) == 1
         await CLOCK.sleep(2 * DEAD_S)
         await talk(a, b)
 

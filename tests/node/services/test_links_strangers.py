@@ -12,6 +12,7 @@ from talos.core import codec
 from talos.core.channel import Channel
 from talos.core.frames import SIZE_MAX, Kind, wrap
 from talos.core.greeting import Ask, Card, Fetch, NoSession, Offered, Open, Reason, Refusal, Resume, decode
+from talos.core.keylog import KeyLog
 from talos.core.tables import STATE_TABLES
 from talos.services.directory import check_bundle, check_card
 from talos.services.links import GREETING_S, STRANGERS_MAX, STRANGERS_PER_HOST, STRANGERS_PER_NET
@@ -121,7 +122,8 @@ async def test_a_card_is_shown_to_everybody_and_holds(asks_by_name: bool, autoju
     async with running("a") as (a,):
         stream = await a.wire.dial(a.address)
         await stream.send_all(wrap(bytes((Kind.FETCH,)) + Fetch(a.did if asks_by_name else b"").encode()))
-        shown = check_card(Card.decode((await stream.frame())[1:]), a.did, CLOCK.wall_ms())
+        card = Card.decode((await stream.frame())[1:])
+        shown = check_card(card, KeyLog.decode_and_verify(card.key_log), a.did, CLOCK.wall_ms())
         assert shown.did == a.did
 
 
@@ -181,7 +183,7 @@ async def opening_to(a: Running, b: Running, stream: MemoryStream, channel: Chan
         pair=b.opened.me.pair,
         party=party,
         peer_party=offered.party,
-        bundle=check_bundle(offered.bundle, a.opened.me.party, now_ms),
+        bundle=check_bundle(offered.bundle, a.opened.me.party),
         offer=read_offer(offered.offer, signer=signer, requester=b.did, now_ms=now_ms),
         first=b"first",
         entropy=b.opened.host.entropy,

@@ -8,10 +8,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from talos.drivers.clock import RealClock
 from talos.services.redial import BACKOFF_LEAST_S, JITTER
 from tests.node.services.test_links import lose
-from tests.node.services.wire import CLOCK, Running, Wire, running, until
+from tests.node.services.wire import CLOCK, Running, WatchedClock, Wire, running, until
 
 RETRY_S = 30.0  # The default of `retry_interval_s`.
 
@@ -78,22 +77,10 @@ async def test_a_link_that_lasted_starts_the_waiting_times_anew(autojump_clock: 
         assert sum(at >= began for at, _ in a.wire.dials) >= 4
 
 
-class Watched(RealClock):
-    """Counts how often it is asked, and objects when that is out of all proportion."""
-
-    def __init__(self, most: int) -> None:
-        self.left = most
-
-    def monotonic(self) -> float:
-        self.left -= 1
-        assert self.left > 0, "somebody asks for the time without end"
-        return super().monotonic()
-
-
 @pytest.mark.parametrize("is_lost_again", [False, True])
 async def test_after_a_dial_that_went_well_nobody_is_in_a_hurry(is_lost_again: bool, autojump_clock: MockClock) -> None:
     wire = Wire()
-    a, b = Running(wire, "a", clock=Watched(2_000)), Running(wire, "b")
+    a, b = Running(wire, "a", clock=WatchedClock(2_000)), Running(wire, "b")
     async with trio.open_nursery() as nursery:
         await nursery.start(a.run)
         await a.knows(b)
