@@ -11,15 +11,17 @@ from types import UnionType
 
 from talos.core.content import ControlContent, GoAway, Marks, OpenContent, Piece, Want, Welcome
 from talos.core.content_read import decode_control
-from talos.core.draft import Draft, OnLink, Talk
+from talos.core.draft import Draft
 from talos.core.effects import Broken, Kept
 from talos.core.inbox import Inbox
+from talos.core.intake import Intake
 from talos.core.keylog import KeyLog
 from talos.core.marks import HighWater
 from talos.core.outbox import SESSION_ID_SIZE, AckedUnsent, Outbox, Row
 from talos.core.sessions import Ours, Rows, Sessions
 from talos.core.step import Put, Step
 from talos.core.tables import FRAMES, OUTBOX
+from talos.core.talk import OnLink, Talk
 from talos.errors import MalformedMessage
 from talos_ratchet import Bundle, Lane, Offer, Opening, OutOfTurn, Prekeys, RatchetError, Session
 
@@ -115,14 +117,14 @@ class Conversation:
         session, draft = self._bind(frame, OpenContent, now_ms)
         return session.id, draft.step()
 
-    def _bind(self, frame: bytes, expected: type[ControlContent] | UnionType, now_ms: int) -> tuple[Session, Draft]:
+    def _bind(self, frame: bytes, expected: type[ControlContent] | UnionType, now_ms: int) -> tuple[Session, Intake]:
         session, opened = self._talk.sessions.open(Lane.CONTROL, frame, now_ms)
         content = decode_control(opened.plaintext)
         if not isinstance(content, expected):
             raise MalformedMessage(f"{type(content).__name__} does not bind a link now")
         if session.superseded_ms is not None:
             raise OutOfTurn("the session only receives from now on: no link is greeted on it")
-        draft = Draft(self._talk, now_ms)
+        draft = Intake(self._talk, now_ms)
         draft.take(session, Lane.CONTROL, opened)
         draft.control(content, session)
         return session, draft
@@ -195,7 +197,7 @@ class Conversation:
 
         What cannot be ends the batch with a `Broken` effect; what came before it counts.
         """
-        draft = Draft(self._talk, now_ms)
+        draft = Intake(self._talk, now_ms)
         for frame in frames:
             try:
                 draft.frame(frame)

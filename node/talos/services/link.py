@@ -14,6 +14,7 @@ import trio
 from talos.core.frames import FrameReader, Kind, wrap
 from talos.host import Address, Clock, LinkClosed, Stream
 
+GREETING_S: Final = 10.0  # From accept or dial to a bound link.
 READ_SIZE: Final = 64 * 1024  # Bytes per read.
 WRITE_SIZE: Final = 64 * 1024  # Bytes per write: small enough that each one shows progress.
 FRAME_S: Final = 10.0  # From a frame's first byte to its last, so that a slow sender holds no memory for long.

@@ -1,4 +1,4 @@
-"""All links of a node: who may knock, who is dialled, and what runs on a link once it is bound."""
+"""All links of a node: who may knock, and what runs on a link once it is bound."""
 
 from __future__ import annotations
 
@@ -11,28 +11,22 @@ import trio
 
 from talos.core.content import Ping
 from talos.core.frames import Kind
-from talos.core.greeting import Card
-from talos.core.party import KeyLogBehind
-from talos.errors import Damaged, NodeStopped, NotReachable, TalosError
-from talos.host import Address, DialError, LinkClosed, Listener, Stream
+from talos.errors import NodeStopped, TalosError
+from talos.host import Address, LinkClosed, Listener
 from talos.services.answer import FIRST, Answer
-from talos.services.call import Call, fetch
 from talos.services.desk import Desk
-from talos.services.directory import Introduction
-from talos.services.link import DRAIN_S, Link
+from talos.services.dial import Dialler
+from talos.services.link import DRAIN_S, GREETING_S, Link
 from talos.services.post import Peer
 from talos.services.supervise import supervise
 from talos_ratchet import RatchetError
 
-GREETING_S: Final = 10.0  # From accept or dial to a bound link.
 STRANGERS_MAX: Final = 64  # Inbound links that are not bound yet: each may hold a frame of 16 KiB.
 STRANGERS_PER_HOST: Final = 8  # Of them, from one IP address.
 STRANGERS_PER_NET: Final = 16  # Of them, from one /24 (IPv4) or /48 (IPv6).
 LINKS_MAX: Final = 256  # Bound links.
 LINKS_HIGH: Final = 192  # Beyond it, the links that have been silent longest are closed ...
 LINKS_LOW: Final = 160  # ... until so many are left. A peer that something is owed to keeps its link.
-DIALS_MAX: Final = 32  # At once.
-STAGGER_S: Final = 0.25  # Before the next address of a peer is tried beside the first (RFC 8305, section 5).
 PING_S: Final = 30.0  # Of silence, before we ask whether anybody is there.
 FLUSH_POLL_S: Final = 0.01
 DEAD_S: Final = 90.0  # Of silence, after which nobody is.
@@ -47,9 +41,10 @@ class Links:
         self._desk = desk
         self._nursery = nursery
         self._strangers: dict[Link, str] = {}
-        self._dialling: dict[bytes, _Dialling] = {}
-        self._dials = trio.CapacityLimiter(DIALS_MAX)
         self._bound: dict[Link, Peer] = {}
+        dialler = Dialler(desk, self._spawn, self._serve)
+        self.connect = dialler.connect
+        self.look = dialler.look
         self.crashes = 0
         self.last_crash: str | None = None
 
@@ -99,127 +94,6 @@ class Links:
                 await link.aclose()
         if peer is not None:
             await self._serve(peer, link)
-
-    # Dialling
-
-    async def connect(self, peer: Peer) -> None:
-        """Return once the peer has a link. All who ask at once share one attempt.
-
-        Raises `NotReachable`, `Refused` or `Damaged` with the reason, `NodeStopped` if nobody dials any more.
-        """
-        if peer.link is not None:
-            return
-        if self._nursery.cancel_scope.cancel_called:
-            raise NodeStopped("the node has stopped; it dials nobody")
-        dialling = self._dialling.get(peer.did)
-        if dialling is None:
-            dialling = self._dialling[peer.did] = _Dialling()
-            self._spawn(f"dial {peer.did.hex()[:8]}", partial(self._dial, peer, dialling))
-        await dialling.done.wait()
-        # The peer may have dialled us meanwhile: then all is well, whatever became of our own attempt.
-        if dialling.failure is not None and peer.link is None:
-            raise dialling.failure
-
-    async def look(self, address: Address, did: bytes) -> Introduction:
-        """Return who answers at an address, checked, and keep its card. Empty `did`: anybody.
-
-        Raises `DialError`, `LinkClosed`, `Refused` or `Damaged`.
-        """
-        with self._desk.host.clock.move_on_after(GREETING_S):
-            link = self._dialled(await self._desk.host.network.dial_stream(address))
-            try:
-                introduction, card = await fetch(self._desk, link, did)
-            finally:
-                await link.aclose()
-            await self._introduce(introduction, card)
-            return introduction
-        raise DialError(f"{address} did not answer within {GREETING_S:.0f} s", fix="Check that a node listens there")
-
-    async def _dial(self, peer: Peer, dialling: _Dialling) -> None:
-        link: Link | None = None
-        try:
-            async with self._dials:
-                link = await self._greeted(peer)
-        except (TalosError, RatchetError) as error:
-            peer.reason = str(error)
-            dialling.failure = error if isinstance(error, TalosError) else Damaged(str(error))
-        finally:
-            del self._dialling[peer.did]
-            if link is None:
-                dialling.failure = dialling.failure or NotReachable("the dial was broken off")
-                dialling.done.set()
-        if link is not None:
-            await self._serve(peer, link, dialling.done)
-
-    async def _greeted(self, peer: Peer) -> Link:
-        addresses = self._desk.directory.addresses(peer.did)
-        if not addresses:
-            raise NotReachable("no address of the peer is known", fix="Run `talos peers add DID@HOST:PORT`")
-        with self._desk.host.clock.move_on_after(GREETING_S):
-            link = self._dialled(await self._first_to_answer(addresses))
-            greeted = False
-            try:
-                await self._greet(peer, link)
-                greeted = True
-            finally:
-                if not greeted:
-                    await link.aclose()
-            return link
-        raise NotReachable(f"no answer within {GREETING_S:.0f} s from {', '.join(map(str, addresses))}")
-
-    async def _greet(self, peer: Peer, link: Link) -> None:
-        desk = self._desk
-        who = desk.directory.card(peer.did, desk.now_ms())
-        if who is not None:
-            try:
-                await Call(desk, link, peer, who).greet()
-            except (Damaged, LinkClosed, KeyLogBehind):
-                # The card we kept may be of an instance, or a key, that is gone: ask anew, next time.
-                await desk.directory.forget_card(peer.did)
-                raise
-            return
-        who, card = await fetch(desk, link, peer.did)
-        await self._introduce(who, card)
-        await Call(desk, link, peer, who).greet()
-
-    async def _introduce(self, who: Introduction, card: Card) -> None:
-        await self._desk.learn(who.key_log)
-        await self._desk.directory.keep_card(who.did, card)
-
-    async def _first_to_answer(self, addresses: list[Address]) -> Stream:
-        """Dial the addresses one after the other, a little apart; the first stream wins."""
-        streams: list[Stream] = []
-        failures: list[DialError] = []
-        winner: Stream | None = None
-        try:
-            async with trio.open_nursery() as nursery:
-                for address in addresses:
-                    answered = trio.Event()
-
-                    async def attempt(address: Address = address, answered: trio.Event = answered) -> None:
-                        try:
-                            stream = await self._desk.host.network.dial_stream(address)
-                        except DialError as error:
-                            failures.append(error)
-                            answered.set()
-                            return
-                        streams.append(stream)
-                        nursery.cancel_scope.cancel()
-
-                    nursery.start_soon(attempt)
-                    with self._desk.host.clock.move_on_after(STAGGER_S):
-                        await answered.wait()
-            if not streams:
-                raise failures[0]
-            winner = streams[0]
-            return winner
-        finally:
-            for stream in streams:
-                if stream is not winner:
-                    await stream.aclose()
-
-    def _dialled(self, stream: Stream) -> Link:
-        return Link(stream, self._desk.host.clock, dialled=True, allowed=frozenset())
 
     # A bound link
 
@@ -271,6 +145,9 @@ class Links:
                 post.submit(peer, peer.conversation.say(Ping(), post.now_ms()))
 
     def _spawn(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        if self._nursery.cancel_scope.cancel_called:
+            raise NodeStopped("the node has stopped; it greets nobody")
+
         async def supervised() -> None:
             await supervise(name, work, on_crash=self._crashed)
 
@@ -279,16 +156,6 @@ class Links:
     def _crashed(self, name: str, error: Exception) -> None:
         self.crashes += 1
         self.last_crash = f"{name}: {type(error).__name__}: {error}"
-
-
-class _Dialling:
-    """One attempt, and everybody who waits for it."""
-
-    __slots__ = ("done", "failure")
-
-    def __init__(self) -> None:
-        self.done = trio.Event()
-        self.failure: TalosError | None = None
 
 
 async def _until_closed(link: Link, work: Callable[[], Awaitable[None]]) -> None:

@@ -35,7 +35,7 @@ from talos.core.step import Put
 from talos.core.tables import KEYLOGS
 from talos.errors import Damaged, MalformedMessage, NotReachable, Refused
 from talos.host import LinkClosed
-from talos.services.links import GREETING_S
+from talos.services.link import GREETING_S
 from tests.node.core.end import dice
 from tests.node.services.test_links_strangers import talk
 from tests.node.services.wire import CLOCK, Running, Script, running, until

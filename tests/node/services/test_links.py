@@ -12,8 +12,9 @@ from talos.core.frames import Kind, wrap
 from talos.errors import NodeStopped, NotReachable
 from talos.host import Address, DialError
 from talos.services.call import Call
-from talos.services.link import Link
-from talos.services.links import DEAD_S, GREETING_S, PING_S, STAGGER_S
+from talos.services.dial import STAGGER_S
+from talos.services.link import GREETING_S, Link
+from talos.services.links import DEAD_S, PING_S
 from tests.node.services.test_links_strangers import talk
 from tests.node.services.wire import CLOCK, MemoryStream, Running, Wire, running, until
 

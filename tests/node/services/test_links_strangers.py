@@ -15,7 +15,8 @@ from talos.core.greeting import Ask, Card, Fetch, NoSession, Offered, Open, Reas
 from talos.core.keylog import KeyLog
 from talos.core.tables import STATE_TABLES
 from talos.services.directory import check_bundle, check_card
-from talos.services.links import GREETING_S, STRANGERS_MAX, STRANGERS_PER_HOST, STRANGERS_PER_NET
+from talos.services.link import GREETING_S
+from talos.services.links import STRANGERS_MAX, STRANGERS_PER_HOST, STRANGERS_PER_NET
 from talos_ratchet import read_offer, start
 from tests.node.services.wire import CLOCK, MemoryStream, Running, running, until
 

@@ -1,0 +1,42 @@
+"""The state of one conversation: what is on disk, and what holds for the current link only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from talos.core.content import Marks
+from talos.core.inbox import Inbox
+from talos.core.marks import HighWater
+from talos.core.outbox import Outbox
+from talos.core.sessions import Ours, Rows, Sessions
+
+
+@dataclass(slots=True)
+class OnLink:
+    """What is remembered for one link only."""
+
+    wanted: int = 0  # The seq last asked for again, so that one gap is one WANT.
+    held_origin: bytes | None = None  # The peer was told BUSY for this origin.
+    unreadable: int = 0  # Since the last message that could be opened.
+    has_taken: bool = False  # A message has been taken since the link came up.
+
+
+@dataclass(slots=True)
+class Talk:
+    """The state of a conversation; only its `Draft` changes it."""
+
+    peer: bytes
+    ours: Ours
+    rows: Rows
+    inbox: Inbox
+    sessions: Sessions
+    high_water: HighWater
+    outbox: Outbox
+    linked: bool = False
+    greeted_on: bytes | None = None  # The session of the link that comes up next.
+    on_link: OnLink = field(default_factory=OnLink)
+
+    def marks(self) -> Marks:
+        """Who we are as a sender, and how far we have the peer's messages."""
+        theirs = self.high_water.last_origin
+        return Marks(self.ours.origin, theirs, self.high_water.high(theirs))
