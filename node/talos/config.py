@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
-from talos.core.names import HOST_LENGTH_MAX, PORT_MAX, PeerAddress
+from talos.core.names import PeerAddress, parse_place
 from talos.errors import UsageError
 from talos.host import Address
 
@@ -142,15 +142,7 @@ def parse(text: str, folder: Path, environment: Mapping[str, str], flags: Mappin
 
 def parse_address(text: str) -> Address:
     """Read HOST:PORT, an IPv6 host in brackets; port 0 is allowed. Raises `UsageError`."""
-    host, colon, port = text.rpartition(":")
-    is_bracketed = host.startswith("[") and host.endswith("]")
-    host = host[1:-1] if is_bracketed else host
-    is_host = host.isascii() and host.isprintable() and not set(host) & set(" []@/,")
-    # int() alone would take "+80", "8_0" and digits of other scripts.
-    is_port = port.isascii() and port.isdigit() and len(port) <= len(str(PORT_MAX)) and int(port) <= PORT_MAX
-    if not (colon and is_host and is_port and 1 <= len(host) <= HOST_LENGTH_MAX and is_bracketed == (":" in host)):
-        raise UsageError(f"{text[:80]!r} is no address", fix="Write HOST:PORT, an IPv6 host in brackets")
-    return Address(host, int(port))
+    return Address(*parse_place(text, port_least=0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,6 +221,10 @@ class Node:
         """Return the oldest message that nobody holds; waits for one."""
         return await self._running_now().messages.receive()
 
+    def receive_nowait(self) -> Message | None:
+        """Return the oldest message that nobody holds; None if there is none."""
+        return self._running_now().messages.receive_nowait()
+
     async def ask_key_log(self, peer: str, *, timeout_s: float = 30) -> bytes:
         """Return the key log that a linked peer shows, unverified. Raises as `Requests.ask` does."""
         asked = self._desk.post.peer(parse_peer(peer))
@@ -254,5 +258,5 @@ def open_node(config: Config, passphrase: str | None = None, suite: Suite = SUIT
 
 
 def read_identity(config: Config) -> str:
-    """Return the DID in a data folder whose node is not running. Blocks. Raises `NoIdentity` or `Locked`."""
+    """Return the DID in a data folder, whether its node runs or not. Blocks. Raises `NoIdentity` or `Damaged`."""
     return did_of(data_folder(config).did())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -24,6 +24,7 @@ from talos.services.messages import OnFailure
 from tests.processes.running import PATIENCE_S, finish, place, running, settings, take, until
 
 SOON_S: Final = 0.1  # Of patience with a peer that will not acknowledge.
+HASTE_S: Final = 0.0002
 LONGER_THAN_PATIENCE_S: Final = 10 * PATIENCE_S  # So that who waits for it fails.
 STRANGER: Final = did_of(bytes(32))  # Nobody has this one.
 LITTLE: Final = 100  # Bytes of a body.
@@ -106,6 +107,28 @@ async def test_a_send_whose_peer_goes_away_hears_of_it_at_once(
             await until(lambda: ada.status().undelivered == 1)
         await until(lambda: bool(outcomes))
         assert outcomes == [expected]
+
+
+@pytest.mark.parametrize("on_failure", ["queue", "raise"])
+async def test_a_send_that_loses_patience_just_when_it_is_acknowledged_returns_all_the_same(
+    on_failure: OnFailure,
+) -> None:
+    returned = list[int]()
+
+    async def send(ada: Node, to: str, number: int) -> None:
+        # From far below to far above what an acknowledgement takes.
+        timeout = HASTE_S * (1 + number % 50)
+        with suppress(DeliveryFailed):
+            await ada.send(to, b"%d" % number, timeout=timeout, retry_count=1, on_failure=on_failure)
+        returned.append(number)
+
+    async with linked() as (ada, bob):
+        with trio.fail_after(PATIENCE_S):
+            for start in range(0, 500, 50):
+                async with trio.open_nursery() as sends:
+                    for number in range(start, start + 50):
+                        sends.start_soon(send, ada, bob.did, number)
+        assert len(returned) == 500
 
 
 async def test_a_node_that_is_told_to_stay_offline_neither_listens_nor_dials() -> None:

@@ -14,8 +14,8 @@ from talos.cli.settings_file import default_text
 from talos.config import SETTINGS_FILE, read_settings
 from talos.core.names import did_of, peer_id_of
 from talos.drivers.control_socket import control_path
-from talos.drivers.data_folder import Created
-from talos.drivers.files import atomic_write
+from talos.drivers.data_folder import Created, finish_replace
+from talos.drivers.files import atomic_write, make_folder
 from talos.errors import UsageError
 from talos.runtime import create_identity, data_folder
 
@@ -41,29 +41,25 @@ def init(
         control_path(place.folder)  # A folder whose node could not open its socket is refused before it exists.
         if no_passphrase and passphrase_file is not None:
             raise UsageError("--no-passphrase and --passphrase-file contradict each other", fix="Give one of them")
+        finish_replace(place.folder)  # Before the settings: it brings them.
         config = place.config(listen=listen or None)
-        old_settings = read_settings(place.folder)
-        old = data_folder(config)
-        passphrase = None
-        # An identity that may not be replaced is refused below; nobody should have to type for that.
-        if not no_passphrase and (new_identity or not old.keystore.exists()):
-            passphrase = find_passphrase(passphrase_file, os.environ) or ask_passphrase(is_new=True)
+        is_written = bool(read_settings(place.folder))
+        folder = data_folder(config)
+        # What is refused is refused before somebody has typed for it, and before anything is touched.
+        folder.require_room(new_identity=new_identity)
+        passphrase = None if no_passphrase else find_passphrase(passphrase_file, os.environ)
+        if passphrase is None and not no_passphrase:
+            passphrase = ask_passphrase(is_new=True)
         root_passphrase = None if root_passphrase_file is None else read_passphrase(root_passphrase_file)
-        if new_identity and old.keystore.exists():
-            _require_free(config.root_file)
-            click.echo(f"the old identity is in {old.replace()}", err=True)
-        created = create_identity(config, passphrase, root_passphrase=root_passphrase)
-        settings = default_text(name=config.name, listen=config.listen) if listen or not old_settings else old_settings
-        atomic_write(place.folder / SETTINGS_FILE, settings.encode())
-        _report(place, created)
+        if new_identity and folder.has_identity():
+            click.echo(f"the old identity is in {folder.replace(keep=(SETTINGS_FILE,))}", err=True)
+        # The settings first: whatever happens after the identity is made, its seed must have been shown.
+        if listen or not is_written:
+            make_folder(place.folder)
+            atomic_write(place.folder / SETTINGS_FILE, default_text(name=config.name, listen=config.listen).encode())
+        _report(place, create_identity(config, passphrase, root_passphrase=root_passphrase))
 
     perform(create, as_json=place.as_json)
-
-
-def _require_free(root_file: Path | None) -> None:
-    """The seed of the old identity is not in the folder that is moved aside, and must not be lost either."""
-    if root_file is not None and root_file.exists():
-        raise UsageError(f"{root_file} holds the recovery seed of the old identity", fix=f"Move {root_file} elsewhere")
 
 
 def _report(place: Place, created: Created) -> None:

@@ -67,9 +67,8 @@ def main(
             retry_interval_s=retry_interval_s,
             offline_mode=offline_mode,
         )
-        passphrase = find_passphrase(passphrase_file, os.environ)
-        if passphrase is None and not no_passphrase:
-            passphrase = _asked(data_folder(config).keystore)
+        found = find_passphrase(passphrase_file, os.environ)
+        passphrase = _passphrase_for(data_folder(config).keystore, found, no_passphrase=no_passphrase)
         await _run_node(config, passphrase, place)
 
     perform(run, as_json=place.as_json)
@@ -85,14 +84,22 @@ async def _run_node(config: Config, passphrase: str | None, place: Place) -> Non
             _say_ready(node, place)
 
 
-def _asked(keystore: Keystore) -> str:
-    """Ask for the passphrase on the terminal; refuse to run without one where that was not asked for by name."""
-    if keystore.is_sealed():
+def _passphrase_for(keystore: Keystore, found: str | None, *, no_passphrase: bool) -> str | None:
+    """Return what to open the keys with: what was found, or else typed; None only where that was asked for by name.
+
+    A passphrase does not make up for keys that lie open: somebody may have put them in the place of sealed ones.
+    """
+    keystore.require()
+    if not keystore.is_sealed():
+        if no_passphrase:
+            return None
+        raise PassphraseNeeded(
+            f"the keys in {keystore.folder} lie open: whoever reads them is this node",
+            fix="Say --no-passphrase to run it so; if you had sealed them, somebody has exchanged the file",
+        )
+    if found is None and not no_passphrase:
         return ask_passphrase(is_new=False)
-    raise PassphraseNeeded(
-        f"the keys in {keystore.folder} lie open: whoever reads them is this node",
-        fix="Say --no-passphrase to run it so",
-    )
+    return found
 
 
 async def _run_then_cancel(

@@ -24,9 +24,11 @@ def peers(context: click.Context, place: Place) -> None:
         async with place.node() as client:
             known = await client.peers()
         if place.as_json:
-            show({"peers": [asdict(peer) for peer in known]})
-        elif known:
-            click.echo(columns([peer_row(peer) for peer in known]))
+            show(asdict(known))
+        elif known.peers:
+            click.echo(columns([peer_row(peer) for peer in known.peers]))
+        if known.left_out and not place.as_json:
+            click.echo(f"and {known.left_out} more", err=True)
 
     perform(answer, as_json=place.as_json)
 

@@ -13,8 +13,8 @@ import click
 
 from talos.config import Config, data_folder, load
 from talos.control.client import ControlClient
+from talos.drivers.keystore import Keystore
 from talos.errors import NotReachable
-from talos.runtime import read_identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,14 @@ class Place:
         """Return the node's settings; `flags` as in `talos.config.load`. Raises `UsageError`."""
         return load(self.folder, os.environ, {"name": self.name, **flags})
 
+    def within(self, group: Place | None) -> Place:
+        """Return what a command means that was given this, and its group `group`: its own word counts first."""
+        if group is None:
+            return self
+        says_where = self.data_dir is not None or self.name is not None
+        where = self if says_where else group
+        return Place(where.data_dir, where.name, self.as_json or group.as_json)
+
     @asynccontextmanager
     async def node(self) -> AsyncIterator[ControlClient]:
         """Yield a connection to the running node. Raises `NoIdentity` or `NotReachable`."""
@@ -41,19 +49,21 @@ class Place:
             try:
                 client = await stack.enter_async_context(ControlClient(self.folder))
             except NotReachable:
-                read_identity(self.config())  # "No identity here" is the better answer, where it is true.
+                Keystore(self.folder).require()  # "No identity here" is the better answer, where it is true.
                 raise
             yield client
 
 
 def at_a_place(command: Callable[..., None]) -> Callable[..., None]:
-    """Give `command` the options that say where, as its first argument."""
+    """Give `command` the options that say where, as its first argument. Those of its group count too."""
 
     @click.option("--data-dir", type=click.Path(path_type=Path), help="The node's folder.  [env: TALOS_DATA_DIR]")
     @click.option("--name", help="The node's name; its folder is then the default one of that name.  [env: TALOS_NAME]")
     @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
     @wraps(command)
     def with_place(*, data_dir: Path | None, name: str | None, as_json: bool, **others: object) -> None:
-        command(Place(data_dir, name, as_json), **others)
+        context = click.get_current_context()
+        context.obj = Place(data_dir, name, as_json).within(context.find_object(Place))
+        command(context.obj, **others)
 
     return with_place

@@ -10,7 +10,15 @@ import click
 
 from talos.cli.perform import perform, show
 from talos.cli.place import Place, at_a_place
-from talos.control.values import ON_FAILURE, RETRIES, RETRIES_MAX, TIMEOUT_MAX_S, TIMEOUT_S, write_receipt
+from talos.control.values import (
+    ON_FAILURE,
+    ON_FAILURE_DEFAULT,
+    RETRIES,
+    RETRIES_MAX,
+    TIMEOUT_MAX_S,
+    TIMEOUT_S,
+    write_receipt,
+)
 from talos.core.report import ReceiptState
 from talos.errors import UsageError
 
@@ -24,7 +32,9 @@ QUEUED: Final = 6  # The exit code of "queued, not delivered in time".
 @click.option("--file", "file", type=click.Path(path_type=Path), help="Send the content of a file.")
 @click.option("--timeout", default=TIMEOUT_S, type=click.FloatRange(0, TIMEOUT_MAX_S), help="Seconds per attempt.")
 @click.option("--retry-count", default=RETRIES, type=click.IntRange(0, RETRIES_MAX), help="Attempts after the first.")
-@click.option("--on-failure", default=ON_FAILURE[0], type=click.Choice(ON_FAILURE), help="Keep trying, or give up.")
+@click.option(
+    "--on-failure", default=ON_FAILURE_DEFAULT, type=click.Choice([*ON_FAILURE]), help="Keep trying, or give up."
+)
 def send(
     place: Place, peer: str, text: str | None, file: Path | None, timeout: float, retry_count: int, on_failure: str
 ) -> None:

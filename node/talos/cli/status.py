@@ -9,7 +9,7 @@ import click
 from talos.cli.peers import peer_row
 from talos.cli.perform import columns, perform, show
 from talos.cli.place import Place, at_a_place
-from talos.core.report import NodeStatus
+from talos.control.values import Status
 
 
 @click.command()
@@ -30,7 +30,7 @@ def status(place: Place) -> None:
     perform(answer, as_json=place.as_json)
 
 
-def _text(now: NodeStatus) -> str:
+def _text(now: Status) -> str:
     rows = [
         ("did", now.did),
         ("name", now.name),
@@ -46,4 +46,6 @@ def _text(now: NodeStatus) -> str:
     text = columns(rows)
     if now.peers:
         text += "\npeers\n" + columns([peer_row(peer) for peer in now.peers], indent="  ")
+    if now.peer_count > len(now.peers):
+        text += f"\n  and {now.peer_count - len(now.peers)} more"
     return text

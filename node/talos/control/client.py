@@ -14,8 +14,8 @@ from talos import errors
 from talos.control import values
 from talos.control.fields import Fields, pack_octets
 from talos.control.protocol import LINE_SIZE_MAX, REQUEST_ID_MAX, LineSplitter, Request, decode_line
-from talos.control.values import RETRIES, TIMEOUT_S
-from talos.core.report import NodeStatus, PeerCard, PeerStatus, Receipt
+from talos.control.values import ON_FAILURE_DEFAULT, RETRIES, TIMEOUT_S
+from talos.core.report import PeerCard, PeerStatus, Receipt
 from talos.drivers.control_socket import dial_control
 from talos.errors import DeliveryFailed, NotReachable, TalosError, UsageError
 from talos.host import LinkClosed, Stream
@@ -70,14 +70,14 @@ class ControlClient:
     ) -> None:
         await self._close()
 
-    async def status(self) -> NodeStatus:
+    async def status(self) -> values.Status:
         return values.read_status(await self._call("status"))
 
     async def whoami(self) -> values.Whoami:
         return values.read_whoami(await self._call("whoami"))
 
-    async def peers(self) -> tuple[PeerStatus, ...]:
-        return tuple(map(values.read_peer, (await self._call("peers")).each("peers")))
+    async def peers(self) -> values.Peers:
+        return values.read_peers(await self._call("peers"))
 
     async def peers_add(self, address: str) -> PeerStatus:
         """`address` is DID@HOST:PORT."""
@@ -94,7 +94,7 @@ class ControlClient:
         *,
         timeout_s: float = TIMEOUT_S,
         retry_count: int = RETRIES,
-        on_failure: str = "queue",
+        on_failure: str = ON_FAILURE_DEFAULT,
     ) -> Receipt:
         arguments = {"timeout_s": timeout_s, "retry_count": retry_count, "on_failure": on_failure}
         return values.read_receipt(await self._call("send", peer=peer, message=pack_octets(message), **arguments))

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from talos.control.fields import Fields
-from talos.errors import DeliveryFailed, MalformedMessage, TalosError
+from talos.control.fields import TEXT_LENGTH_MAX, Fields
+from talos.errors import DeliveryFailed, MalformedMessage, Refused, TalosError
 
 LINE_SIZE_MAX: Final = 2 * 1024 * 1024  # Bytes: the largest message in base64 (1.4 MB), and room for the rest.
 REQUEST_ID_MAX: Final = 2**53 - 1  # The largest integer that every JSON library keeps.
@@ -85,15 +85,19 @@ def decode_line(line: bytes) -> Mapping[str, object]:
 
 
 def success(request_id: int, result: Mapping[str, object]) -> bytes:
-    return encode_line({"id": request_id, "ok": result})
+    """Return the line of an answer, or where it would be longer than any client reads, of the error that says so."""
+    line = encode_line({"id": request_id, "ok": result})
+    if len(line) - len(b"\n") > LINE_SIZE_MAX:
+        return failure(request_id, Refused(f"the answer would have {len(line)} bytes; {LINE_SIZE_MAX} are the most"))
+    return line
 
 
 def failure(request_id: int | None, error: TalosError) -> bytes:
     """`request_id` is None for a line that is no request."""
     described: dict[str, object] = {
         "type": type(error).__name__,
-        "what": error.what,
-        "fix": error.fix,
+        "what": error.what[:TEXT_LENGTH_MAX],
+        "fix": None if error.fix is None else error.fix[:TEXT_LENGTH_MAX],
         "exit_code": error.exit_code,
     }
     if isinstance(error, DeliveryFailed):

@@ -6,20 +6,24 @@ another version fails with the field's name.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Final, Self
 
 from talos.control.fields import Fields, pack_octets
 from talos.core.report import MessageId, NodeStatus, PeerCard, PeerStatus, Receipt, ReceiptState
 from talos.errors import MalformedMessage
+from talos.services.messages import OnFailure
 
 TIMEOUT_S: Final = 30.0  # Of `send`, as in the library.
 TIMEOUT_MAX_S: Final = 86_400.0  # A day: a request that outlives it was forgotten by who asked.
 RETRIES: Final = 3
 RETRIES_MAX: Final = 1_000
-ON_FAILURE: Final = ("queue", "raise")
+ON_FAILURE: Final[Mapping[str, OnFailure]] = {"queue": "queue", "raise": "raise"}
+ON_FAILURE_DEFAULT: Final[OnFailure] = "queue"
 WAIT_MAX_S: Final = 3_600.0  # Of one `receive`; who wants more asks again.
 TICKETS_MAX: Final = 1_000  # Messages one connection may hold: as many as one peer may have in the inbox.
+PEERS_MAX: Final = 1_000  # In one answer: at 2 KiB each, and most have a tenth of it, they fit a control line.
 COUNT_MAX: Final = 2**63 - 1
 SECONDS_MAX: Final = 1e12
 ORIGIN_SIZE: Final = 16  # Bytes.
@@ -46,6 +50,30 @@ class Handed:
     received_ms: int  # UTC.
 
 
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """The first `PEERS_MAX` peers by DID, and how many more there are."""
+
+    peers: tuple[PeerStatus, ...]
+    left_out: int
+
+    @classmethod
+    def of(cls, known: tuple[PeerStatus, ...]) -> Self:
+        return cls(known[:PEERS_MAX], max(0, len(known) - PEERS_MAX))
+
+
+@dataclass(frozen=True, slots=True)
+class Status(NodeStatus):
+    """`peers` are the first `PEERS_MAX` by DID of `peer_count`."""
+
+    peer_count: int
+
+    @classmethod
+    def of(cls, value: NodeStatus) -> Self:
+        cut = replace(value, peers=value.peers[:PEERS_MAX])
+        return cls(**{each.name: getattr(cut, each.name) for each in fields(cut)}, peer_count=len(value.peers))
+
+
 def write_whoami(value: Whoami) -> Written:
     return asdict(value) | {"public_key": pack_octets(value.public_key)}
 
@@ -59,12 +87,12 @@ def read_whoami(fields: Fields) -> Whoami:
     )
 
 
-def write_status(value: NodeStatus) -> Written:
+def write_status(value: Status) -> Written:
     return asdict(value)
 
 
-def read_status(fields: Fields) -> NodeStatus:
-    return NodeStatus(
+def read_status(fields: Fields) -> Status:
+    return Status(
         did=fields.text("did"),
         name=fields.text("name"),
         listening=fields.texts("listening"),
@@ -76,6 +104,17 @@ def read_status(fields: Fields) -> NodeStatus:
         store_ok=fields.yes_or_no("store_ok"),
         reason=fields.optional_text("reason"),
         peers=tuple(map(read_peer, fields.each("peers"))),
+        peer_count=fields.integer("peer_count", least=0, most=COUNT_MAX),
+    )
+
+
+def write_peers(value: Peers) -> Written:
+    return asdict(value)
+
+
+def read_peers(fields: Fields) -> Peers:
+    return Peers(
+        tuple(map(read_peer, fields.each("peers"))), fields.integer("left_out", least=0, most=COUNT_MAX, default=0)
     )
 
 

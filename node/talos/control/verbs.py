@@ -2,9 +2,9 @@
 
 | verb | arguments | answer |
 |---|---|---|
-| status | | `NodeStatus` |
+| status | | `NodeStatus` with at most 1,000 peers, and `peer_count`: how many there are |
 | whoami | | `Whoami` |
-| peers | | `peers`: list of `PeerStatus` |
+| peers | | `peers`: list of at most 1,000 `PeerStatus`; `left_out`: how many more there are |
 | peers_add | address: DID@HOST:PORT | `PeerStatus` |
 | look | address: HOST:PORT; did, if one is expected | `PeerCard` |
 | send | peer, message; timeout_s, retry_count, on_failure | `Receipt` |
@@ -26,14 +26,21 @@ import trio
 from talos.config import parse_address
 from talos.control import values
 from talos.control.fields import Fields
-from talos.control.values import RETRIES, RETRIES_MAX, TICKETS_MAX, TIMEOUT_MAX_S, TIMEOUT_S, WAIT_MAX_S
+from talos.control.values import (
+    ON_FAILURE,
+    ON_FAILURE_DEFAULT,
+    RETRIES,
+    RETRIES_MAX,
+    TICKETS_MAX,
+    TIMEOUT_MAX_S,
+    TIMEOUT_S,
+    WAIT_MAX_S,
+)
 from talos.core.names import PeerAddress, parse_peer
 from talos.errors import MalformedMessage, Refused, TalosError, UsageError
 from talos.host import Clock
 from talos.runtime import Node
-from talos.services.messages import Message, OnFailure
-
-ON_FAILURE: Final[Mapping[str, OnFailure]] = {"queue": "queue", "raise": "raise"}
+from talos.services.messages import Message
 
 
 @dataclass(slots=True)
@@ -65,7 +72,7 @@ Verb = Callable[[Visit, Fields], Awaitable[Mapping[str, object]]]
 
 async def status(visit: Visit, arguments: Fields) -> Mapping[str, object]:
     arguments.only()
-    return values.write_status(visit.node.status())
+    return values.write_status(values.Status.of(visit.node.status()))
 
 
 async def whoami(visit: Visit, arguments: Fields) -> Mapping[str, object]:
@@ -76,7 +83,7 @@ async def whoami(visit: Visit, arguments: Fields) -> Mapping[str, object]:
 
 async def peers(visit: Visit, arguments: Fields) -> Mapping[str, object]:
     arguments.only()
-    return {"peers": [values.write_peer(peer) for peer in visit.node.peers()]}
+    return values.write_peers(values.Peers.of(visit.node.peers()))
 
 
 async def peers_add(visit: Visit, arguments: Fields) -> Mapping[str, object]:
@@ -93,7 +100,7 @@ async def look(visit: Visit, arguments: Fields) -> Mapping[str, object]:
 
 async def send(visit: Visit, arguments: Fields) -> Mapping[str, object]:
     arguments.only("peer", "message", "timeout_s", "retry_count", "on_failure")
-    on_failure = ON_FAILURE.get(arguments.text("on_failure", "queue"))
+    on_failure = ON_FAILURE.get(arguments.text("on_failure", ON_FAILURE_DEFAULT))
     if on_failure is None:
         raise MalformedMessage(f"send: on_failure is none of {', '.join(ON_FAILURE)}")
     receipt = await visit.node.send(
@@ -111,21 +118,30 @@ async def receive(visit: Visit, arguments: Fields) -> Mapping[str, object]:
     wait_s = arguments.number("wait_s", most=WAIT_MAX_S, default=0.0)
     if len(visit.tickets) + len(visit.waits) >= TICKETS_MAX:
         raise Refused(f"this connection holds {TICKETS_MAX} messages", fix="Acknowledge some first")
+    message = None if visit.has_left else visit.node.receive_nowait()
+    if message is None and wait_s:
+        message = await _awaited(visit, wait_s)
+    if message is None:
+        return {"message": None}
+    # No checkpoint from here to the table: a message is in nobody's hands for no time.
+    ticket = visit.next_ticket
+    visit.next_ticket += 1
+    visit.tickets[ticket] = message
+    handed = values.Handed(ticket, message.id, message.body, message.redelivered, message.received_ms)
+    return {"message": values.write_handed(handed)}
+
+
+async def _awaited(visit: Visit, wait_s: float) -> Message | None:
+    """Return a message that comes within `wait_s` seconds, while the client is there."""
     with visit.clock.move_on_after(wait_s) as wait:
         if visit.has_left:
             wait.cancel()
         visit.waits.add(wait)
         try:
-            message = await visit.node.receive()
+            return await visit.node.receive()
         finally:
             visit.waits.remove(wait)
-        # No checkpoint from here to the table: a message is in nobody's hands for no time.
-        ticket = visit.next_ticket
-        visit.next_ticket += 1
-        visit.tickets[ticket] = message
-        handed = values.Handed(ticket, message.id, message.body, message.redelivered, message.received_ms)
-        return {"message": values.write_handed(handed)}
-    return {"message": None}
+    return None
 
 
 async def ack(visit: Visit, arguments: Fields) -> Mapping[str, object]:

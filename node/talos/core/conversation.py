@@ -233,7 +233,7 @@ class Conversation:
         """The inbox has room again: ask a peer that was told BUSY to go on. None if it was not."""
         on_link = self._talk.on_link
         origin = on_link.held_origin
-        if origin is None or not self._talk.inbox.has_room(self.peer, 0):
+        if origin is None or not self._talk.inbox.has_slack(self.peer):
             return None
         on_link.held_origin = None
         return self.say(Want(origin, self._talk.high_water.high(origin) + 1, reseal=False), now_ms)

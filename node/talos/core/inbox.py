@@ -18,6 +18,7 @@ PEER_ROWS_MAX: Final = 1_000  # Not yet done, per peer (DECISIONS 14): one peer 
 PEER_BYTES_MAX: Final = 64 * 1024 * 1024
 NODE_ROWS_MAX: Final = 10_000
 NODE_BYTES_MAX: Final = 256 * 1024 * 1024
+SLACK: Final = 0.75  # Of each limit: below it, who was told BUSY is asked to go on.
 
 _ARRIVAL: Final = struct.Struct(">Q")
 _HEAD: Final = struct.Struct(">32s16sQQ")
@@ -85,6 +86,19 @@ class Inbox:
             and peer.size + size <= PEER_BYTES_MAX
             and self._node.rows < NODE_ROWS_MAX
             and self._node.size + size <= NODE_BYTES_MAX
+        )
+
+    def has_slack(self, sender: bytes) -> bool:
+        """True once enough is done that whoever was told BUSY may send a whole window again, not one message."""
+        peer = self._per_peer.get(sender, _Load())
+        return all(
+            part <= limit * SLACK
+            for part, limit in (
+                (peer.rows, PEER_ROWS_MAX),
+                (peer.size, PEER_BYTES_MAX),
+                (self._node.rows, NODE_ROWS_MAX),
+                (self._node.size, NODE_BYTES_MAX),
+            )
         )
 
     @property

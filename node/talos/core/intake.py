@@ -48,6 +48,8 @@ class Intake(Draft):
     def frame(self, frame: bytes) -> None:
         """Take one ratchet frame. Raises `RatchetError`, `MalformedMessage` or `AckedUnsent`: close the link."""
         lane = Lane(frame[0] & 0x0F)
+        if lane is Lane.MESSAGE and self._talk.on_link.held_origin is not None:
+            return  # Sent before our BUSY was heard; it comes again when we WANT it, so it is not worth opening.
         try:
             session, opened = self._talk.sessions.open(lane, frame, self._now_ms)
         except Duplicate:

@@ -35,6 +35,7 @@ PORT_MAX: Final = 65_535
 
 _PEER_FIX: Final = "Copy it from `talos whoami` on the peer: 52 letters and digits, with or without did:talos:"
 _ADDRESS_FIX: Final = "Write it as DID@HOST:PORT, an IPv6 host in brackets, as `talos whoami` prints it"
+_PLACE_FIX: Final = "Write HOST:PORT, an IPv6 host in brackets"
 
 
 def digest(label: bytes, body: bytes) -> bytes:
@@ -89,26 +90,32 @@ class PeerAddress:
     def parse(cls, text: str) -> PeerAddress:
         """Read `DID@HOST:PORT`, where DID may be a peer id. Raises `UsageError`."""
         peer, at, place = text.partition("@")
-        host, colon, port = place.rpartition(":")
-        if not at or not colon:
+        if not at:
             raise UsageError(f"{text[:80]!r} is no peer address", fix=_ADDRESS_FIX)
-        return cls(parse_peer(peer), _host(host), _port(port))
+        return cls(parse_peer(peer), *parse_place(place, port_least=1))
+
+
+def parse_place(text: str, *, port_least: int) -> tuple[str, int]:
+    """Read HOST:PORT, an IPv6 host in brackets, which are not part of what is returned. Raises `UsageError`."""
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        raise UsageError(f"{text[:80]!r} is no address", fix=_PLACE_FIX)
+    return _host(host), _port(port, port_least)
 
 
 def _host(text: str) -> str:
     bracketed = text.startswith("[") and text.endswith("]")
     host = text[1:-1] if bracketed else text
-    legal = host.isascii() and host.isprintable() and not set(host) & set(" []@/")
+    # No comma, because a list of addresses in the environment is separated by them.
+    legal = host.isascii() and host.isprintable() and not set(host) & set(" []@/,")
     if not legal or not 1 <= len(host) <= HOST_LENGTH_MAX or bracketed != (":" in host):
-        raise UsageError(f"{text[:80]!r} is no host", fix=_ADDRESS_FIX)
+        raise UsageError(f"{text[:80]!r} is no host", fix=_PLACE_FIX)
     return host
 
 
-def _port(text: str) -> int:
-    # int() alone would accept "+80", "8_0" and digits of other scripts.
-    if not (text.isascii() and text.isdigit() and text[0] != "0" and len(text) <= len(str(PORT_MAX))):
-        raise UsageError(f"{text[:80]!r} is no port", fix=_ADDRESS_FIX)
-    port = int(text)
-    if port > PORT_MAX:
-        raise UsageError(f"port {port} is above {PORT_MAX}", fix=_ADDRESS_FIX)
-    return port
+def _port(text: str, least: int) -> int:
+    # int() alone would accept "+80", "8_0", "080" and digits of other scripts.
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(PORT_MAX)) and text == str(int(text))
+    if not is_number or not least <= int(text) <= PORT_MAX:
+        raise UsageError(f"{text[:80]!r} is no port from {least} to {PORT_MAX}", fix=_PLACE_FIX)
+    return int(text)

@@ -1,34 +1,40 @@
 """A node's data folder: made whole or not at all, opened by one process at a time.
 
-lock  unlock.sealed  root.sealed  store/state/  store/cache/  talos.toml  control.sock
+lock  unlock.sealed  root.sealed  store/state/  store/cache/  did  talos.toml  control.sock
+
+`did` holds the DID as text, so that who asks for it need not disturb the store; the store is what counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from talos.core.dice import Entropy
-from talos.core.identity import SEED_SIZE, Identity, enrol, load, read_did
+from talos.core.identity import SEED_SIZE, Identity, enrol, load
+from talos.core.names import did_of, parse_peer
+from talos.core.step import Put
 from talos.core.tables import CACHE_TABLES, STATE_TABLES
 from talos.core.vault import KEY_SIZE, Vault
 from talos.drivers.clock import RealClock
 from talos.drivers.entropy import entropy
-from talos.drivers.files import make_folder
+from talos.drivers.files import atomic_write, discard, make_folder, sync_folder
 from talos.drivers.folder_lock import LOCK_FILE, hold_folder
 from talos.drivers.kem import require_kem
 from talos.drivers.keystore import Keystore, Unlocked
-from talos.drivers.lmdb_store import LmdbStore
+from talos.drivers.lmdb_store import DATA_FILE, LmdbStore
 from talos.drivers.memory_store import MemoryStore
 from talos.drivers.real_host import real_host
-from talos.errors import NoIdentity, Refused, TalosError
+from talos.errors import Damaged, Refused, StoreFailed, UsageError
 from talos.host import Host
 
 CACHE_SIZE_MAX_MIB: Final = 256  # Cards of 100,000 peers.
 FIRST_STORAGE_KEY: Final = 1
+DID_FILE: Final = "did"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,45 +67,58 @@ class DataFolder:
     def has_identity(self) -> bool:
         return self.keystore.exists()
 
+    def require_room(self, *, new_identity: bool = False) -> None:
+        """Raises `Refused` where there is an identity, unless a `new_identity` replaces it; else `UsageError` where
+        none may be made: others have access to the folder, or a seed lies where the next is to lie.
+        """
+        if self.keystore.exists() and not new_identity:
+            raise Refused(f"there is an identity in {self.path}", fix="Use it, or pass --new-identity")
+        self.keystore.check_place()
+
     def create(self, name: str, *, passphrase: str | None, root_passphrase: str | None = None) -> Created:
         """Make an identity. No passphrase must have been asked for by name, by whoever calls this with None.
 
-        Raises `Refused` where there is one already, `Locked`, `StoreFailed` or `UsageError`; nothing is left then
-        that a second attempt would trip over.
+        Raises `Refused` where there is one already, `Locked`, `StoreFailed` or `UsageError`, and leaves nothing. After
+        a kill a second attempt moves aside what lies here without an identity, and succeeds; but a seed that was to
+        lie elsewhere may be there, and is then refused like any other that is in the way.
         """
         require_kem()
+        self.require_room()
         make_folder(self.path)
         with hold_folder(self.path):
-            if self.keystore.exists():
-                raise Refused(f"there is an identity in {self.path}", fix="Use it, or pass --new-identity")
-            self._set_aside()
+            self.require_room()  # Again: somebody may have been faster.
             seed, storage_key = entropy(SEED_SIZE), entropy(KEY_SIZE)
             enrolled = enrol(name, seed, _vault(storage_key), entropy, RealClock().wall_ms())
-            state = self._state()
-            try:
-                state.commit(enrolled.step.writes)
-            finally:
-                state.close()
-            unlocked = Unlocked(0, enrolled.rotation_key, {FIRST_STORAGE_KEY: storage_key}, FIRST_STORAGE_KEY)
-            # Last, because this is what makes the folder an identity.
-            self.keystore.create(
+            sealed = self.keystore.seal(
                 seed,
-                unlocked,
+                Unlocked(0, enrolled.rotation_key, {FIRST_STORAGE_KEY: storage_key}, FIRST_STORAGE_KEY),
                 entropy,
                 passphrase=passphrase,
                 root_passphrase=root_passphrase,
                 no_passphrase=passphrase is None,
             )
+            self._set_aside()
+            with ExitStack() as undo:
+                undo.callback(shutil.rmtree, self.path / "store", ignore_errors=True)
+                self._commit(enrolled.step.writes)
+                undo.callback(discard, self.path / DID_FILE)
+                self._write_did(enrolled.did)
+                self.keystore.create(sealed)  # Last, because this is what makes the folder an identity.
+                undo.pop_all()
             return Created(enrolled.did, seed)
 
     @contextmanager
     def open(self, passphrase: str | None) -> Iterator[Opened]:
-        """Hold the folder and everything in it. Raises `NoIdentity`, `Locked`, `PassphraseNeeded` or `Damaged`."""
+        """Hold the folder and everything in it.
+
+        Raises `NoIdentity`, `Locked`, `PassphraseNeeded`, `UsageError`, `StoreFailed`, or `Damaged`, also where the
+        store is gone: an empty one in its place would be another node under the same name.
+        """
         require_kem()
-        if not self.keystore.exists():
-            raise self._no_identity()
+        self._require_whole()
         with ExitStack() as stack:
             stack.enter_context(hold_folder(self.path))
+            self._require_whole()  # Again: somebody may have replaced it meanwhile.
             unlocked = self.keystore.unlock(passphrase)
             state = self._state()
             stack.callback(state.close)
@@ -107,41 +126,113 @@ class DataFolder:
             stack.callback(cache.close)
             vault = Vault(unlocked.storage_keys, unlocked.storage_current)
             host = real_host(state, cache)
-            yield Opened(host, load(state, vault, unlocked.rotation_secret, host.clock.wall_ms()), vault)
+            me = load(state, vault, unlocked.rotation_secret, host.clock.wall_ms())
+            if self._read_did() != did_of(me.did):
+                self._write_did(me.did)
+            yield Opened(host, me, vault)
 
     def did(self) -> bytes:
-        """Return the DID hash of the identity in here; no passphrase needed. Raises `NoIdentity` or `Locked`."""
-        if not self.keystore.exists():
-            raise self._no_identity()
-        with hold_folder(self.path):
-            state = self._state()
-            try:
-                return read_did(state)
-            finally:
-                state.close()
+        """Return the DID hash of the identity in here; beside a running node too, and no passphrase needed.
 
-    def replace(self) -> Path:
-        """Move the whole folder aside, for a new identity in its place. Returns where it is now. Raises `Locked`."""
+        Raises `NoIdentity`, or `Damaged` where the store is gone or the file `did` is not as it was written.
+        """
+        self._require_whole()
+        text = self._read_did()
+        try:
+            return parse_peer(text)
+        except UsageError:
+            raise Damaged(
+                f"{self.path / DID_FILE} names no identity", fix="Start talos-node once: it writes the file anew"
+            ) from None
+
+    def replace(self, keep: Sequence[str] = ()) -> Path:
+        """Move the whole folder aside, for a new identity in its place. Returns where it is now.
+
+        In its place is then a folder with copies of the files named in `keep`. If it is killed half-way the identity
+        is in the old place or in the new one, whole; `finish_replace` does the rest. Raises `Locked`, or
+        `UsageError` where a seed that lies elsewhere would be in the way of the next, or the folder cannot move.
+        """
+        self.keystore.check_place()
         with hold_folder(self.path):
-            aside = _free_name(self.path)
-            self.path.rename(aside)
-        (aside / LOCK_FILE).unlink(missing_ok=True)
+            self._prepare_fresh(keep)
+            aside = self._rename_aside()
+            finish_replace(self.path)
+        discard(aside / LOCK_FILE)
         return aside
+
+    def _prepare_fresh(self, keep: Sequence[str]) -> None:
+        fresh = _fresh(self.path)
+        make_folder(fresh)
+        for name in keep:
+            try:
+                content = (self.path / name).read_bytes()
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise UsageError(
+                    f"cannot read {self.path / name}: {error.strerror}", fix="Move it elsewhere"
+                ) from error
+            atomic_write(fresh / name, content)
+
+    def _rename_aside(self) -> Path:
+        try:
+            aside = self.path.with_name(f"{self.path.name}.old-{_free_number(self.path)}")
+            self.path.rename(aside)
+            sync_folder(self.path.parent)
+        except OSError as error:
+            raise UsageError(
+                f"cannot move {self.path} aside: {error.strerror}", fix="Rename it yourself, then run `talos init`"
+            ) from error
+        return aside
+
+    def _require_whole(self) -> None:
+        self.keystore.require()
+        if not (self.path / "store" / "state" / DATA_FILE).exists():
+            raise Damaged(
+                f"the store of the identity in {self.path} is gone: there is no {Path('store', 'state', DATA_FILE)}",
+                fix="Put it back if you moved it; else make another identity with `talos init --new-identity`",
+            )
+
+    def _commit(self, writes: Sequence[Put]) -> None:
+        state = self._state()
+        try:
+            state.commit(writes)
+        finally:
+            state.close()
 
     def _state(self) -> LmdbStore:
         make_folder(self.path / "store")
         return LmdbStore(self.path / "store" / "state", self.store_size_max_mib, STATE_TABLES)
 
-    def _set_aside(self) -> None:
-        """A store without a keystore is what an interrupted `create` leaves, or the rest of a lost identity."""
-        store = self.path / "store"
-        if store.exists():
-            store.rename(_free_name(store))
+    def _read_did(self) -> str:
+        """Return what the file `did` says; "" if nothing."""
+        path = self.path / DID_FILE
+        try:
+            return path.read_text("utf-8", errors="replace").strip()
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            raise UsageError(f"cannot read {path}: {error.strerror}", fix=f"Run as the owner of {path}") from error
 
-    def _no_identity(self) -> TalosError:
-        return NoIdentity(
-            f"there is no identity in {self.path}", fix="Run `talos init`, with the same --data-dir if any"
-        )
+    def _write_did(self, did: bytes) -> None:
+        atomic_write(self.path / DID_FILE, f"{did_of(did)}\n".encode())
+
+    def _set_aside(self) -> None:
+        """Move away what lies here without an identity: the work of a `create` that was killed, or what somebody
+        has left of a lost one. Store and seed get the same number, because they belong together.
+        """
+        left = [self.path / "store", *([self.keystore.root_path] if self.keystore.has_root_inside else [])]
+        number = _free_number(*left)
+        for path in left:
+            if path.exists():
+                _move(path, path.with_name(f"{path.name}.old-{number}"))
+
+
+def finish_replace(path: Path) -> None:
+    """Put in place what a `replace` of `path` that was killed has prepared, if there was one. Raises `StoreFailed`."""
+    fresh = _fresh(path)
+    if fresh.exists() and not path.exists():
+        _move(fresh, path)
 
 
 @contextmanager
@@ -165,9 +256,21 @@ def _vault(key: bytes) -> Vault:
     return Vault({FIRST_STORAGE_KEY: key}, FIRST_STORAGE_KEY)
 
 
-def _free_name(path: Path) -> Path:
-    """Return the first of path.old-1, path.old-2, ... that is not there."""
+def _fresh(path: Path) -> Path:
+    return path.with_name(f".{path.name}.new")
+
+
+def _move(path: Path, to: Path) -> None:
+    try:
+        path.rename(to)
+        sync_folder(to.parent)
+    except OSError as error:
+        raise StoreFailed(f"cannot rename {path} to {to}: {error.strerror}") from error
+
+
+def _free_number(*paths: Path) -> int:
+    """Return the least n from 1 for which no path.old-n is there."""
     number = 1
-    while (aside := path.with_name(f"{path.name}.old-{number}")).exists():
+    while any(path.with_name(f"{path.name}.old-{number}").exists() for path in paths):
         number += 1
-    return aside
+    return number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -38,7 +39,8 @@ def atomic_write(path: Path, content: bytes, mode: int = FILE_MODE) -> None:
     """Put `content` at `path`, durably, in one move: whoever reads sees the old file or the new one.
 
     One writer at a time: the new file is made beside it under a fixed name, which a crash may leave behind and
-    the next write takes over. Raises `StoreFull` or `StoreFailed`; then the old file stands.
+    the next write takes over. Raises `StoreFull` or `StoreFailed`; then the old file stands, or, if it was the
+    folder that could not be flushed, either of the two.
     """
     new = path.with_name(f".{path.name}.new")
     try:
@@ -47,10 +49,16 @@ def atomic_write(path: Path, content: bytes, mode: int = FILE_MODE) -> None:
         new.replace(path)
         sync_folder(path.parent)
     except OSError as error:
-        new.unlink(missing_ok=True)
+        discard(new)
         if error.errno in DISK_FULL:
             raise StoreFull(f"the disk below {path} is full; nothing was written", fix="Free space on it") from error
         raise StoreFailed(f"cannot write {path}: {error.strerror}") from error
+
+
+def discard(path: Path) -> None:
+    """Take away a file of ours while an error is on its way. Where that fails too it stays: the error says more."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def _write_new(path: Path, content: bytes, mode: int) -> None:

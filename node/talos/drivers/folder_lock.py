@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from talos.drivers.files import FILE_MODE
-from talos.errors import Locked
+from talos.drivers.files import DISK_FULL, FILE_MODE
+from talos.errors import Locked, StoreFull, TalosError, UsageError
 
 LOCK_FILE: Final = "lock"
 PID_SIZE_MAX: Final = 20  # Bytes; a 64-bit number in decimal.
@@ -23,20 +23,39 @@ PID_SIZE_MAX: Final = 20  # Bytes; a 64-bit number in decimal.
 def hold_folder(folder: Path) -> Iterator[None]:
     """Hold `folder`, which exists, while the body runs. The file `lock` in it then names this process.
 
-    Raises `Locked` if another process, or another caller in this one, holds it.
+    Raises `Locked` if another process, or another caller in this one, holds it; `UsageError` if the file is no
+    file of ours; `StoreFull` if the disk has no room for the number.
     """
-    # The file stays when the lock goes: whoever unlinks it may unlink the one that a third process has just locked.
-    file = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, FILE_MODE)
     try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise _locked(folder, os.read(file, PID_SIZE_MAX)) from None
-        os.truncate(file, 0)
-        os.write(file, b"%d\n" % os.getpid())
+        # The file stays when the lock goes: whoever unlinks it may unlink the one a third process has just locked.
+        file = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, FILE_MODE)
+    except OSError as error:
+        raise _unusable(folder, error) from error
+    try:
+        _take(file, folder)
         yield
     finally:
         os.close(file)
+
+
+def _take(file: int, folder: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.truncate(file, 0)
+        os.write(file, b"%d\n" % os.getpid())
+    except BlockingIOError:
+        raise _locked(folder, os.read(file, PID_SIZE_MAX)) from None
+    except OSError as error:
+        raise _unusable(folder, error) from error
+
+
+def _unusable(folder: Path, error: OSError) -> TalosError:
+    if error.errno in DISK_FULL:
+        return StoreFull(f"the disk below {folder} is full; nothing was written", fix="Free space on it")
+    return UsageError(
+        f"cannot lock {folder / LOCK_FILE}: {error.strerror}",
+        fix=f"Run as the owner of {folder}, or move what is in the way elsewhere",
+    )
 
 
 def _locked(folder: Path, pid: bytes) -> Locked:

@@ -7,6 +7,8 @@ kills the process.
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +24,8 @@ from talos.drivers.rows import check_key, check_table, check_writes
 from talos.errors import Damaged, StoreFailed, StoreFull
 
 MIB: Final = 1024 * 1024
+# A file system stops giving out blocks a little before it counts none: it keeps some for its own books.
+ROOM_LEAST: Final = MIB
 DATA_FILE: Final = "data.mdb"
 # A walk over all pages in Python, about 100 MB/s. LMDB itself would die of SIGBUS or SIGABRT on a cut or zeroed file.
 _problems: Callable[[str], list[str]] = structure.verify
@@ -127,10 +131,34 @@ class LmdbStore:
                 fix=f"Set store.size_max_mib above {self._size_max_mib} in talos.toml and restart",
             ) from None
         except lmdb.Error as error:
-            if getattr(error, "code", 0) in DISK_FULL:
+            if getattr(error, "code", 0) in DISK_FULL or (verb == "written" and self._is_short_write(error)):
                 raise StoreFull(
                     f"the disk below {self._path} is full; nothing was written", fix="Free space on it"
                 ) from error
             if verb == "written":
                 self._failure = str(error)
             raise StoreFailed(f"the store at {self._path} cannot be {verb}: {error}") from error
+
+    def _is_short_write(self, error: lmdb.Error) -> bool:
+        """Say whether `error` is LMDB's word for a disk that filled up in the middle of a write, and no harm was done.
+
+        LMDB turns a short write into EIO. If it was one of a data page, the transaction was not written: new pages
+        lie where no old one is in use, and the meta page, which alone makes them count, comes after all of them. If
+        it was one of the meta page, LMDB itself refuses every write from then on, which is what we ask it here.
+        """
+        if getattr(error, "code", 0) != errno.EIO or _room(self._path) >= ROOM_LEAST:
+            return False
+        try:
+            self._env.begin(write=True).abort()
+        except lmdb.Error:
+            return False
+        return True
+
+
+def _room(path: Path) -> int:
+    """Return the bytes that are free on the disk below `path`; where it cannot be asked, as many as are enough."""
+    try:
+        disk = os.statvfs(path)
+    except OSError:
+        return ROOM_LEAST
+    return disk.f_bavail * disk.f_frsize

@@ -9,10 +9,10 @@ from typing import Final
 
 import trio
 
+from talos.core.names import PORT_MAX
 from talos.errors import UsageError
 from talos.host import Address, DialError, LinkClosed
 
-PORT_MAX: Final = 65_535
 BACKLOG: Final = 128  # Connections the kernel holds until we accept; beyond it, dialers retry by themselves.
 RETRY_ACCEPT_S: Final = 0.1  # Out of files or memory: long enough for others to give some back, short to a dialer.
 OUT_OF_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})

@@ -131,9 +131,9 @@ class Messages:
         if link is None or peer.link is not link:
             return f"the link ended before an acknowledgement came: {peer.reason or 'another has taken its place'}"
         link.close(f"no acknowledgement within {timeout:g} s")
-        while peer.link is link:  # So that the next try does not count on it.
+        while peer.link is link and not awaited.delivered:  # So that the next try does not count on it.
             await awaited.news.wait()
-        return f"no acknowledgement within {timeout:g} s"
+        return None if awaited.delivered else f"no acknowledgement within {timeout:g} s"
 
     async def _give_up(self, peer: Peer, seq: int, awaited: Awaited, id: MessageId, why: str) -> Receipt:
         if not peer.conversation.is_undelivered(seq):
@@ -155,6 +155,11 @@ class Messages:
         while (row := post.inbox.hand_out()) is None:
             await post.mail_came.wait()
         return self._message(row)
+
+    def receive_nowait(self) -> Message | None:
+        """Return the oldest message that nobody holds, if there is one."""
+        row = self._desk.post.inbox.hand_out()
+        return None if row is None else self._message(row)
 
     def _message(self, row: Arrived) -> Message:
         stored = self._desk.host.store.get(INBOX, row.key)

@@ -38,6 +38,18 @@ def test_a_node_whose_keys_lie_open_runs_only_where_that_is_asked_for_by_name(tm
     assert "fix: Say --no-passphrase" in result.stderr
 
 
+def test_a_passphrase_does_not_make_up_for_keys_that_lie_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    enrol(tmp_path)
+    monkeypatch.setenv("TALOS_PASSPHRASE", "correct horse")
+    command = [*NODE[:-1], "--data-dir", str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=LATE_S, check=False)
+    assert (result.returncode, NODE[-1]) == (8, "--no-passphrase")
+    assert "lie open" in result.stderr
+    assert "fix: Say --no-passphrase" in result.stderr
+    with running(tmp_path):  # Which says --no-passphrase.
+        assert talos("status", folder=tmp_path).exit_code == 0
+
+
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_it_in_good_order_and_in_time(tmp_path: Path, sent: signal.Signals) -> None:
     enrol(tmp_path)

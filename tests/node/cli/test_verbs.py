@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from talos.cli.app import app
+from talos.drivers.folder_lock import hold_folder
 from tests.node.cli.commands import LATE_S, answer, enrol, running, talos
 
 pytestmark = pytest.mark.slow  # Each test starts processes.
@@ -105,6 +108,30 @@ def test_without_a_node_the_exit_code_says_whether_there_is_an_identity(tmp_path
     stopped = talos(*verb, folder=tmp_path)
     assert (stopped.exit_code, stopped.stdout) == (4, "")
     assert f"fix: talos-node --data-dir {tmp_path}" in stopped.stderr
+
+
+def test_whoever_only_asks_does_not_take_the_folder_from_a_node_that_starts(tmp_path: Path) -> None:
+    did = enrol(tmp_path)
+    with hold_folder(tmp_path):  # As a node does before it listens.
+        assert talos("status", folder=tmp_path).exit_code == 4
+        assert talos("whoami", folder=tmp_path).stdout == f"{did}\n"
+
+
+def test_what_a_group_was_told_counts_for_its_verbs_and_their_own_word_counts_first(tmp_path: Path) -> None:
+    empty, enrolled = tmp_path / "empty", tmp_path / "enrolled"
+    enrol(enrolled)
+    add = ["add", "h:1"]
+    for arguments, exit_code in (
+        (["--data-dir", str(enrolled), *add], 4),
+        ([*add, "--data-dir", str(enrolled)], 4),
+        (["--data-dir", str(enrolled), *add, "--data-dir", str(empty)], 3),
+        (["--data-dir", str(empty), *add, "--data-dir", str(enrolled)], 4),
+        (["--data-dir", str(enrolled), *add, "--name", "nobody"], 3),
+    ):
+        result = CliRunner().invoke(app, ["peers", *arguments], env={"XDG_DATA_HOME": str(tmp_path)})
+        assert result.exit_code == exit_code, arguments
+    result = CliRunner().invoke(app, ["peers", "--json", *add, "--data-dir", str(empty)])
+    assert json.loads(result.stdout)["error"]["exit_code"] == 3
 
 
 def test_whoami_needs_an_identity_but_no_node(tmp_path: Path) -> None:

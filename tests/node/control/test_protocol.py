@@ -101,6 +101,20 @@ def test_answers_say_what_the_error_says() -> None:
     assert json.loads(failure(1, DeliveryFailed("no", may_have_arrived=True)))["error"]["may_have_arrived"] is True
 
 
+def test_an_answer_too_long_for_a_line_is_an_error_that_says_so() -> None:
+    around = len(success(1, {"a": ""})) - len(b"\n")
+    longest = success(1, {"a": "x" * (LINE_SIZE_MAX - around)})
+    assert [len(line) for line in LineSplitter().feed(longest)] == [LINE_SIZE_MAX]
+    refused = json.loads(success(1, {"a": "x" * (LINE_SIZE_MAX - around + 1)}))
+    assert (refused["id"], refused["error"]["type"]) == (1, "Refused")
+    assert f"{LINE_SIZE_MAX} are the most" in refused["error"]["what"]
+
+
+def test_an_error_is_cut_to_what_a_client_reads() -> None:
+    described = json.loads(failure(1, Refused("n" * 9_999, fix="f" * 9_999)))["error"]
+    assert (len(described["what"]), len(described["fix"])) == (TEXT_LENGTH_MAX, TEXT_LENGTH_MAX)
+
+
 def test_an_argument_that_nobody_knows_is_refused_not_ignored() -> None:
     with pytest.raises(MalformedMessage, match="send: there is no 'tiemout_s'"):
         Fields("send", {"peer": "p", "tiemout_s": 1}).only("peer", "timeout_s")

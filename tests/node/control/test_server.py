@@ -13,9 +13,12 @@ from trio.testing import wait_all_tasks_blocked
 
 from talos.control.client import ControlClient
 from talos.control.protocol import LINE_SIZE_MAX
+from talos.control.values import PEERS_MAX, Peers
+from talos.core.names import DID_SIZE
 from talos.core.report import ReceiptState
 from talos.drivers.control_socket import dial_control
 from talos.errors import MalformedMessage, NodeStopped, Refused, TalosError, UsageError
+from talos.host import Address
 from tests.node.control.serving import ask, serving, serving_pair
 
 LATE_S: Final = 10.0  # Nothing here takes that long.
@@ -32,7 +35,7 @@ async def test_a_running_node_tells_about_itself(tmp_path: Path) -> None:
         )
         status = await client.status()
         assert (status.did, status.listening, status.undelivered, status.inbox) == (node.did, node.addresses, 0, 0)
-        assert await client.peers() == ()
+        assert await client.peers() == Peers((), 0)
 
 
 async def test_a_peer_is_looked_at_added_and_listed(tmp_path: Path) -> None:
@@ -44,7 +47,7 @@ async def test_a_peer_is_looked_at_added_and_listed(tmp_path: Path) -> None:
         assert (await client.look(address, bob.did)).did == bob.did
         added = await client.peers_add(f"{card.did}@{address}")
         assert (added.did, added.addresses, added.linked) == (bob.did, (address,), True)
-        assert [peer.did for peer in await client.peers()] == [bob.did]
+        assert [peer.did for peer in (await client.peers()).peers] == [bob.did]
 
 
 async def test_whoever_is_not_who_was_expected_is_refused(tmp_path: Path) -> None:
@@ -169,6 +172,17 @@ async def test_a_connection_may_not_hoard_messages(tmp_path: Path, monkeypatch: 
             await client.receive(LATE_S)
         await client.ack(first.ticket)
         assert await client.receive(LATE_S) is not None
+
+
+async def test_more_peers_than_an_answer_holds_are_counted(tmp_path: Path) -> None:
+    async with serving(tmp_path) as node, ControlClient(tmp_path) as client:
+        async with trio.open_nursery() as nursery:
+            for number in range(PEERS_MAX + 3):
+                did = number.to_bytes(DID_SIZE, "big")
+                nursery.start_soon(node._desk.directory.add_address, did, Address("127.0.0.1", 1))
+        listed, status = await client.peers(), await client.status()
+        assert (len(listed.peers), listed.left_out) == (PEERS_MAX, 3)
+        assert (len(status.peers), status.peer_count) == (PEERS_MAX, PEERS_MAX + 3)
 
 
 async def test_stop_is_answered_and_then_the_node_stops(tmp_path: Path) -> None:

@@ -2,23 +2,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
 
 from talos.control import values
 from talos.control.fields import Fields
-from talos.control.values import Handed, Whoami
+from talos.control.values import PEERS_MAX, Handed, Peers, Status, Whoami
 from talos.core.report import MessageId, NodeStatus, PeerCard, PeerStatus, Receipt, ReceiptState
 from talos.errors import MalformedMessage
 
 ID: Final = MessageId("peer", b"\x01" * 16, 3)
 PEER: Final = PeerStatus("did:talos:p", ("a:1", "b:2"), True, False, 4, "away")
 STATUS: Final = NodeStatus("did:talos:n", "n", ("a:1",), 1.5, 1, 2, 3, 4, True, None, (PEER,))
+MANY: Final = PEERS_MAX + 5
 
 CASES: Final[list[tuple[object, Callable[[Any], values.Written], Callable[[Fields], object]]]] = [
     (Whoami("did:talos:n", "n", b"\xff" * 32, ("a:1",)), values.write_whoami, values.read_whoami),
-    (STATUS, values.write_status, values.read_status),
+    (Status.of(STATUS), values.write_status, values.read_status),
+    (Peers((PEER,), 7), values.write_peers, values.read_peers),
     (PEER, values.write_peer, values.read_peer),
     (PeerCard("did:talos:p", "a:1"), values.write_card, values.read_card),
     (ID, values.write_id, values.read_id),
@@ -26,7 +29,7 @@ CASES: Final[list[tuple[object, Callable[[Any], values.Written], Callable[[Field
     (Receipt(ID, ReceiptState.QUEUED, None, "away"), values.write_receipt, values.read_receipt),
     (Handed(1, ID, b"\x00hi", True, 1_700_000_000_000), values.write_handed, values.read_handed),
 ]
-MAY_BE_NULL: Final = {"reason", "audit_index", "why_queued"}
+MAY_BE_MISSING: Final = {"reason", "audit_index", "why_queued", "left_out"}
 
 
 @pytest.mark.parametrize(("value", "write", "read"), CASES)
@@ -41,9 +44,17 @@ def test_a_field_that_is_missing_is_named(
     value: object, write: Callable[[Any], values.Written], read: Callable[[Fields], object]
 ) -> None:
     written = json.loads(json.dumps(write(value)))
-    for name in written.keys() - MAY_BE_NULL:
+    for name in written.keys() - MAY_BE_MISSING:
         with pytest.raises(MalformedMessage, match=name):
             read(Fields("answer", {key: value for key, value in written.items() if key != name}))
+
+
+def test_an_answer_holds_so_many_peers_and_says_how_many_there_are() -> None:
+    cut = Status.of(replace(STATUS, peers=(PEER,) * MANY))
+    assert (len(cut.peers), cut.peer_count) == (PEERS_MAX, MANY)
+    listed = Peers.of((PEER,) * MANY)
+    assert (len(listed.peers), listed.left_out) == (PEERS_MAX, 5)
+    assert Peers.of((PEER,)) == Peers((PEER,), 0)
 
 
 @pytest.mark.parametrize("origin", ["", "01" * 15, "01" * 17, "xy" * 16])

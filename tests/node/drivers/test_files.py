@@ -73,6 +73,12 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
     assert names(tmp_path) == ["file"]
 
 
+def test_what_cannot_be_cleared_away_is_an_error_that_says_so(tmp_path: Path) -> None:
+    (tmp_path / ".file.new").mkdir()
+    with pytest.raises(StoreFailed, match=r"cannot write .*file: "):
+        atomic_write(tmp_path / "file", b"content")
+
+
 def test_a_file_in_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreFailed, match="No such file"):
         atomic_write(tmp_path / "absent" / "file", b"")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from talos.drivers.folder_lock import hold_folder
-from talos.errors import Locked
+from talos.errors import Locked, UsageError
 
 HOLD_UNTIL_KILLED = """
 import signal, sys
@@ -67,3 +67,12 @@ def test_a_lock_file_with_nonsense_in_it_still_locks(tmp_path: Path) -> None:
         (tmp_path / "lock").write_bytes(b"")
         with pytest.raises(Locked, match="another process has a node running"), hold_folder(tmp_path):
             pass
+
+
+def test_a_lock_that_is_no_file_of_ours_is_refused_with_the_mend(tmp_path: Path) -> None:
+    (tmp_path / "lock").mkdir()
+    with pytest.raises(UsageError, match="cannot lock") as caught, hold_folder(tmp_path):
+        pass
+    assert str(tmp_path) in str(caught.value.fix)
+    with pytest.raises(UsageError, match="cannot lock"), hold_folder(tmp_path / "absent"):
+        pass

@@ -14,16 +14,19 @@ import pytest
 
 from talos.core import codec
 from talos.drivers.keystore import (
-    FILE_SIZE_MAX,
-    MEMORY_MAX_KIB,
-    PASSES_MAX,
     ROOT_FILE,
     STORAGE_KEYS_MAX,
     UNLOCK_FILE,
-    Cost,
     Keystore,
-    Purpose,
+    Sealed,
     Unlocked,
+)
+from talos.drivers.sealed_file import (
+    FILE_SIZE_MAX,
+    MEMORY_MAX_KIB,
+    PASSES_MAX,
+    Cost,
+    Purpose,
     seal,
     unseal,
 )
@@ -46,8 +49,12 @@ def keystore(folder: Path, root_file: Path | None = None) -> Keystore:
 
 def made(folder: Path, passphrase: str | None = "open sesame") -> Keystore:
     store = keystore(folder)
-    store.create(SEED, UNLOCKED, dice, passphrase=passphrase, no_passphrase=passphrase is None)
+    store.create(sealed(store, passphrase))
     return store
+
+
+def sealed(store: Keystore, passphrase: str | None = "open sesame") -> Sealed:
+    return store.seal(SEED, UNLOCKED, dice, passphrase=passphrase, no_passphrase=passphrase is None)
 
 
 def rehashed(raw: bytes | bytearray) -> bytes:
@@ -86,6 +93,13 @@ def test_a_missing_or_wrong_passphrase_is_told_from_damage() -> None:
         with pytest.raises(PassphraseNeeded) as caught:
             unseal(Purpose.ROOT, sealed, wrong)
         assert "TALOS_PASSPHRASE" in str(caught.value.fix)
+
+
+def test_a_passphrase_for_what_is_sealed_under_none_is_refused_because_somebody_may_have_exchanged_it() -> None:
+    exchanged = seal(Purpose.UNLOCK, SEED, None, dice)
+    with pytest.raises(PassphraseNeeded, match="lie open") as caught:
+        unseal(Purpose.UNLOCK, exchanged, "open sesame")
+    assert "--no-passphrase" in str(caught.value.fix)
 
 
 def test_a_passphrase_is_the_same_however_its_letters_are_composed() -> None:
@@ -184,14 +198,13 @@ def test_a_keystore_is_made_private_and_opens_again(tmp_path: Path, passphrase: 
 def test_without_a_passphrase_only_if_asked_for_by_name(tmp_path: Path) -> None:
     for passphrase, no_passphrase in ((None, False), ("x", True)):
         with pytest.raises(UsageError) as caught:
-            keystore(tmp_path / "data").create(SEED, UNLOCKED, dice, passphrase=passphrase, no_passphrase=no_passphrase)
+            keystore(tmp_path / "data").seal(SEED, UNLOCKED, dice, passphrase=passphrase, no_passphrase=no_passphrase)
         assert "--no-passphrase" in str(caught.value.fix)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_seed_may_have_a_place_and_a_passphrase_of_its_own(tmp_path: Path) -> None:
     store = keystore(tmp_path / "data", tmp_path / "stick" / "seed")
-    store.create(SEED, UNLOCKED, dice, passphrase="daily", root_passphrase="rare")
+    store.create(store.seal(SEED, UNLOCKED, dice, passphrase="daily", root_passphrase="rare"))
     assert store.unlock("daily") == UNLOCKED
     assert store.recovery_seed("rare") == SEED
     with pytest.raises(PassphraseNeeded):
@@ -199,28 +212,20 @@ def test_the_seed_may_have_a_place_and_a_passphrase_of_its_own(tmp_path: Path) -
     assert [path.name for path in (tmp_path / "data").iterdir()] == [UNLOCK_FILE]
 
 
-def test_saving_replaces_what_unlocks_and_leaves_the_seed(tmp_path: Path) -> None:
-    store = made(tmp_path / "data")
-    later = replace(UNLOCKED, rotation_index=4)
-    store.save(later, dice, passphrase="new words")
-    assert store.unlock("new words") == later
-    assert store.recovery_seed("open sesame") == SEED
-
-
 def test_an_identity_is_never_overwritten(tmp_path: Path) -> None:
     store = made(tmp_path / "data")
     with pytest.raises(UsageError, match="is there already"):
-        store.create(bytes(32), UNLOCKED, dice, passphrase="x")
+        store.create(sealed(store, "x"))
     store.unlock_path.unlink()
     with pytest.raises(UsageError, match="is there already"):
-        store.create(bytes(32), UNLOCKED, dice, passphrase="x")
+        store.create(sealed(store, "x"))
     assert store.recovery_seed("open sesame") == SEED
 
 
 def test_nothing_half_made_stays_where_making_fails(tmp_path: Path) -> None:
     store = keystore(tmp_path / "data", tmp_path / "stick" / "seed")
     with files_of_at_most(200), pytest.raises(StoreFailed):  # The seed's file fits, the other does not.
-        store.create(SEED, UNLOCKED, dice, passphrase="x")
+        store.create(sealed(store, "x"))
     assert (list(store.folder.iterdir()), list(store.root_path.parent.iterdir())) == ([], [])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import resource
 import stat
 import subprocess
@@ -126,6 +127,38 @@ def test_a_full_disk_is_told_apart_from_a_broken_one(tmp_path: Path) -> None:
     store.commit(rows(range(1)))
     assert len(list(store.scan("left"))) == 1
     store.close()
+
+
+def test_a_disk_that_fills_up_in_the_middle_of_a_write_is_full_and_not_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = LmdbStore(tmp_path / "store", 16, TABLES)
+    store.commit(rows(range(10)))
+    asked = os.statvfs(tmp_path)
+    full = os.statvfs_result((*asked[:3], 0, 0, *asked[5:]))
+    with monkeypatch.context() as patch, files_no_larger_than(256 * 1024):
+        patch.setattr(os, "statvfs", lambda _: full)  # The limit on files makes the short write; this explains it.
+        with pytest.raises(StoreFull, match=r"disk below .* is full; nothing was written"):
+            store.commit(rows(range(10, 100), b"v" * 8000))
+    store.commit(rows(range(10, 20)))
+    store.close()
+    reopened = LmdbStore(tmp_path / "store", 16, TABLES)
+    assert [Put("left", key, value) for key, value in reopened.scan("left")] == rows(range(20))
+    reopened.close()
+
+
+def test_a_full_disk_does_not_explain_a_store_that_takes_no_writes_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = LmdbStore(tmp_path / "store", 16, TABLES)
+    monkeypatch.setattr("talos.drivers.lmdb_store.ROOM_LEAST", 2**63)  # So that every disk is a full one.
+    torn = lmdb.DiskError("mdb_txn_commit: Input/output error")
+    vars(torn)["code"] = errno.EIO
+    store.close()  # As unable to begin as it is after a failed write of the meta page, which no test can bring about.
+    with pytest.raises(StoreFailed, match="cannot be written"), store._translated("written"):
+        raise torn
+    with pytest.raises(StoreFailed, match="takes no writes since"):
+        store.commit(rows(range(1)))
 
 
 def cut(data: bytes) -> bytes:
