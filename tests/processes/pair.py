@@ -1,0 +1,148 @@
+"""Two nodes in two processes, seen from outside: started, killed, started again, and brought to an end."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Final
+
+from talos.config import Config
+from talos.core.names import PeerAddress
+from talos.core.step import Put
+from talos.core.tables import SESSIONS, STATE_TABLES
+from talos.drivers.lmdb_store import LmdbStore
+from talos.host import Address
+from talos.runtime import create_identity
+from tests.processes import child
+from tests.processes.journal import Read
+from tests.processes.spies import Doom
+
+PATIENCE_S: Final = 20.0  # For what takes a second at most on an idle machine: a deadline, never a wait.
+HOST: Final = "127.0.0.1"
+
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload([child.__name__])  # So that a restart costs milliseconds, not imports.
+
+
+class Side:
+    """One of the two: a data folder, a journal, an address, and now and then a process."""
+
+    def __init__(self, name: str, folder: Path, port: int, *, impatient: bool = False) -> None:
+        self.name = name
+        self._impatient = impatient
+        self.folder = folder / name
+        self.address = Address(HOST, port)
+        self.did = create_identity(Config(name=name, data_dir=self.folder), None).did
+        self._journal = folder / f"{name}.journal"
+        self._incarnation = 0
+        self._process: ForkServerProcess | None = None
+        self._pipe: Connection | None = None
+
+    @property
+    def journal(self) -> Read:
+        return Read(self._journal)
+
+    def start(self, peer: Side, doom: Doom | None = None) -> None:
+        self._incarnation += 1
+        theirs = PeerAddress(peer.did, peer.address.host, peer.address.port)
+        spec = child.Spec(
+            self.name,
+            self.folder,
+            self._journal,
+            self.address,
+            theirs,
+            self._incarnation,
+            doom or Doom(),
+            self._impatient,
+        )
+        self._pipe, pipe = _context.Pipe()
+        self._process = _context.Process(target=child.live, args=(spec, pipe))
+        self._process.start()
+        pipe.close()
+
+    def arm(self, doom: Doom) -> None:
+        """Doom the running incarnation."""
+        self.says("listening")
+        self.tell(doom)
+
+    def has_died(self) -> None:
+        """Return once the doom of this incarnation has come."""
+        assert self._process is not None
+        self._process.join(PATIENCE_S)
+        assert self._process.exitcode == -signal.SIGKILL, f"{self.name} ended with {self._process.exitcode}"
+        self.clear()
+
+    def forget_sessions(self) -> None:
+        """Lose every ratchet session, as a node that was restored from a backup has. Only while there is no process."""
+        store = LmdbStore(self.folder / "store" / "state", child.STORE_SIZE_MIB, STATE_TABLES)
+        store.commit([Put(SESSIONS, key, None) for key, _ in store.scan(SESSIONS)])
+        store.close()
+
+    def says(self, word: str) -> None:
+        assert self._pipe is not None
+        assert self._pipe.poll(PATIENCE_S), f"{self.name} did not say {word!r}"
+        said = self._pipe.recv()
+        assert said == word
+
+    def tell(self, word: str | Doom) -> None:
+        assert self._pipe is not None
+        self._pipe.send(word)
+
+    def has_ended(self) -> None:
+        assert self._process is not None
+        self._process.join(PATIENCE_S)
+        assert self._process.exitcode == 0
+        self.clear()
+
+    def clear(self) -> None:
+        """End the process, if there is one, and forget it."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._process.close()
+            self._process = None
+        if self._pipe is not None:
+            self._pipe.close()
+            self._pipe = None
+
+
+@contextmanager
+def two_sides(folder: Path, *, impatient: bool = False) -> Iterator[tuple[Side, Side]]:
+    """Make two identities with an address each; no process is left when the body ends."""
+    with ExitStack() as stack:
+        ports = _free_ports()
+        ada, bob = (Side(name, folder, next(ports), impatient=impatient) for name in ("ada", "bob"))
+        sides = ada, bob
+        for side in sides:
+            stack.callback(side.clear)
+        yield sides
+
+
+def finish(first: Side, second: Side) -> None:
+    """Let both send their last message, and end once everything has come through."""
+    sides = (first, second)
+    for side in sides:
+        side.says("listening")
+    for side in sides:
+        side.tell("finish")
+    for side in sides:
+        side.says("finished")
+    for side in sides:
+        side.tell("stop")
+    for side in sides:
+        side.has_ended()
+
+
+def _free_ports() -> Iterator[int]:
+    """Yield two ports that were free a moment ago: a killed node must come back under its old address."""
+    with socket.socket() as one, socket.socket() as other:
+        for probe in (one, other):
+            probe.bind((HOST, 0))
+        ports = [probe.getsockname()[1] for probe in (one, other)]
+    yield from ports

@@ -1,0 +1,84 @@
+"""The main promise, over processes that are killed at every kind of moment: nothing lost, nothing twice, in order."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from itertools import cycle, product
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.conftest import Rounds
+from tests.processes.journal import Read, offences
+from tests.processes.pair import finish, two_sides
+from tests.processes.spies import Doom, Moment
+
+COUNTS: Final = (1, 2, 3, 5, 8, 13, 21, 34, 55, 89)  # How often the moment comes before it is the last.
+DONE_MIN: Final = 20  # Messages, fewer than one side sends in a moment's peace: proof that they did talk.
+NEEDS_NOBODY: Final = (Moment.BEFORE_COMMIT, Moment.AFTER_COMMIT)  # What comes to a node that has no link.
+
+
+def all_well(ada: Read, bob: Read) -> None:
+    assert not offences(ada, bob)
+    assert min(len(ada.all("done")), len(bob.all("done"))) >= DONE_MIN
+
+
+def dooms(dice: random.Random) -> Iterator[Doom]:
+    """Yield dooms without end, each moment once before any comes again."""
+    moments = list(Moment)
+    dice.shuffle(moments)
+    for moment in cycle(moments):
+        yield Doom(moment, dice.choice(COUNTS))
+
+
+@pytest.mark.parametrize("loses_sessions", [False, True])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_whoever_is_killed_in_full_traffic_nothing_is_lost_or_doubled_or_reordered_and_no_key_serves_twice(
+    tmp_path: Path, rounds: Rounds, seed: int, loses_sessions: bool
+) -> None:
+    dice = random.Random(seed)
+    fate = dooms(dice)
+    with two_sides(tmp_path) as sides:
+        for side, other in (sides, sides[::-1]):
+            side.start(other)
+        for _ in range(rounds(5, 50)):
+            victim, other = dice.sample(sides, 2)
+            victim.arm(next(fate))
+            victim.has_died()
+            if loses_sessions:
+                victim.forget_sessions()
+            victim.start(other, next(fate))  # Killed again while it greets.
+            victim.has_died()
+            victim.start(other)
+        finish(*sides)
+    all_well(*(side.journal for side in sides))
+
+
+@pytest.mark.parametrize("victim_dials_first", [True, False])
+def test_whoever_is_killed_while_it_comes_up_nothing_is_lost_or_doubled_or_reordered_and_no_key_serves_twice(
+    tmp_path: Path, rounds: Rounds, victim_dials_first: bool
+) -> None:
+    with two_sides(tmp_path) as sides:
+        # The side of the smaller DID wins when both dial.
+        victim, other = sorted(sides, key=lambda side: side.did, reverse=not victim_dials_first)
+        other.start(victim)
+        for nth, moment in product(range(1, rounds(2, 12)), Moment):
+            victim.start(other, Doom(moment, nth))
+            victim.has_died()
+        victim.start(other)
+        finish(*sides)
+    all_well(*(side.journal for side in sides))
+
+
+def test_what_was_queued_for_a_peer_that_is_away_outlives_every_kill(tmp_path: Path, rounds: Rounds) -> None:
+    with two_sides(tmp_path) as (ada, bob):
+        for nth, moment in product(range(1, rounds(8, 40)), NEEDS_NOBODY):
+            ada.start(bob, Doom(moment, nth))
+            ada.has_died()
+        ada.start(bob)
+        bob.start(ada)
+        finish(ada, bob)
+    assert not offences(ada.journal, bob.journal)
+    assert len(bob.journal.all("done")) >= DONE_MIN
