@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import Rounds
 from tests.processes.journal import Read, offences
-from tests.processes.pair import finish, two_sides
+from tests.processes.pair import Side, finish, two_sides
 from tests.processes.spies import Doom, Moment
 
 COUNTS: Final = (1, 2, 3, 5, 8, 13, 21, 34, 55, 89)  # How often the moment comes before it is the last.
@@ -33,27 +33,40 @@ def dooms(dice: random.Random) -> Iterator[Doom]:
         yield Doom(moment, dice.choice(COUNTS))
 
 
+def rage(sides: tuple[Side, Side], seed: int, count: int, *, loses_sessions: bool = False) -> None:
+    """Start both, kill one or the other `count` times in full traffic and as often while it comes up again; finish."""
+    dice = random.Random(seed)
+    fate = dooms(dice)
+    for side, other in (sides, sides[::-1]):
+        side.start(other)
+    for _ in range(count):
+        victim, other = dice.sample(sides, 2)
+        victim.arm(next(fate))
+        victim.has_died()
+        if loses_sessions:
+            victim.forget_sessions()
+        victim.start(other, next(fate))
+        victim.has_died()
+        victim.start(other)
+    finish(*sides)
+
+
 @pytest.mark.parametrize("loses_sessions", [False, True])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_whoever_is_killed_in_full_traffic_nothing_is_lost_or_doubled_or_reordered_and_no_key_serves_twice(
     tmp_path: Path, rounds: Rounds, seed: int, loses_sessions: bool
 ) -> None:
-    dice = random.Random(seed)
-    fate = dooms(dice)
     with two_sides(tmp_path) as sides:
-        for side, other in (sides, sides[::-1]):
-            side.start(other)
-        for _ in range(rounds(5, 50)):
-            victim, other = dice.sample(sides, 2)
-            victim.arm(next(fate))
-            victim.has_died()
-            if loses_sessions:
-                victim.forget_sessions()
-            victim.start(other, next(fate))  # Killed again while it greets.
-            victim.has_died()
-            victim.start(other)
-        finish(*sides)
+        rage(sides, seed, rounds(5, 50), loses_sessions=loses_sessions)
     all_well(*(side.journal for side in sides))
+
+
+def test_messages_given_up_and_a_full_inbox_change_nothing_of_that(tmp_path: Path, rounds: Rounds) -> None:
+    with two_sides(tmp_path, impatient=True) as sides:
+        rage(sides, 3, rounds(5, 50))
+    ada, bob = (side.journal for side in sides)
+    assert not offences(ada, bob, gaps=True)
+    assert {may for side in (ada, bob) for _, may in side.all("failed")} == {"0", "1"}
 
 
 @pytest.mark.parametrize("victim_dials_first", [True, False])

@@ -48,7 +48,7 @@ class Peer:
     link: Link | None = None  # Where frames go; others may still be read until they end.
     deliveries: int = 0  # Acknowledgements of our messages so far.
     reason: str | None = None  # Why there is no link, if that is known.
-    waiting: dict[int, Awaited] = field(default_factory=dict)  # By seq.
+    waiting: dict[int, Awaited] = field(default_factory=dict)  # By seq; who waits puts it there, and takes it away.
 
 
 @dataclass(slots=True)
@@ -213,7 +213,7 @@ class Post:
                     pass
 
     def _delivered(self, peer: Peer, seq: int) -> None:
-        awaited = peer.waiting.pop(seq, None)
+        awaited = peer.waiting.get(seq)
         if awaited is not None:
             awaited.delivered = True
             awaited.wake()

@@ -19,7 +19,7 @@ from talos.core.frames import MESSAGE_SIZE_MAX, Kind
 from talos.core.inbox import PEER_ROWS_MAX, SLACK
 from talos.core.outbox import WINDOW_ROWS
 from talos.core.step import Put
-from talos.core.tables import INBOX, OUTBOX
+from talos.core.tables import FRAMES, INBOX, OUTBOX
 from tests.node.core.end import DAY_MS, cut
 from tests.node.core.pair import connect, fill, frames_of, linked, pair, read_all, settle, voiced
 
@@ -272,3 +272,20 @@ def test_a_damaged_row_costs_the_link_but_not_what_came_with_it() -> None:
         settle(a, b)
     assert read_all(a) == [b"still arrives"]
     assert {reason.split(":")[0] for reason in a.broken} == {"message 1 cannot be sent"}
+
+
+def test_on_a_new_link_the_very_bytes_that_were_stored_are_sent_again() -> None:
+    a, b = linked()
+    for body in (b"1", b"2"):
+        a.send(body)
+    a.flush()
+    stored = {value[16:] for value in a.rows(FRAMES).values()}
+    cut(a.wire)
+    a.load()  # As after a restart: nothing of the frames is in memory.
+    connect(a)
+    a.flush()
+    assert a.wire is not None
+    assert stored <= set(a.wire.to("b"))
+    assert {value[16:] for value in a.rows(FRAMES).values()} == stored
+    settle(a, b)
+    assert read_all(b) == [b"1", b"2"]

@@ -347,3 +347,12 @@ def grow(who: Running) -> None:
     who.opened = replace(
         opened, me=load(opened.host.store, opened.vault, who.rotation_key, opened.host.clock.wall_ms())
     )
+
+
+async def test_a_one_time_offer_is_gone_once_a_session_is_made_of_it_and_not_before() -> None:
+    async with running("a", "b") as (a, b):
+        await a.links.look(b.address, b.did)
+        offered = b.desk.ring.offer(a.did, CLOCK.wall_ms())
+        assert offered
+        await a.links.connect(a.peer(b))
+        assert b.desk.ring.offer(a.did, CLOCK.wall_ms()) == b""
