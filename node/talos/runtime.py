@@ -180,7 +180,7 @@ class Node:
             did=did_of(peer.did),
             addresses=tuple(map(str, self._desk.directory.addresses(peer.did))),
             linked=peer.link is not None,
-            session=peer.conversation.has_session(self._desk.now_ms()),
+            session=peer.conversation.has_session(),
             undelivered=peer.conversation.undelivered,
             reason=peer.reason,
         )

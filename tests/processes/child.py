@@ -19,9 +19,10 @@ from talos.config import Config
 from talos.core import inbox
 from talos.core.names import PeerAddress, did_of
 from talos.core.report import ReceiptState
-from talos.errors import DeliveryFailed
+from talos.errors import DeliveryFailed, StoreFailed
 from talos.host import Address
 from talos.runtime import Node, data_folder
+from talos.services.messages import Message
 from tests.processes.journal import Journal
 from tests.processes.spies import Doom, Moment, SpySuite, spied
 
@@ -37,6 +38,17 @@ LAST: Final = "last"  # The body of the last message.
 
 
 @dataclass(frozen=True, slots=True)
+class Nature:
+    """What makes life hard for a node, beside its doom."""
+
+    impatient: bool = False  # It gives up a third of its messages early, and has little room for those of others.
+    refuse_every: int = 0  # Of so many commits its store refuses one; 0: none. More than a start takes.
+
+
+EASY: Final = Nature()
+
+
+@dataclass(frozen=True, slots=True)
 class Spec:
     """What one incarnation is told."""
 
@@ -47,7 +59,7 @@ class Spec:
     peer: PeerAddress
     incarnation: int
     doom: Doom
-    impatient: bool = False  # Gives up a third of its messages early, and has little room for those of others.
+    nature: Nature
 
 
 def live(spec: Spec, pipe: Connection) -> None:
@@ -61,11 +73,11 @@ def live(spec: Spec, pipe: Connection) -> None:
         retry_interval_s=RETRY_S,
         store_size_max_mib=STORE_SIZE_MIB,
     )
-    if spec.impatient:
+    if spec.nature.impatient:
         inbox.PEER_ROWS_MAX = LITTLE_ROOM  # type: ignore[misc]  # Final; this process has no other node.
     journal = Journal(spec.journal)
     with data_folder(config).open(None) as opened:
-        host = spied(opened.host, journal, spec.doom)
+        host = spied(opened.host, journal, spec.doom, spec.nature.refuse_every)
         node = Node(config, replace(opened, host=host), SpySuite(journal, spec.doom))
         trio.run(_Life(node, spec, journal, pipe).run)
 
@@ -118,7 +130,7 @@ class _Life:
         while not self._finishing.is_set():
             number = next(self._numbers)
             body = f"{self._spec.incarnation}.{number}"
-            if self._spec.impatient and number % 3 == 0:
+            if self._spec.nature.impatient and number % 3 == 0:
                 await self._send_or_give_up(body)
             elif await self._send_one(body) is ReceiptState.QUEUED:
                 await self._pause()
@@ -128,17 +140,22 @@ class _Life:
             receipt = await self._node.send(
                 self._peer, body.encode(), timeout=HASTE_S, retry_count=1, on_failure="raise"
             )
-            self._journal.note("sent", receipt.id.seq, body)
         except DeliveryFailed as failure:
             self._journal.note("failed", body, int(failure.may_have_arrived))
+        else:
+            self._journal.note("sent", receipt.id.seq, body)
 
     async def _pause(self) -> None:
         """Wait for a message to be done, or a moment."""
         with trio.move_on_after(PAUSE_S):
             await self._done.wait()
 
-    async def _send_one(self, body: str) -> ReceiptState:
-        receipt = await self._node.send(self._peer, body.encode(), timeout=ONE_TRY_S, retry_count=0)
+    async def _send_one(self, body: str) -> ReceiptState | None:
+        """Return None if the store refused."""
+        try:
+            receipt = await self._node.send(self._peer, body.encode(), timeout=ONE_TRY_S, retry_count=0)
+        except StoreFailed:
+            return None
         self._journal.note("sent", receipt.id.seq, body)
         return receipt.state
 
@@ -148,10 +165,18 @@ class _Life:
             body = message.body.decode()
             self._journal.note("handed", message.id.seq, body, int(message.redelivered))
             self._spec.doom.pass_by(Moment.HANDED)
-            await message.ack()
+            await self._finish(message)
             self._journal.note("done", message.id.seq)
             self._done.set()
             self._done = trio.Event()
             self._spec.doom.pass_by(Moment.ACKED)
             if body == LAST:
                 self._last_came.set()
+
+    async def _finish(self, message: Message) -> None:
+        while True:
+            try:
+                await message.ack()
+            except StoreFailed:
+                continue  # It is still in our hands.
+            return

@@ -33,9 +33,9 @@ _context.set_forkserver_preload([child.__name__])  # So that a restart costs mil
 class Side:
     """One of the two: a data folder, a journal, an address, and now and then a process."""
 
-    def __init__(self, name: str, folder: Path, port: int, *, impatient: bool = False) -> None:
+    def __init__(self, name: str, folder: Path, port: int, nature: child.Nature) -> None:
         self.name = name
-        self._impatient = impatient
+        self._nature = nature
         self.folder = folder / name
         self.address = Address(HOST, port)
         self.did = create_identity(Config(name=name, data_dir=self.folder), None).did
@@ -59,7 +59,7 @@ class Side:
             theirs,
             self._incarnation,
             doom or Doom(),
-            self._impatient,
+            self._nature,
         )
         self._pipe, pipe = _context.Pipe()
         self._process = _context.Process(target=child.live, args=(spec, pipe))
@@ -113,11 +113,11 @@ class Side:
 
 
 @contextmanager
-def two_sides(folder: Path, *, impatient: bool = False) -> Iterator[tuple[Side, Side]]:
+def two_sides(folder: Path, nature: child.Nature = child.EASY) -> Iterator[tuple[Side, Side]]:
     """Make two identities with an address each; no process is left when the body ends."""
     with ExitStack() as stack:
         ports = _free_ports()
-        ada, bob = (Side(name, folder, next(ports), impatient=impatient) for name in ("ada", "bob"))
+        ada, bob = (Side(name, folder, next(ports), nature) for name in ("ada", "bob"))
         sides = ada, bob
         for side in sides:
             stack.callback(side.clear)

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from talos.core.frames import FrameReader, Kind
 from talos.core.step import Put
+from talos.errors import StoreFull
 from talos.host import Address, Host, Listener, Network, Store, Stream
 from talos_ratchet import Suite
 from tests.processes.journal import Journal
@@ -105,17 +106,22 @@ def _tag(sealed: bytes) -> str:
 
 
 class _SpyStore:
-    """The real store, with a moment on either side of a commit."""
+    """The real store, with a moment on either side of a commit; refuses every n-th one if told to."""
 
-    def __init__(self, store: Store, doom: Doom) -> None:
+    def __init__(self, store: Store, doom: Doom, refuse_every: int) -> None:
         self.get = store.get
         self.scan = store.scan
         self.close = store.close
         self._commit = store.commit
         self._doom = doom
+        self._refuse_every = refuse_every
+        self._commits = 0
 
     def commit(self, writes: Sequence[Put]) -> None:
         self._doom.pass_by(Moment.BEFORE_COMMIT)
+        self._commits += 1
+        if self._refuse_every and self._commits % self._refuse_every == 0:
+            raise StoreFull("the disk is full for a moment")
         self._commit(writes)
         self._doom.pass_by(Moment.AFTER_COMMIT)
 
@@ -174,6 +180,10 @@ class _SpyNetwork:
         return _SpyStream(await self._network.dial_stream(address), *self._spies)
 
 
-def spied(host: Host, journal: Journal, doom: Doom) -> Host:
-    """Return the host with its network and its `state` store spied upon."""
-    return replace(host, network=_SpyNetwork(host.network, journal, doom), store=_SpyStore(host.store, doom))
+def spied(host: Host, journal: Journal, doom: Doom, refuse_every: int) -> Host:
+    """Return the host with its network and its `state` store spied upon; `refuse_every` of 0 refuses no commit."""
+    return replace(
+        host,
+        network=_SpyNetwork(host.network, journal, doom),
+        store=_SpyStore(host.store, doom, refuse_every),
+    )

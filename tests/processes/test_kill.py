@@ -11,12 +11,14 @@ from typing import Final
 import pytest
 
 from tests.conftest import Rounds
+from tests.processes.child import Nature
 from tests.processes.journal import Read, offences
 from tests.processes.pair import Side, finish, two_sides
 from tests.processes.spies import Doom, Moment
 
 COUNTS: Final = (1, 2, 3, 5, 8, 13, 21, 34, 55, 89)  # How often the moment comes before it is the last.
 DONE_MIN: Final = 20  # Messages, fewer than one side sends in a moment's peace: proof that they did talk.
+REFUSE_EVERY: Final = 20  # Commits: often, but after those of a start.
 NEEDS_NOBODY: Final = (Moment.BEFORE_COMMIT, Moment.AFTER_COMMIT)  # What comes to a node that has no link.
 
 
@@ -62,11 +64,17 @@ def test_whoever_is_killed_in_full_traffic_nothing_is_lost_or_doubled_or_reorder
 
 
 def test_messages_given_up_and_a_full_inbox_change_nothing_of_that(tmp_path: Path, rounds: Rounds) -> None:
-    with two_sides(tmp_path, impatient=True) as sides:
+    with two_sides(tmp_path, Nature(impatient=True)) as sides:
         rage(sides, 3, rounds(5, 50))
     ada, bob = (side.journal for side in sides)
     assert not offences(ada, bob, gaps=True)
     assert {may for side in (ada, bob) for _, may in side.all("failed")} == {"0", "1"}
+
+
+def test_a_store_that_refuses_now_and_then_changes_nothing_of_that(tmp_path: Path, rounds: Rounds) -> None:
+    with two_sides(tmp_path, Nature(refuse_every=REFUSE_EVERY)) as sides:
+        rage(sides, 4, rounds(5, 50))
+    all_well(*(side.journal for side in sides))
 
 
 @pytest.mark.parametrize("victim_dials_first", [True, False])

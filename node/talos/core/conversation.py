@@ -105,8 +105,8 @@ class Conversation:
     def answered(self, frame: bytes, now_ms: int) -> tuple[bytes, bytes, Step]:
         """Take the responder's answer to our `resume` or `open`; returns session id, proof of us and step.
 
-        Raises `RatchetError` or `MalformedMessage`, changing nothing, if it does not authenticate or was
-        taken before.
+        Raises `RatchetError`, changing nothing, if it does not authenticate or was taken before;
+        `MalformedMessage` or `AckedUnsent` if it does, and makes no sense.
         """
         session, draft = self._bind(frame, Marks | Welcome, now_ms)
         proof = self._talk.sessions.seal(session, Lane.CONTROL, OpenContent().encode())
@@ -165,8 +165,9 @@ class Conversation:
         ended = self._talk.sessions.recheck(log, now_ms)
         return ended, Draft(self._talk, now_ms).step()
 
-    def has_session(self, now_ms: int) -> bool:
-        return self._talk.sessions.sending(now_ms) is not None
+    def has_session(self) -> bool:
+        """Say whether there is a session to resume, or to send on."""
+        return self._talk.sessions.is_met()
 
     def greeted_on(self, session_id: bytes) -> None:
         """The link that comes up next was greeted on this session. Call it without a pause before `link_up`."""
@@ -236,7 +237,9 @@ class Conversation:
         if origin is None or not self._talk.inbox.has_slack(self.peer):
             return None
         on_link.held_origin = None
-        return self.say(Want(origin, self._talk.high_water.high(origin) + 1, reseal=False), now_ms)
+        seq = self._talk.high_water.high(origin) + 1
+        on_link.wanted = (origin, seq)  # What was sent before the BUSY was heard is no new gap.
+        return self.say(Want(origin, seq, reseal=False), now_ms)
 
 
 def _load(peer: bytes, ours: Ours, rows: Rows, inbox: Inbox) -> Talk:

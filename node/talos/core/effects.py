@@ -16,6 +16,11 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
+class Rewound:
+    """Drop the message frames that still wait on the peer's link: they are stored, and will be sent again."""
+
+
+@dataclass(frozen=True, slots=True)
 class HandUp:
     """A message is on disk and may be handed to the application."""
 
@@ -69,4 +74,4 @@ class Broken:
     reason: str
 
 
-Effect = Send | HandUp | Kept | Delivered | Asked | Answered | Confirmed | WentAway | Broken
+Effect = Send | Rewound | HandUp | Kept | Delivered | Asked | Answered | Confirmed | WentAway | Broken

@@ -78,6 +78,11 @@ class FrameReader:
         """True while the first bytes of a frame are here and the last are not."""
         return bool(self._held)
 
+    @property
+    def awaited(self) -> int:
+        """Bytes of the frame that is arriving, as far as its length is known."""
+        return int.from_bytes(self._held[:4], "big") if len(self._held) >= 5 else 0
+
     def feed(self, data: bytes) -> None:
         self._held += data
 

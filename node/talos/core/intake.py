@@ -23,7 +23,7 @@ from talos.core.content import (
 )
 from talos.core.content_read import decode_bulk, decode_control, decode_message
 from talos.core.draft import Draft
-from talos.core.effects import Answered, Asked, Confirmed, Delivered, HandUp, WentAway
+from talos.core.effects import Answered, Asked, Confirmed, Delivered, HandUp, Rewound, WentAway
 from talos.core.marks import ORIGINS_MAX
 from talos.core.outbox import WINDOW_ROWS
 from talos.core.tables import INBOX
@@ -124,8 +124,8 @@ class Intake(Draft):
 
     def _want(self, origin: bytes, seq: int) -> None:
         on_link = self._talk.on_link
-        if on_link.held_origin is None and on_link.wanted != seq:
-            on_link.wanted = seq
+        if on_link.held_origin is None and on_link.wanted != (origin, seq):
+            on_link.wanted = (origin, seq)
             self.say(Want(origin, seq, reseal=False))
 
     def _fits(self, content: MessageContent) -> bool:
@@ -183,6 +183,7 @@ class Intake(Draft):
         if content.origin != self._talk.ours.origin and not (isinstance(content, Want) and content.reseal):
             return
         outbox = self._talk.outbox
+        self.effects.append(Rewound())
         if isinstance(content, Busy):
             outbox.block(content.seq)
         elif content.reseal:

@@ -21,6 +21,7 @@ from talos.core.tables import FRAMES, OUTBOX
 from talos.errors import Damaged, TalosError
 
 WINDOW_ROWS: Final = 64  # Unacknowledged on a link. A group commit of 64 already costs little per row.
+FRAME_OVERHEAD: Final = 128  # Bytes that a frame takes more than its sealed body, at most.
 WINDOW_BYTES: Final = 4 * 1024 * 1024  # What a peer's link may hold of our memory.
 SESSION_ID_SIZE: Final = 16
 
@@ -168,10 +169,11 @@ class Outbox:
             return None
         size = 0
         for in_flight, row in enumerate(self.rows.values()):
-            if row.seq > self._sent:
-                fits = in_flight < WINDOW_ROWS and (not in_flight or size + row.size <= WINDOW_BYTES)
+            frame_size = row.size + FRAME_OVERHEAD
+            if row.last > self._sent:
+                fits = in_flight < WINDOW_ROWS and (not in_flight or size + frame_size <= WINDOW_BYTES)
                 return row if fits else None
-            size += row.size
+            size += frame_size
         return None
 
     def sealed(self, row: Row, session_id: bytes, frame: bytes) -> list[Put]:

@@ -167,6 +167,9 @@ class Sessions:
         in_use = None if self._in_use is None else self._set.get(self._in_use)
         return in_use or self._set.sending(now_ms)
 
+    def is_met(self) -> bool:
+        return any(session.confirmed and session.superseded_ms is None for session in self._set.sessions())
+
     def seal(self, session: Session, lane: Lane, plaintext: bytes) -> bytes:
         return session.seal(lane, plaintext, entropy=self._ours.entropy)
 

@@ -15,7 +15,7 @@ from talos.core.sessions import Ours, Rows, Sessions
 class OnLink:
     """What is remembered for one link only."""
 
-    wanted: int = 0  # The seq last asked for again, so that one gap is one WANT.
+    wanted: tuple[bytes, int] | None = None  # Origin and seq last asked for again, so that one gap is one WANT.
     held_origin: bytes | None = None  # The peer was told BUSY for this origin.
     unreadable: int = 0  # Since the last message that could be opened.
     has_taken: bool = False  # A message has been taken since the link came up.

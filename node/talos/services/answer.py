@@ -93,6 +93,7 @@ class Answer:
         desk = self._desk
         if desk.directory.key_log(greeting.did) is not None:
             peer = desk.post.peer(greeting.did)
+            desk.recheck(peer)
             try:
                 frame, step = peer.conversation.resumed(greeting.frame, desk.now_ms())
             except Duplicate:
@@ -144,11 +145,11 @@ class Answer:
         peer = desk.post.peer_or_stranger(party.did)
         frame, step = peer.conversation.accept(opening, party.x25519, found.prekeys, found.consumed, now_ms)
         desk.post.adopt(peer)
+        if opening.one_time:
+            desk.ring.spent(party.did, now_ms)  # Now: another opening with the same pair may come any moment.
         pending = desk.post.submit(peer, step, self._link)
         await desk.learn(log)
         await pending.on_disk()
-        if opening.one_time:
-            desk.ring.spent(party.did, now_ms)
         await self._link.send_now(frame)
         return peer
 

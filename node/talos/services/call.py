@@ -70,6 +70,7 @@ class Call:
         for `NoSession`, which is proof that the peer has lost it.
         """
         self._link.allow(ANSWERS)
+        self._desk.recheck(self._peer)
         resumed = self._peer.conversation.resume(self._desk.now_ms())
         if resumed is not None:
             session_id, frame, step = resumed
@@ -96,7 +97,7 @@ class Call:
         party = Party.decode(offered.party)
         if party.did != self._peer.did or party.x25519 != self._who.party.x25519:
             raise Damaged("the peer answered with the party record of somebody else")
-        check_party(party, self._who.key_log, now_ms)
+        check_party(party, self._desk.directory.merged(self._who.key_log), now_ms)
         bundle = check_bundle(offered.bundle, party)
         offer = self._offer(offered.offer, party) if offered.offer else None
         opening, step = self._peer.conversation.open(offered.party, bundle, offer, now_ms)

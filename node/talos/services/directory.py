@@ -36,7 +36,7 @@ class Introduction:
 
 
 def check_card(card: Card, key_log: KeyLog, wanted: bytes, now_ms: int) -> Introduction:
-    """Check every signature of a card, whose `key_log` was read already. `wanted` is its DID hash; empty: anybody's.
+    """Check every signature of a card against the identity's `key_log`. `wanted` is its DID hash; empty: anybody's.
 
     Raises `Damaged` for what is forged or of somebody else, `Refused` for what does not hold now.
     """
@@ -101,20 +101,20 @@ class Directory:
         known = self.key_log(log.state.did)
         return log if known is None or known.encode() == log.encode() else merge(known, log)
 
-    async def learn(self, log: KeyLog) -> bool:
-        """Keep what `log` adds to our copy. Returns whether it added anything. Raises `BrokenKeyLog`."""
-        did = log.state.did
-        known = self.key_log(did)
-        merged = self.merged(log)
-        if known is not None and known.encode() == merged.encode():
-            return False
-        # At once, so that two who learn at the same time build on each other; a failed commit takes it back.
-        self._key_logs[did] = merged
-        writes = (Put(KEYLOGS, did, merged.encode()),)
-        await self._committer.submit(Step(writes), refused=lambda _: self._drop(did)).on_disk()
-        return True
+    def grow(self, log: KeyLog) -> KeyLog | None:
+        """Take what `log` adds to our copy; return the copy then, to be stored, or None if it adds nothing.
 
-    def _drop(self, did: bytes) -> None:
+        In memory it counts at once, so that two who learn at the same time build on each other; `forget` takes it
+        back to what is on disk. Raises `BrokenKeyLog`.
+        """
+        did = log.state.did
+        known, merged = self.key_log(did), self.merged(log)
+        if known is not None and known.encode() == merged.encode():
+            return None
+        self._key_logs[did] = merged
+        return merged
+
+    def forget(self, did: bytes) -> None:
         """What is in memory did not reach the disk: read it from there again."""
         self._key_logs.pop(did, None)
         self._addresses.pop(did, None)
@@ -123,8 +123,11 @@ class Directory:
         await self._host.blocking(lambda: self._host.cache.commit([Put(CARDS, did, card.encode())]))
 
     def check(self, card: Card, wanted: bytes, now_ms: int) -> Introduction:
-        """Check a card that somebody showed. Raises as `check_card` and `read` do."""
-        return check_card(card, self.read(card.key_log), wanted, now_ms)
+        """Check a card that somebody showed, against all we know: an old key log hides nothing.
+
+        Raises as `check_card` and `read` do.
+        """
+        return check_card(card, self.merged(self.read(card.key_log)), wanted, now_ms)
 
     async def forget_card(self, did: bytes) -> None:
         """The card led to nothing: fetch a new one next time."""
@@ -154,7 +157,7 @@ class Directory:
         self._addresses[did] = [address, *known][:ADDRESSES_MAX]
         fields: list[codec.Field] = [[one.host, one.port] for one in self._addresses[did]]
         step = Step((Put(PEERS, did, codec.pack(fields)),))
-        await self._committer.submit(step, refused=lambda _: self._drop(did)).on_disk()
+        await self._committer.submit(step, refused=lambda _: self.forget(did)).on_disk()
 
     def known(self) -> list[bytes]:
         """Return the DID hashes of all peers that have an address."""

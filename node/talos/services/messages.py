@@ -14,7 +14,7 @@ from talos.core.report import MessageId, Receipt, ReceiptState
 from talos.core.step import Step
 from talos.core.tables import INBOX
 from talos.core.vault import Vault
-from talos.errors import Damaged, DeliveryFailed, QueueFull, Refused, TalosError, UsageError
+from talos.errors import Damaged, DeliveryFailed, QueueFull, Refused, StoreFailed, TalosError, UsageError
 from talos.services.desk import Desk
 from talos.services.links import Links
 from talos.services.post import Awaited, Peer
@@ -67,7 +67,8 @@ class Messages:
         and the message sent again, up to `retry_count` times. Without a link, `on_failure` applies after the first
         failed dial: "queue" returns a receipt QUEUED, and the node goes on trying for ever; "raise" gives the
         message up and raises `DeliveryFailed`.
-        Raises `UsageError`, `Refused` (to ourselves), `QueueFull`, `StoreFailed` or `NodeStopped`, with nothing sent.
+        Raises `UsageError`, `Refused` (to ourselves), `QueueFull` or `StoreFailed`, with nothing accepted. Once it is
+        accepted, `NodeStopped` or a cancel leave it queued.
         """
         did = parse_peer(to)
         if not 0 < timeout <= TIMEOUT_MAX_S or retry_count < 0 or on_failure not in get_args(OnFailure):
@@ -102,7 +103,8 @@ class Messages:
                 return Receipt(id, ReceiptState.QUEUED, why_queued=why)
             return await self._give_up(peer, seq, awaited, id, why)
         finally:
-            peer.waiting.pop(seq, None)
+            if peer.waiting.get(seq) is awaited:  # After a failed commit the number may be another's already.
+                del peer.waiting[seq]
 
     async def _deliver(self, peer: Peer, awaited: Awaited, timeout: float, retry_count: int) -> str | None:
         """Return None once delivered, or why not."""
@@ -142,7 +144,11 @@ class Messages:
             return Receipt(id, ReceiptState.DELIVERED)
         post = self._desk.post
         may_have_arrived, step = peer.conversation.void(seq, post.now_ms())
-        await post.submit(peer, step).on_disk()
+        try:
+            await post.submit(peer, step).on_disk()
+        except StoreFailed as error:
+            # It is still queued, and may arrive yet.
+            raise DeliveryFailed(f"{why}, and it cannot be given up: {error}", may_have_arrived=True) from error
         raise DeliveryFailed(f"not delivered to {did_of(peer.did)}: {why}", may_have_arrived=may_have_arrived)
 
     # Receiving

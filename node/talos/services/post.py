@@ -13,13 +13,14 @@ from typing import Final
 import trio
 
 from talos.core.conversation import Conversation
-from talos.core.effects import Answered, Asked, Broken, Confirmed, Delivered, HandUp, Kept, Send, WentAway
+from talos.core.effects import Answered, Asked, Broken, Confirmed, Delivered, HandUp, Kept, Rewound, Send, WentAway
+from talos.core.frames import Kind
 from talos.core.inbox import Inbox
 from talos.core.keylog import KeyLog
 from talos.core.sessions import Ours
-from talos.core.step import Step
+from talos.core.step import Put, Step
 from talos.core.tables import INBOX, OUTBOX
-from talos.errors import TalosError
+from talos.errors import NodeStopped, TalosError
 from talos.host import Host
 from talos.services.commit import Committer, Submitted
 from talos.services.link import Link
@@ -80,6 +81,8 @@ class Post:
         self.link_ended: Callable[[Peer, Link], None] = lambda peer, link: None
         self.refusals = 0  # Links that never were bound.
         self.last_refusal: str | None = None
+        self._failure: BaseException | None = None  # The last failure of the store ...
+        self._reloaded: set[bytes] = set()  # ... and whose conversations it has put back to what is on disk.
         self.trouble: str | None = None  # Why the store does not take what it should.
 
     def start(self) -> None:
@@ -135,12 +138,14 @@ class Post:
         """Queue a step that is of no one conversation."""
         return self._committer.submit(step, granted=granted)
 
-    def recheck(self, peer: Peer, log: KeyLog) -> None:
-        """A peer's key log has grown: what does not hold any more, ends."""
+    def recheck(self, peer: Peer, log: KeyLog, writes: tuple[Put, ...] = ()) -> Submitted | None:
+        """End what does not hold under the peer's key log, now; in one step with `writes`. None if nothing is to be."""
         ended, step = peer.conversation.recheck(log, self.now_ms())
-        self.submit(peer, step)
         if ended and peer.link is not None:
             peer.link.close("the peer's key log has ended the session")
+        if not ended and not writes:
+            return None
+        return self.submit(peer, Step((*writes, *step.writes), effects=step.effects))
 
     # Links
 
@@ -191,6 +196,9 @@ class Post:
                 case Send(frame):
                     if peer.link is not None:
                         peer.link.enqueue(frame)
+                case Rewound():
+                    if peer.link is not None:
+                        peer.link.drop_queued(Kind.MESSAGE)
                 case HandUp(row):
                     self.inbox.arrived(row)
                     self.mail_came.send()
@@ -220,8 +228,15 @@ class Post:
 
     def _forget(self, peer: Peer, failure: TalosError) -> None:
         """A commit failed: memory goes back to what is on disk, and the link starts anew."""
+        if isinstance(failure, NodeStopped):
+            return  # Nobody builds on memory any more.
         self.trouble = str(failure)
-        peer.conversation.reload()
-        self.inbox.load(self._host.store.scan(INBOX), restarted=False)
+        cause = failure.__cause__ or failure  # One failure refuses many steps; all were made before it.
+        if cause is not self._failure:
+            self._failure, self._reloaded = cause, set()
+            self.inbox.load(self._host.store.scan(INBOX), restarted=False)
+        if peer.did not in self._reloaded:
+            self._reloaded.add(peer.did)
+            peer.conversation.reload()
         if peer.link is not None:
             peer.link.close(f"the store failed: {failure}")

@@ -13,6 +13,7 @@ from talos.services.links import Links
 from talos.services.post import Peer
 
 BACKOFF_LEAST_S: Final = 1.0  # After a first failure; doubled per failure, up to `retry_interval_s`.
+REDIALS_MAX: Final = 24  # At once, of the 32 dials of a node: peers that are away must not keep `send` waiting.
 STEADY_S: Final = 10.0  # A link that lasted this long was a success: the next loss starts from the least again.
 JITTER: Final = 0.2  # Of the delay, at most, so that nodes that lost one peer together do not return together.
 
@@ -32,6 +33,7 @@ class Redial:
         self._links = links
         self._retry_interval_s = retry_interval_s
         self._tries: dict[bytes, _Tries] = {}
+        self._slots = trio.CapacityLimiter(REDIALS_MAX)
 
     async def run(self) -> None:
         clock, post = self._desk.host.clock, self._desk.post
@@ -60,7 +62,8 @@ class Redial:
     async def _attempt(self, peer: Peer) -> None:
         tries = self._tries[peer.did]
         try:
-            await self._links.connect(peer)
+            async with self._slots:
+                await self._links.connect(peer)
         except TalosError as error:
             peer.reason = str(error)
         finally:

@@ -24,6 +24,7 @@ async def keep_up(desk: Desk, requests: Requests) -> None:
             desk.post.trouble = f"the prekeys could not be rotated: {error}"  # The next round tries again.
         for peer in desk.post.peers():
             desk.post.submit(peer, peer.conversation.expire(desk.now_ms()))
+            desk.recheck(peer)
             if peer.link is not None:
                 await refresh(desk, requests, peer)
 
