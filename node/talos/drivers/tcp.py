@@ -17,7 +17,19 @@ BACKLOG: Final = 128  # Connections the kernel holds until we accept; beyond it,
 RETRY_ACCEPT_S: Final = 0.1  # Out of files or memory: long enough for others to give some back, short to a dialer.
 OUT_OF_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 # What accept(2) reports of a connection that broke before we took it: the next one may be well.
-BROKE_EARLY: Final = frozenset({errno.ECONNABORTED, errno.EPROTO, errno.EPERM})
+BROKE_EARLY: Final = frozenset(
+    {
+        errno.ECONNABORTED,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+        errno.ENOPROTOOPT,
+        errno.EOPNOTSUPP,
+        errno.EPERM,
+        errno.EPROTO,
+    }
+)
 
 
 class TcpStream:

@@ -14,7 +14,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from talos.drivers.tcp import TcpNetwork
+from talos.drivers.tcp import BROKE_EARLY, TcpNetwork
 from talos.errors import UsageError
 from talos.host import Address, DialError, LinkClosed, Stream
 
@@ -151,3 +151,29 @@ async def test_a_cancelled_dial_leaves_no_socket() -> None:
             await TcpNetwork().dial_stream(listener.address)
         assert scope.cancelled_caught
     assert open_files() == before
+
+
+class BadDay:
+    """A listening socket whose first accept reports how a connection broke that nobody had taken yet."""
+
+    def __init__(self, real: trio.socket.SocketType, code: int) -> None:
+        self._real = real
+        self._codes = [code]
+
+    async def accept(self) -> object:
+        if self._codes:
+            raise OSError(self._codes.pop(), "planted")
+        return await self._real.accept()
+
+
+@pytest.mark.parametrize("code", sorted(BROKE_EARLY))
+async def test_a_connection_that_broke_before_it_was_taken_does_not_end_the_listener(code: int) -> None:
+    network = TcpNetwork()
+    async with aclosing(await network.listen_stream(ANYWHERE)) as listener:
+        dialled = await network.dial_stream(listener.address)
+        real = listener._socket
+        listener._socket = BadDay(real, code)  # type: ignore[assignment]  # The kernel's words cannot be had at will.
+        accepted = await listener.accept()
+        listener._socket = real
+        for stream in (dialled, accepted):
+            await stream.aclose()
