@@ -19,7 +19,6 @@ SEQ_MAX: Final = 2**63 - 1
 REQUEST_ID_MAX: Final = 2**32 - 1
 REQUEST_BODY_MAX: Final = CONTROL_SIZE_MAX - 64  # Bytes; the fields around it take fewer than 64.
 LANE_KEYS_SIZE: Final = 64  # Bytes: an X25519 key for the message lane and one for the bulk lane.
-VOID_COUNT_MAX: Final = 2**32 - 1
 
 MESSAGE_HEAD: Final = struct.Struct(">16sQ")
 VOID_HEAD: Final = struct.Struct(">16sQI")

@@ -169,14 +169,10 @@ class Conversation:
         """Say whether there is a session to resume, or to send on."""
         return self._talk.sessions.is_met()
 
-    def greeted_on(self, session_id: bytes) -> None:
-        """The link that comes up next was greeted on this session. Call it without a pause before `link_up`."""
-        self._talk.greeted_on = session_id
-
-    def link_up(self, now_ms: int) -> Step:
+    def link_up(self, session_id: bytes, now_ms: int) -> Step:
         """A bound link is there: everything undelivered is sent on it, in order, on the session it was greeted on."""
         self._new_link(up=True)
-        self._talk.sessions.use(self._talk.greeted_on, now_ms)
+        self._talk.sessions.use(session_id, now_ms)
         draft = Draft(self._talk, now_ms)
         draft.open_lanes()
         draft.pump()

@@ -37,8 +37,6 @@ class Kind(IntEnum):
     BULK = 0x13
 
 
-GREETING_KINDS: Final = frozenset({Kind.FETCH, Kind.CARD, Kind.HELLO, Kind.SEALED})
-
 # Bytes of kind and body.
 SIZE_MAX: Final[Mapping[int, int]] = {
     Kind.FETCH: 1 + 64,

@@ -123,12 +123,12 @@ class Sessions:
     def _forget_party(self, session_id: bytes) -> None:
         self._parties.append(Put(PARTIES, self._peer + session_id, None))
 
-    def use(self, session_id: bytes | None, now_ms: int) -> None:
+    def use(self, session_id: bytes, now_ms: int) -> None:
         """Send on this session from now on, because the link was greeted on it; the others only receive.
 
         It is the one thing that both ends know for certain: which sessions the other has confirmed, they do not.
         """
-        if session_id is None or session_id not in self._set:
+        if session_id not in self._set:
             return
         self._in_use = session_id
         for session in self._set.sessions():

@@ -33,7 +33,6 @@ class Talk:
     high_water: HighWater
     outbox: Outbox
     linked: bool = False
-    greeted_on: bytes | None = None  # The session of the link that comes up next.
     on_link: OnLink = field(default_factory=OnLink)
 
     def marks(self) -> Marks:

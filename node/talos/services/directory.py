@@ -27,7 +27,6 @@ class Introduction:
 
     key_log: KeyLog
     party: Party
-    party_raw: bytes
     bundle: Bundle
 
     @property
@@ -44,7 +43,7 @@ def check_card(card: Card, key_log: KeyLog, wanted: bytes, now_ms: int) -> Intro
         raise Refused(f"{did_of(key_log.state.did)} answers there, not {did_of(wanted)}")
     party = Party.decode(card.party)
     check_party(party, key_log, now_ms)
-    return Introduction(key_log, party, card.party, check_bundle(card.bundle, party))
+    return Introduction(key_log, party, check_bundle(card.bundle, party))
 
 
 def check_bundle(raw: bytes, party: Party) -> Bundle:
@@ -139,11 +138,9 @@ class Directory:
         if stored is None:
             return None
         try:
-            introduction = self.check(Card.decode(stored), did, now_ms)
+            return self.check(Card.decode(stored), did, now_ms)
         except (Damaged, Refused):
             return None  # A newer one is fetched; a cache has nothing to lose.
-        known = self.key_log(did)
-        return introduction if known is None or introduction.party.still_good(known, now_ms) else None
 
     def addresses(self, did: bytes) -> list[Address]:
         """Return where a peer may be reached, newest first."""

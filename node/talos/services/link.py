@@ -12,7 +12,7 @@ from typing import Final
 import trio
 
 from talos.core.frames import FrameReader, Kind, wrap
-from talos.host import Address, Clock, LinkClosed, Stream
+from talos.host import Clock, LinkClosed, Stream
 
 GREETING_S: Final = 10.0  # From accept or dial to a bound link.
 READ_SIZE: Final = 64 * 1024  # Bytes per read.
@@ -52,10 +52,6 @@ class Link:
         self.close_reason: str | None = None
         self.session_id = b""  # 16 bytes, once it is greeted: what both ends send on while it is the peer's link.
         self.ends_at: float | None = None  # On the monotonic clock: it is being drained.
-
-    @property
-    def remote(self) -> Address:
-        return self._stream.peer
 
     def allow(self, kinds: frozenset[Kind]) -> None:
         """Accept only these kinds of frames from now on."""

@@ -85,9 +85,8 @@ class Links:
             peer: Peer | None = None
             with self._desk.host.clock.move_on_after(GREETING_S):
                 peer = await Answer(self._desk, link).greet()
-        except (TalosError, RatchetError) as error:
-            self._desk.post.turned_away(str(error))
-            peer = None
+        except (TalosError, RatchetError):
+            self._desk.post.turned_away()
         finally:
             self._strangers.pop(link, None)
             if peer is None:
@@ -106,7 +105,6 @@ class Links:
         self._bound[link] = peer
         self._trim(link)
         try:
-            peer.conversation.greeted_on(link.session_id)
             self._desk.post.bind(peer, link)
             if bound is not None:
                 bound.set()

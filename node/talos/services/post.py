@@ -80,7 +80,6 @@ class Post:
         self.requests: Callable[[Peer, Asked | Answered], None] = lambda peer, effect: None
         self.link_ended: Callable[[Peer, Link], None] = lambda peer, link: None
         self.refusals = 0  # Links that never were bound.
-        self.last_refusal: str | None = None
         self._failure: BaseException | None = None  # The last failure of the store ...
         self._reloaded: set[bytes] = set()  # ... and whose conversations it has put back to what is on disk.
         self.trouble: str | None = None  # Why the store does not take what it should.
@@ -117,10 +116,9 @@ class Post:
     def now_ms(self) -> int:
         return self._host.clock.wall_ms()
 
-    def turned_away(self, reason: str) -> None:
-        """A link was closed before it was bound."""
+    def turned_away(self) -> None:
+        """A link was closed before it was bound: its greeting was refused, or broken."""
         self.refusals += 1
-        self.last_refusal = reason
 
     def submit(self, peer: Peer, step: Step, link: Link | None = None) -> Submitted:
         """Queue a step of the peer's conversation. Call it without a pause after making the step.
@@ -163,7 +161,7 @@ class Post:
         if old is not None:
             self._say_goodbye(peer, old)
         peer.link, peer.reason = link, None
-        self.submit(peer, peer.conversation.link_up(self.now_ms()))
+        self.submit(peer, peer.conversation.link_up(link.session_id, self.now_ms()))
         return True
 
     def unbind(self, peer: Peer, link: Link) -> None:

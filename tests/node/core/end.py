@@ -207,8 +207,7 @@ class End:
 
     def bind(self, wire: Wire, session_id: bytes) -> None:
         self.wire = wire
-        self.conversation.greeted_on(session_id)
-        self.submit(self.conversation.link_up(self.now_ms))
+        self.submit(self.conversation.link_up(session_id, self.now_ms))
 
     def unbind(self, wire: Wire) -> None:
         if self.wire is wire:

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from talos.core.frames import (
     BULK_PIECE_MAX,
     CONTROL_SIZE_MAX,
-    GREETING_KINDS,
     MESSAGE_FRAME_MAX,
     MESSAGE_SIZE_MAX,
     SIZE_MAX,
@@ -83,10 +82,6 @@ def test_only_what_is_allowed_now_passes_and_that_may_change_between_frames(kind
         reader.next()
     reader.allowed = frozenset({kind})
     assert reader.next() == bytes((kind,)) + b"body"
-
-
-def test_nothing_but_greetings_is_a_greeting() -> None:
-    assert sorted(GREETING_KINDS) == [Kind.FETCH, Kind.CARD, Kind.HELLO, Kind.SEALED]
 
 
 @given(st.binary(max_size=64))
