@@ -1,1 +1,0 @@
-"""Canonical msgpack of the audit log's own records; the one module here that imports `msgpack`."""
