@@ -6,7 +6,8 @@ Nothing above this file opens a socket, a file or a clock. The real host is put 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -14,6 +15,7 @@ import trio
 
 from talos.core.dice import Encapsulate, Entropy
 from talos.core.step import Put
+from talos.core.tables import Rows
 from talos.errors import TalosError
 
 T = TypeVar("T")
@@ -76,16 +78,22 @@ class Network(Protocol):
         """Raises `DialError`. Sets no deadline of its own: wrap it in the clock's."""
 
 
-class Store(Protocol):
-    """An ordered byte map with named tables. One writer; readers see whole commits only."""
+class ReadableStore(Rows, Protocol):
+    """An ordered byte map with named tables. Readers see whole commits only.
 
-    def get(self, table: str, key: bytes) -> bytes | None: ...
+    What one `scan` yields is one snapshot, taken at its first `next`; commits may go on meanwhile.
+    """
 
-    def scan(self, table: str, prefix: bytes = b"", *, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        """Yield rows whose key begins with `prefix`, from the first key >= `start`, in key order.
+    def snapshot(self) -> AbstractContextManager[Rows]:
+        """Return one state for many reads, on entry the newest; commits that go on meanwhile are not in it.
 
-        What it yields is one snapshot, taken at the first `next`; commits may go on meanwhile.
+        For one thread at a time. Keep it short: as long as it stands, pages that commits leave behind cannot be
+        used again, and the store grows. Reading it, or a scan of it, after its `with` raises `StoreFailed`.
         """
+
+
+class Store(ReadableStore, Protocol):
+    """A store that can be written. One writer."""
 
     def commit(self, writes: Sequence[Put]) -> None:
         """Apply all writes, in order, in one durable transaction, or none of them.

@@ -1,38 +1,24 @@
-"""What every `talos.host.Store` does. A new store joins by an entry in `STORES`."""
+"""What every `talos.host.Store` does. A new store joins by an entry in `STORES` of conftest.py.
+
+How it is read at length, backwards and in snapshots, is in test_store_reads.py.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
-from typing import Final
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from talos.core.step import Put
-from talos.drivers.lmdb_store import LmdbStore
-from talos.drivers.memory_store import MemoryStore
+from talos.core.tables import ENTRIES
 from talos.drivers.rows import BadRow
 from talos.errors import StoreFailed
 from talos.host import Store
-
-TABLES: Final = ("left", "right")
-OpenStore = Callable[[Path], Store]
-
-STORES: Final[dict[str, OpenStore]] = {
-    "memory": lambda _folder: MemoryStore(TABLES),
-    "lmdb": lambda folder: LmdbStore(folder / "store", 16, TABLES),
-}
-
-
-@pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    opened = STORES[request.param](tmp_path)
-    yield opened
-    opened.close()
+from tests.contracts.conftest import STORES, TABLES
 
 
 def test_a_row_that_was_never_written_is_none(store: Store) -> None:
@@ -65,6 +51,24 @@ def test_an_empty_value_is_a_row_and_none_deletes_it(store: Store) -> None:
     store.commit([Put("left", b"key", None)])
     assert store.get("left", b"key") is None
     assert list(store.scan("left")) == []
+
+
+def test_a_table_that_is_mostly_appended_to_takes_rows_in_any_order(store: Store) -> None:
+    def put(*numbers: int, value: bytes) -> list[Put]:
+        return [Put(ENTRIES, bytes([number]), value) for number in numbers]
+
+    store.commit(put(7, 5, value=b"first"))
+    store.commit(put(9, 6, 7, 8, 3, value=b"second"))
+    store.commit([*put(9, value=b"third" * 300), *put(11, 10, value=b"third"), Put(ENTRIES, b"\x03", None)])
+    assert list(store.scan(ENTRIES)) == [
+        (b"\x05", b"first"),
+        (b"\x06", b"second"),
+        (b"\x07", b"second"),
+        (b"\x08", b"second"),
+        (b"\x09", b"third" * 300),
+        (b"\x0a", b"third"),
+        (b"\x0b", b"third"),
+    ]
 
 
 def test_deleting_a_row_that_is_not_there_is_fine(store: Store) -> None:
@@ -213,4 +217,6 @@ def test_any_commits_leave_what_a_sorted_map_would(kind: str, commits: list[list
         for table in TABLES:
             expected = sorted(row for row in model[table].items() if row[0].startswith(prefix))
             assert list(store.scan(table, prefix)) == expected
+            assert list(store.scan(table, prefix, reverse=True)) == expected[::-1]
+            assert {key: store.get(table, key) for key in model[table]} == model[table]
         store.close()

@@ -10,9 +10,8 @@ import struct
 from typing import Final
 
 from talos.core.content import ORIGIN_SIZE
-from talos.core.sessions import Rows
 from talos.core.step import Put
-from talos.core.tables import MARKS
+from talos.core.tables import MARKS, Rows
 
 NO_ORIGIN: Final = bytes(ORIGIN_SIZE)
 ORIGINS_MAX: Final = 256  # Per peer: it has a new one only when it is made or recovered, and each is kept for ever.

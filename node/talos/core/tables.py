@@ -6,7 +6,8 @@ the storage key, with table and row key as associated data (`talos.core.vault`).
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator
+from typing import Final, Protocol
 
 META: Final = "meta"  # name -> facts about this store: our DID, name, message origin.
 SECRETS: Final = "secrets"  # name -> sealed private keys of this instance.
@@ -20,7 +21,10 @@ OUTBOX: Final = "outbox"  # receiver DID hash 32 | seq u64 -> phase, count and s
 FRAMES: Final = "frames"  # receiver DID hash 32 | seq u64 -> session id 16 | the one frame that is sent for it.
 INBOX: Final = "inbox"  # arrival u64 -> sender DID hash 32 | origin 16 | seq u64 | received ms u64 | sealed body.
 MARKS: Final = "marks"  # DID hash 32 [| origin 16] -> next seq to it and its origin [highest seq taken]; kept for ever.
-ENTRIES: Final = "entries"  # index u64 -> audit leaf, verbatim; no gaps, only `talos.services.commit` appends.
+ENTRIES: Final = "entries"  # index u64 -> audit leaf, verbatim; no gaps, only `talos.core.diary` appends.
+BODIES: Final = "bodies"  # index u64 -> what the leaf commits to, sealed; gone once it is erased.
+TREE: Final = "tree"  # 255 - level u8 | row u64 -> up to 16 hashes of that level; level 0 last, because it grows most.
+LOOKUP: Final = "lookup"  # "t" | type u16 | index u64, and "p" | first 16 bytes of a DID hash | index u64 -> nothing.
 
 CARDS: Final = "cards"  # DID hash 32 -> another node's card, as fetched.
 
@@ -38,10 +42,46 @@ STATE_TABLES: Final = (
     INBOX,
     MARKS,
     ENTRIES,
+    BODIES,
+    TREE,
+    LOOKUP,
 )
+APPENDED_TABLES: Final = frozenset({ENTRIES, BODIES, TREE})  # New keys come (nearly) always after all others.
 CACHE_TABLES: Final = (CARDS,)
+
+
+class Rows(Protocol):
+    """The reading half of a store."""
+
+    def get(self, table: str, key: bytes) -> bytes | None: ...
+
+    def scan(
+        self, table: str, prefix: bytes = b"", *, start: bytes = b"", reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Yield rows whose key begins with `prefix`, from the first key >= `start`, in key order.
+
+        In reverse: from the last key <= `start` downwards; without a `start`, from the last key of the prefix.
+        """
 
 
 def entry_key(index: int) -> bytes:
     """Return the key (8 bytes) of audit entry `index`, 0 .. 2**64 - 1, in table `entries`."""
     return index.to_bytes(8, "big")
+
+
+def tree_key(level: int, row: int) -> bytes:
+    """Return the key (9 bytes) of a row of hashes: `level` 0, 4, 8 .. 60, `row` from 0."""
+    return bytes((255 - level,)) + row.to_bytes(8, "big")
+
+
+def type_key(type: int, index: bytes = b"") -> bytes:
+    """Return the key in `lookup` of an entry of this type; without `index` (an entry key), their prefix."""
+    return b"t" + type.to_bytes(2, "big") + index
+
+
+def subject_key(did: bytes, index: bytes = b"") -> bytes:
+    """Return the key in `lookup` of an entry about this DID hash; without `index`, their prefix.
+
+    Half a hash will do: who makes two of our peers collide in 128 bits finds its entries in the other's list, no more.
+    """
+    return b"p" + did[:16] + index

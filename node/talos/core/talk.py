@@ -8,7 +8,8 @@ from talos.core.content import Marks
 from talos.core.inbox import Inbox
 from talos.core.marks import HighWater
 from talos.core.outbox import Outbox
-from talos.core.sessions import Ours, Rows, Sessions
+from talos.core.sessions import Ours, Sessions
+from talos.core.tables import Rows
 
 
 @dataclass(slots=True)

@@ -10,28 +10,28 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
 import lmdb
-from lmdb import verify as structure
 
 from talos.core.step import Put
+from talos.core.tables import APPENDED_TABLES
 from talos.drivers.files import DISK_FULL, FILE_MODE, make_folder, sync_folder
-from talos.drivers.rows import check_key, check_table, check_writes
-from talos.errors import Damaged, StoreFailed, StoreFull
+from talos.drivers.lmdb_rows import DATA_FILE, LmdbRows, Tables, check_structure
+from talos.drivers.rows import outcome
+from talos.errors import StoreFailed, StoreFull
 
 MIB: Final = 1024 * 1024
 # A file system stops giving out blocks a little before it counts none: it keeps some for its own books.
 ROOM_LEAST: Final = MIB
-DATA_FILE: Final = "data.mdb"
-# A walk over all pages in Python, about 100 MB/s. LMDB itself would die of SIGBUS or SIGABRT on a cut or zeroed file.
-_problems: Callable[[str], list[str]] = structure.verify
 
 
-class LmdbStore:
+class LmdbStore(LmdbRows):
     """A `talos.host.Store` in the folder `path`. One instance per folder and machine: hold the folder lock.
 
     `size_max_mib` may grow between two openings; a smaller one than is already used stops growth, and loses nothing.
@@ -44,47 +44,23 @@ class LmdbStore:
         self._size_max_mib = size_max_mib
         self._failure: str | None = None  # Once set, no commit until the store has been opened, and so checked, anew.
         if not (path / DATA_FILE).exists():
-            self._create(tables)
-        self._check_structure()
-        self._env, self._tables = self._open(path, tables)
-
-    def get(self, table: str, key: bytes) -> bytes | None:
-        check_key(table, key, self._tables)
-        with self._translated("read"), self._env.begin() as txn:
-            return txn.get(key, db=self._tables[table])
-
-    def scan(self, table: str, prefix: bytes = b"", *, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        """As in `talos.host.Store`. Drop the iterator soon: while it stands, the file cannot reuse old pages."""
-        check_table(table, self._tables)
-        return self._scan(table, prefix, max(prefix, start))
-
-    def _scan(self, table: str, prefix: bytes, start: bytes) -> Iterator[tuple[bytes, bytes]]:
-        with self._translated("read"), self._env.begin() as txn, txn.cursor(self._tables[table]) as cursor:
-            found = cursor.set_range(start) if start else cursor.first()
-            while found and cursor.key().startswith(prefix):
-                yield cursor.item()
-                found = cursor.next()
+            self._create(path, tables)
+        super().__init__(path, lambda: self._checked(path, tables))
 
     def commit(self, writes: Sequence[Put]) -> None:
-        check_writes(writes, self._tables)
+        changes = outcome(writes, self._tables)
         if self._failure is not None:
             raise StoreFailed(
                 f"the store at {self._path} takes no writes since: {self._failure}",
                 fix="Check the disk, then restart the node",
             )
         with self._translated("written"), self._env.begin(write=True) as txn:
-            for write in writes:
-                if write.value is None:
-                    txn.delete(write.key, db=self._tables[write.table])
-                else:
-                    txn.put(write.key, write.value, db=self._tables[write.table])
+            for table, rows in changes.items():
+                _write(txn, self._tables[table], rows, append=table in APPENDED_TABLES)
 
-    def close(self) -> None:
-        self._env.close()
-
-    def _create(self, tables: Sequence[str]) -> None:
+    def _create(self, path: Path, tables: Sequence[str]) -> None:
         # LMDB does not flush the first pages it writes. So the folder gets its name once they are safely on disk.
-        new = self._path.with_name(f"{self._path.name}.new")
+        new = path.with_name(f"{path.name}.new")
         try:
             if new.exists():
                 shutil.rmtree(new)
@@ -93,22 +69,16 @@ class LmdbStore:
             with env:
                 env.sync(True)
             sync_folder(new)
-            new.rename(self._path)
-            sync_folder(self._path.parent)
+            new.rename(path)
+            sync_folder(path.parent)
         except OSError as error:
-            raise StoreFailed(f"cannot make a store at {self._path}: {error.strerror}") from error
+            raise StoreFailed(f"cannot make a store at {path}: {error.strerror}") from error
 
-    def _check_structure(self) -> None:
-        try:
-            problems = _problems(str(self._path))
-        except structure.VerifyError as error:
-            problems = [str(error)]
-        except OSError as error:
-            raise StoreFailed(f"cannot read the store at {self._path}: {error.strerror}") from error
-        if problems:
-            raise Damaged(f"the store at {self._path} is damaged in {len(problems)} places, first: {problems[0]}")
+    def _checked(self, path: Path, tables: Sequence[str]) -> tuple[lmdb.Environment, Tables]:
+        check_structure(path)
+        return self._open(path, tables)
 
-    def _open(self, path: Path, tables: Sequence[str]) -> tuple[lmdb.Environment, dict[str, lmdb._Database]]:
+    def _open(self, path: Path, tables: Sequence[str]) -> tuple[lmdb.Environment, Tables]:
         with self._translated("opened"):
             env = lmdb.Environment(
                 str(path),
@@ -153,6 +123,27 @@ class LmdbStore:
         except lmdb.Error:
             return False
         return True
+
+
+def _write(
+    txn: lmdb.Transaction[bytes], table: lmdb._Database, rows: Mapping[bytes, bytes | None], *, append: bool
+) -> None:
+    """Write the rows of one table. With `append`, those after all that are there go in a way that fills pages.
+
+    Whether one is after all others is asked first: LMDB would leave out an appended row that is not, and say nothing.
+    """
+    kept = [(key, value) for key, value in rows.items() if value is not None]
+    if len(kept) < len(rows):
+        for key, value in rows.items():
+            if value is None:
+                txn.delete(key, db=table)
+    with txn.cursor(table) as cursor:
+        at = len(kept)
+        if append:
+            kept.sort()
+            at = bisect_right(kept, cursor.key(), key=itemgetter(0)) if cursor.last() else 0
+        cursor.putmulti(kept[:at])
+        cursor.putmulti(kept[at:], append=True)
 
 
 def _room(path: Path) -> int:

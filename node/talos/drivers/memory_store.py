@@ -6,11 +6,13 @@ Passes the same contract as the store on disk (tests/contracts/test_store.py).
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from threading import RLock
 
 from talos.core.step import Put
-from talos.drivers.rows import check_key, check_table, check_writes
+from talos.core.tables import Rows
+from talos.drivers.rows import SnapshotEnded, check_key, check_table, outcome, reverse_bound
 from talos.errors import StoreFailed
 
 
@@ -20,7 +22,7 @@ class _Table:
     def __init__(self, keys: list[bytes], values: dict[bytes, bytes]) -> None:
         self.keys = keys  # Sorted.
         self.values = values
-        self.readers = 0  # Scans under way; while there are any, the rows must not change.
+        self.readers = 0  # Scans and snapshots under way; while there are any, the rows must not change.
 
     def copy(self) -> _Table:
         return _Table(self.keys.copy(), self.values.copy())
@@ -32,6 +34,48 @@ class _Table:
             self.values[key] = value
         elif self.values.pop(key, None) is not None:
             del self.keys[bisect_left(self.keys, key)]
+
+    def places(self, prefix: bytes, start: bytes, reverse: bool) -> range:
+        """Return the places in `keys` that a scan visits, until one is not of its prefix."""
+        if not reverse:
+            return range(bisect_left(self.keys, max(prefix, start)), len(self.keys))
+        bound = reverse_bound(prefix, start)
+        stop = len(self.keys) if bound is None else bisect_left(self.keys, bound)
+        return range(stop - 1, -1, -1)
+
+
+class _Snapshot:
+    """`Rows` over tables that do not change while it stands."""
+
+    def __init__(self, store: MemoryStore, tables: Mapping[str, _Table]) -> None:
+        self._store = store
+        self._tables = tables
+        self.is_over = False
+
+    def get(self, table: str, key: bytes) -> bytes | None:
+        check_key(table, key, self._tables)
+        self._check()
+        return self._tables[table].values.get(key)
+
+    def scan(
+        self, table: str, prefix: bytes = b"", *, start: bytes = b"", reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        check_table(table, self._tables)
+        return self._scan(self._tables[table], prefix, start, reverse)
+
+    def _scan(self, table: _Table, prefix: bytes, start: bytes, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
+        self._check()
+        for at in table.places(prefix, start, reverse):
+            key = table.keys[at]
+            if not key.startswith(prefix):
+                return
+            yield key, table.values[key]
+            self._check()
+
+    def _check(self) -> None:
+        if self.is_over:
+            raise SnapshotEnded
+        self._store.check_open()
 
 
 class MemoryStore:
@@ -46,42 +90,53 @@ class MemoryStore:
     def get(self, table: str, key: bytes) -> bytes | None:
         check_key(table, key, self._tables)
         with self._lock:
-            self._check_open()
+            self.check_open()
             return self._tables[table].values.get(key)
 
-    def scan(self, table: str, prefix: bytes = b"", *, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+    def scan(
+        self, table: str, prefix: bytes = b"", *, start: bytes = b"", reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
         check_table(table, self._tables)
-        return self._scan(table, prefix, max(prefix, start))
+        return self._scan(table, prefix, start, reverse)
 
-    def _scan(self, table: str, prefix: bytes, start: bytes) -> Iterator[tuple[bytes, bytes]]:
+    def _scan(self, table: str, prefix: bytes, start: bytes, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
+        with self._hold((table,)) as snapshot:
+            yield from snapshot.scan(table, prefix, start=start, reverse=reverse)
+
+    def snapshot(self) -> AbstractContextManager[Rows]:
+        return self._hold(self._tables)
+
+    @contextmanager
+    def _hold(self, names: Iterable[str]) -> Iterator[Rows]:
         with self._lock:
-            self._check_open()
-            snapshot = self._tables[table]
-            snapshot.readers += 1
+            self.check_open()
+            held = {name: self._tables[name] for name in names}
+            for table in held.values():
+                table.readers += 1
+        snapshot = _Snapshot(self, held)
         try:
-            for at in range(bisect_left(snapshot.keys, start), len(snapshot.keys)):
-                key = snapshot.keys[at]
-                if not key.startswith(prefix):
-                    return
-                yield key, snapshot.values[key]
+            yield snapshot
         finally:
+            snapshot.is_over = True
             with self._lock:
-                snapshot.readers -= 1
+                for table in held.values():
+                    table.readers -= 1
 
     def commit(self, writes: Sequence[Put]) -> None:
-        # Past this line nothing can fail, so the writes below happen all or none.
-        check_writes(writes, self._tables)
+        changes = outcome(writes, self._tables)
         with self._lock:
-            self._check_open()
-            for name in {write.table for write in writes}:
+            self.check_open()
+            # Past this line nothing can fail, so the writes below happen all or none.
+            for name, rows in changes.items():
                 if self._tables[name].readers:
                     self._tables[name] = self._tables[name].copy()
-            for write in writes:
-                self._tables[write.table].write(write.key, write.value)
+                for key, value in rows.items():
+                    self._tables[name].write(key, value)
 
     def close(self) -> None:
         self._is_closed = True
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raises `StoreFailed` once the store is closed."""
         if self._is_closed:
             raise StoreFailed("the store is closed; nothing was read or written")

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import resource
 import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import lmdb
 import pytest
 
 from talos.core.step import Put
+from talos.core.tables import ENTRIES
+from talos.drivers.lmdb_rows import check_structure
 from talos.drivers.lmdb_store import LmdbStore
+from talos.drivers.rows import SnapshotEnded
 from talos.errors import Damaged, StoreFailed, StoreFull
 from tests.conftest import Rounds
 
@@ -91,6 +95,64 @@ def test_deleting_makes_room_in_a_full_store(tmp_path: Path) -> None:
         store.commit([Put("left", at.to_bytes(8, "big"), None)])
     store.commit(rows(range(1000, 1005), b"v" * 8000))
     assert store.get("left", (1004).to_bytes(8, "big")) is not None
+    store.close()
+
+
+def test_a_table_that_is_appended_to_takes_less_of_the_file(tmp_path: Path) -> None:
+    sizes = []
+    for table in ("plain", ENTRIES):
+        store = LmdbStore(tmp_path / table, 16, (table,))
+        for at in range(0, 2000, 100):
+            store.commit([Put(table, number.to_bytes(8, "big"), bytes(512)) for number in range(at, at + 100)])
+        store.close()
+        sizes.append((tmp_path / table / "data.mdb").stat().st_size)
+    assert sizes[1] < 0.9 * sizes[0]
+
+
+def test_rows_in_any_order_leave_an_appended_table_sound(tmp_path: Path) -> None:
+    dice, model = random.Random(1), dict[bytes, bytes]()
+    store = LmdbStore(tmp_path / "store", 16, (ENTRIES,))
+    for _ in range(60):
+        keys = [dice.randrange(2000).to_bytes(2, "big") for _ in range(dice.randrange(30))]
+        rows = {key: bytes([dice.randrange(256)]) * dice.randrange(700) for key in sorted(keys)}
+        model |= rows
+        store.commit([Put(ENTRIES, key, value) for key, value in rows.items()])
+        gone = dice.sample(sorted(model), len(model) // 10)
+        store.commit([Put(ENTRIES, key, None) for key in gone])
+        for key in gone:
+            del model[key]
+    store.close()
+    check_structure(tmp_path / "store")
+    reopened = LmdbStore(tmp_path / "store", 16, (ENTRIES,))
+    assert list(reopened.scan(ENTRIES)) == sorted(model.items())
+    reopened.close()
+
+
+def test_a_snapshot_that_has_ended_lets_old_pages_be_used_again(tmp_path: Path) -> None:
+    store = LmdbStore(tmp_path / "store", 16, TABLES)
+
+    def grown_by() -> int:
+        before = (tmp_path / "store" / "data.mdb").stat().st_size
+        for at in range(20):
+            store.commit(rows(range(100), bytes([at]) * 1000))
+        return (tmp_path / "store" / "data.mdb").stat().st_size - before
+
+    grown_by()
+    with store.snapshot() as snapshot:
+        assert grown_by() > 1_000_000
+    assert grown_by() == 0
+    with pytest.raises(SnapshotEnded):
+        snapshot.get("left", b"key")
+    store.close()
+
+
+def test_more_readers_than_lmdb_has_places_for_are_an_error_with_a_name(tmp_path: Path) -> None:
+    store = LmdbStore(tmp_path / "store", 1, TABLES)
+    with ExitStack() as stack, pytest.raises(StoreFailed, match="cannot be read"):  # noqa: PT012  How many is LMDB's.
+        for _ in range(1000):
+            stack.enter_context(store.snapshot())
+    store.commit(rows(range(1)))
+    assert len(list(store.scan("left"))) == 1
     store.close()
 
 
