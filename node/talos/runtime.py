@@ -9,6 +9,7 @@ from typing import Final
 import trio
 
 from talos.config import Config
+from talos.core.diary import Diary
 from talos.core.names import PeerAddress, did_of, parse_peer, peer_id_of
 from talos.core.prekeys import PrekeyRing
 from talos.core.report import NodeStatus, PeerCard, PeerStatus, Receipt
@@ -17,6 +18,7 @@ from talos.core.tables import PREKEYS
 from talos.drivers.data_folder import Created, DataFolder, Opened, in_memory
 from talos.errors import NodeStopped, TalosError, UsageError
 from talos.host import Address, Listener
+from talos.services.audit import Audit
 from talos.services.commit import Committer
 from talos.services.desk import Desk
 from talos.services.directory import Directory
@@ -24,7 +26,7 @@ from talos.services.links import Links
 from talos.services.messages import Message, Messages, OnFailure
 from talos.services.post import Peer, Post
 from talos.services.redial import Redial
-from talos.services.requests import Requests, RequestType
+from talos.services.requests import Handler, Requests, RequestType
 from talos.services.upkeep import keep_up, rotate_prekeys
 from talos_ratchet import SUITE_1, Suite
 
@@ -54,15 +56,17 @@ class Node:
         self._config = config
         self._host = host
         self._me = me
-        self._committer = Committer(host.store, host.blocking)
+        self._committer = Committer(host.store, host.blocking, Diary.open(host.store, opened.vault, host.entropy))
         ours = Ours(me.did, me.party.encode(), me.pair, me.origin, opened.vault, host.entropy, host.encapsulate, suite)
         ring = PrekeyRing(
             sign=me.sign, signer=me.party.ed25519, agreement=me.party.x25519, entropy=host.entropy, vault=opened.vault
         )
         ring.load(host.store.scan(PREKEYS))
         directory = Directory(host, self._committer, me.key_log)
-        self._desk = Desk(host, me, ring, directory, Post(host, ours, self._committer))
+        post = Post(host, ours, self._committer, replay_window_s=config.replay_window_s)
+        self._desk = Desk(host, me, ring, directory, post)
         self._vault = opened.vault
+        self.audit = Audit(host, self._committer, self._desk, opened.vault)
         self._running: _Running | None = None
         self._listeners: list[Listener] = []
         self._stopping = trio.Event()
@@ -79,6 +83,7 @@ class Node:
             try:
                 if self._me.renewal is not None:
                     await self._committer.commit(self._me.renewal)
+                await self._committer.checkpoint()  # Of what a crash has left unsigned; without it nothing is done.
                 await rotate_prekeys(self._desk)
                 self._desk.post.start()
                 await self._introduce_configured()
@@ -96,6 +101,7 @@ class Node:
                     for listener in self._listeners:
                         await listener.aclose()
                     await self._committer.drain()
+                    await self.audit.close()
                 store.cancel_scope.cancel()
 
     async def _until_stopped(self) -> None:
@@ -108,9 +114,16 @@ class Node:
     async def _start(self, nursery: trio.Nursery) -> None:
         desk, config = self._desk, self._config
         links = Links(desk, nursery)
-        requests = Requests(desk.post, self._host.clock, nursery, {RequestType.KEY_LOG: self._own_key_log})
+        handlers: dict[int, Handler] = {
+            RequestType.KEY_LOG: self._own_key_log,
+            RequestType.LOG_HEAD: self.audit.show_head,
+        }
+        requests = Requests(desk.post, self._host.clock, nursery, handlers)
         messages = Messages(desk, links, self._vault, queue_limit=config.queue_limit, offline=config.offline_mode)
         self._running = _Running(links, requests, messages)
+        self.audit.requests = requests
+        nursery.start_soon(self.audit.keep_signed)
+        nursery.start_soon(self.audit.keep_tally)
         if config.offline_mode:
             return
         for address in config.listen:

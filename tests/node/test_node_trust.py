@@ -47,7 +47,7 @@ class Refusing:
         self._store = store
         self.passes = 0  # So many commits pass ...
         self.refuses = 0  # ... before so many are refused.
-        self.get, self.scan, self.close = store.get, store.scan, store.close
+        self.get, self.scan, self.snapshot, self.close = store.get, store.scan, store.snapshot, store.close
 
     def commit(self, writes: Sequence[Put]) -> None:
         if self.passes:

@@ -33,6 +33,25 @@ def pack(*fields: Field) -> bytes:
     return msgpack.packb(fields, use_bin_type=True)
 
 
+def quick_pack(fields: list[Field]) -> bytes:
+    """As `pack`, for fields that are known to be canonical: where a record is written a hundred thousand times."""
+    return msgpack.packb(fields, use_bin_type=True)
+
+
+def quick_array(raw: bytes) -> list[object]:
+    """Return the fields of an array that we wrote ourselves, and that something has vouched for bit by bit.
+
+    Raises `MalformedMessage` where it is none.
+    """
+    try:
+        value = msgpack.unpackb(raw, raw=False, strict_map_key=True, max_map_len=0, max_ext_len=0)
+    except ValueError:
+        raise MalformedMessage("a record of ours is no array") from None
+    if type(value) is not list:
+        raise MalformedMessage("a record of ours is no array")
+    return value
+
+
 def array(raw: bytes, *, length: int | range, size_max: int, field: str = "message", nil: bool = False) -> list[object]:
     """Return the fields of one canonical array of `length` items, which is at most `size_max` bytes.
 
@@ -89,7 +108,10 @@ def text(value: object, *, most: int, field: str, least: int = 0) -> str:
     """Return `value` if it is text of `least` to `most` bytes in UTF-8. Raises `MalformedMessage`."""
     if type(value) is not str:
         raise MalformedMessage(f"{field}: not text")
-    size = len(value.encode())
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        raise MalformedMessage(f"{field}: half a surrogate pair is no text") from None
     if not least <= size <= most:
         raise MalformedMessage(f"{field}: {size} bytes of text, outside {least}..{most}")
     return value

@@ -9,21 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from types import UnionType
 
+from talos.core import acts
 from talos.core.content import ControlContent, GoAway, Marks, OpenContent, Piece, Want, Welcome
 from talos.core.content_read import decode_control
 from talos.core.draft import Draft
-from talos.core.effects import Broken, Kept
+from talos.core.effects import Broken, Kept, TurnedDown
+from talos.core.entry_types import Refusal, SessionEvent
 from talos.core.inbox import Inbox
 from talos.core.intake import Intake
 from talos.core.keylog import KeyLog
 from talos.core.marks import HighWater
 from talos.core.outbox import SESSION_ID_SIZE, AckedUnsent, Outbox, Row
-from talos.core.sessions import Ours, Rows, Sessions
+from talos.core.sessions import Ours, Sessions
 from talos.core.step import Put, Step
-from talos.core.tables import FRAMES, OUTBOX
+from talos.core.tables import FRAMES, OUTBOX, Rows
 from talos.core.talk import OnLink, Talk
 from talos.errors import MalformedMessage
-from talos_ratchet import Bundle, Lane, Offer, Opening, OutOfTurn, Prekeys, RatchetError, Session
+from talos_ratchet import Bundle, Duplicate, Lane, Offer, Opening, OutOfTurn, Prekeys, RatchetError, Session
 
 
 class Conversation:
@@ -57,12 +59,14 @@ class Conversation:
     # Sending messages
 
     def submit(self, body: bytes, now_ms: int) -> tuple[int, Step]:
-        """Accept a message for the peer. Returns its seq."""
+        """Accept a message for the peer. Returns its seq; the step's first entry tells of it."""
         talk = self._talk
         key = talk.outbox.key(talk.outbox.next_seq)
         row, writes = talk.outbox.accept(talk.ours.vault.seal(OUTBOX, key, body, talk.ours.entropy))
         draft = Draft(talk, now_ms)
         draft.writes += [*writes, talk.high_water.advanced(talk.outbox.next_seq)]
+        ours = talk.ours
+        draft.entries.append(acts.sent(ours.did, self.peer, ours.origin, row.seq, body, now_ms, ours.entropy))
         row.body = body
         draft.effects.append(Kept(row.seq))
         draft.pump()
@@ -80,6 +84,8 @@ class Conversation:
         may_have_arrived = row.was_sealed
         draft = Draft(self._talk, now_ms)
         draft.writes += self._talk.outbox.void(seq)
+        ours = self._talk.ours
+        draft.entries.append(acts.given_up(ours.did, self.peer, ours.origin, seq, now_ms))
         draft.pump()
         return may_have_arrived, draft.step()
 
@@ -152,8 +158,8 @@ class Conversation:
 
     def no_session(self, session_id: bytes, now_ms: int) -> Step:
         """The peer has proved that it does not have this session."""
-        self._talk.sessions.archive(session_id, now_ms)
-        return Draft(self._talk, now_ms).step()
+        lost = self._talk.sessions.archive(session_id, now_ms)
+        return self._ended(SessionEvent.LOST, [] if lost is None else [lost], now_ms)
 
     def expire(self, now_ms: int) -> Step:
         """Forget sessions and skipped keys whose time is over."""
@@ -163,7 +169,12 @@ class Conversation:
     def recheck(self, log: KeyLog, now_ms: int) -> tuple[bool, Step]:
         """The peer's key log has grown: end the sessions that do not hold under it. Returns whether any ended."""
         ended = self._talk.sessions.recheck(log, now_ms)
-        return ended, Draft(self._talk, now_ms).step()
+        return bool(ended), self._ended(SessionEvent.ENDED, ended, now_ms)
+
+    def _ended(self, why: SessionEvent, sessions: Iterable[Session], now_ms: int) -> Step:
+        draft = Draft(self._talk, now_ms)
+        draft.entries += [acts.session(why, self.peer, one.id, now_ms, initiated=one.initiated) for one in sessions]
+        return draft.step()
 
     def has_session(self) -> bool:
         """Say whether there is a session to resume, or to send on."""
@@ -199,7 +210,7 @@ class Conversation:
             try:
                 draft.frame(frame)
             except (RatchetError, MalformedMessage, AckedUnsent) as error:
-                draft.effects.append(Broken(str(error)))
+                draft.effects += [TurnedDown(_kind_of(error), frame), Broken(str(error))]
                 break
         draft.acknowledge()
         draft.pump()
@@ -236,6 +247,12 @@ class Conversation:
         seq = self._talk.high_water.high(origin) + 1
         on_link.wanted = (origin, seq)  # What was sent before the BUSY was heard is no new gap.
         return self.say(Want(origin, seq, reseal=False), now_ms)
+
+
+def _kind_of(error: RatchetError | MalformedMessage | AckedUnsent) -> Refusal:
+    if isinstance(error, Duplicate):
+        return Refusal.REPLAY
+    return Refusal.SIGNATURE if isinstance(error, RatchetError) else Refusal.MALFORMED
 
 
 def _load(peer: bytes, ours: Ours, rows: Rows, inbox: Inbox) -> Talk:

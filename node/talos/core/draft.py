@@ -1,4 +1,4 @@
-"""One step of a conversation while it is being written: rows, effects, and what is sent."""
+"""One step of a conversation while it is being written: rows, entries of the audit log, effects, what is sent."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from talos.core.content import (
     VoidContent,
 )
 from talos.core.effects import Broken, Effect, Send
+from talos.core.entries import Entry
 from talos.core.outbox import SESSION_ID_SIZE, Phase, Row, body_of
 from talos.core.step import Put, Step
 from talos.core.tables import FRAMES, OUTBOX
@@ -20,17 +21,19 @@ from talos_ratchet import Lane, RatchetError, Session
 class Draft:
     """Collects what one event wants; `step` closes it."""
 
-    __slots__ = ("_now_ms", "_talk", "effects", "writes")
+    __slots__ = ("_now_ms", "_talk", "effects", "entries", "writes")
 
     def __init__(self, talk: Talk, now_ms: int) -> None:
         self._talk = talk
         self._now_ms = now_ms
         self.writes: list[Put] = []
+        self.entries: list[Entry] = []
         self.effects: list[Effect] = []
 
     def step(self) -> Step:
         """Close the draft. The sessions' rows are sealed once, however many frames moved them."""
-        return Step((*self.writes, *self._talk.sessions.changes()), effects=tuple(self.effects))
+        writes = (*self.writes, *self._talk.sessions.changes())
+        return Step(writes, tuple(self.entries), tuple(self.effects))
 
     def pump(self) -> None:
         """Send as much of the outbox as link, session and window allow."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from talos.core.content import Cancel, Piece, Reply, Request
+from talos.core.entry_types import Refusal
 from talos.core.inbox import Arrived
 
 
@@ -56,10 +57,11 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Confirmed:
-    """A session may be used for sending from now on."""
+class TurnedDown:
+    """A frame of the peer's was not taken: to be counted in the audit log."""
 
-    session_id: bytes
+    kind: Refusal
+    frame: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,4 +76,4 @@ class Broken:
     reason: str
 
 
-Effect = Send | Rewound | HandUp | Kept | Delivered | Asked | Answered | Confirmed | WentAway | Broken
+Effect = Send | Rewound | HandUp | Kept | Delivered | Asked | Answered | TurnedDown | WentAway | Broken

@@ -1,28 +1,34 @@
 """Who this node is: made once by `enrol`, read from its rows ever after.
 
 Rows: `meta` did, name, origin; `secrets` instance (Ed25519 seed 32 | X25519 secret 32), sealed;
-`keylogs` DID hash -> our own key log. What the keystore holds is not here: it opens the vault.
+`keylogs` DID hash -> our own key log; and those of the audit log, whose first entry says that we came to be.
+What the keystore holds is not here: it opens the vault.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Final
 
 from nacl.signing import SigningKey
 
 from talos.core.content import ORIGIN_SIZE
+from talos.core.diary import begin
 from talos.core.dice import Entropy
+from talos.core.entries import Entry
+from talos.core.entry_types import EntryType, write_body
 from talos.core.keylog import KeyLog, incept, verify, write
 from talos.core.keylog_keys import Sign, commitment_of, rotation_key, signer
 from talos.core.keylog_kinds import Reveal, Role
 from talos.core.keylog_rank1 import Inception
 from talos.core.keylog_rank2 import Instance
 from talos.core.keylog_state import Standing
+from talos.core.names import instance_id
 from talos.core.party import Party, make_party
-from talos.core.sessions import Rows
 from talos.core.step import Put, Step
-from talos.core.tables import KEYLOGS, META, SECRETS
+from talos.core.tables import KEYLOGS, META, SECRETS, Rows
 from talos.core.vault import Vault
 from talos.errors import Damaged, NoIdentity
 from talos_ratchet import KeyPair
@@ -71,22 +77,41 @@ def enrol(name: str, seed: bytes, vault: Vault, entropy: Entropy, now_ms: int) -
     reveal = Reveal(current.verify_key.encode(), commitment_of(following.verify_key.encode()))
     log = verify([incept(Inception(reveal), now_ms=now_ms, sign=signer(current))])
     instance_seed, agreement = entropy(SEED_SIZE), entropy(SEED_SIZE)
+    instance = SigningKey(instance_seed)
     certificate = Instance(
-        SigningKey(instance_seed).verify_key.encode(),
+        instance.verify_key.encode(),
         KeyPair.of(agreement).public,
         Role.SOLE,
         now_ms + CERTIFIED_MS,
     )
     log = log.extended(write(log, certificate, now_ms=now_ms, sign=signer(current)))
     did = log.state.did
+    diary, log_rows = begin(did, certificate.ed25519, signer(instance), _Nothing(), vault, entropy)
+    key_hash = sha256(reveal.key).digest()
+    born = write_body(EntryType.IDENTITY_CREATED, did, name, key_hash, instance_id(certificate.ed25519))
     writes = (
         Put(META, DID_KEY, did),
         Put(META, NAME_KEY, name.encode()),
         Put(META, ORIGIN_KEY, entropy(ORIGIN_SIZE)),
         Put(SECRETS, INSTANCE_KEY, vault.seal(SECRETS, INSTANCE_KEY, instance_seed + agreement, entropy)),
         Put(KEYLOGS, did, log.encode()),
+        *log_rows,
+        *diary.append([Entry(EntryType.IDENTITY_CREATED, now_ms, did, born)]),
+        *diary.changed(),
     )
     return Enrolled(did, Step(writes), current.encode())
+
+
+class _Nothing:
+    """The rows of a store that nothing has been written to."""
+
+    def get(self, table: str, key: bytes) -> bytes | None:
+        return None
+
+    def scan(
+        self, table: str, prefix: bytes = b"", *, start: bytes = b"", reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        return iter(())
 
 
 def read_did(rows: Rows) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from talos.core import acts
 from talos.core.content import (
     Ack,
     Busy,
@@ -23,7 +24,8 @@ from talos.core.content import (
 )
 from talos.core.content_read import decode_bulk, decode_control, decode_message
 from talos.core.draft import Draft
-from talos.core.effects import Answered, Asked, Confirmed, Delivered, HandUp, Rewound, WentAway
+from talos.core.effects import Answered, Asked, Delivered, HandUp, Rewound, TurnedDown, WentAway
+from talos.core.entry_types import Refusal, SessionEvent
 from talos.core.marks import ORIGINS_MAX
 from talos.core.outbox import WINDOW_ROWS
 from talos.core.tables import INBOX
@@ -55,6 +57,7 @@ class Intake(Draft):
         except Duplicate:
             # The peer did not hear that we have it, or a link died in between. Say it once more.
             if lane is Lane.MESSAGE:
+                self.effects.append(TurnedDown(Refusal.REPLAY, frame))
                 self._acks[self._talk.high_water.last_origin] = None
                 if not self._talk.on_link.has_taken:
                     # The peer heard in the greeting how far we are: this is what we lack, and its key is gone unread.
@@ -63,10 +66,11 @@ class Intake(Draft):
         except RatchetError:
             if lane is not Lane.MESSAGE:
                 raise
+            self.effects.append(TurnedDown(Refusal.SIGNATURE, frame))
             self._cannot_read()
             return
         if lane is Lane.MESSAGE:
-            self._message(session, opened)
+            self._message(session, opened, frame)
         elif lane is Lane.BULK:
             piece = decode_bulk(opened.plaintext)
             self.take(session, lane, opened)
@@ -82,7 +86,10 @@ class Intake(Draft):
         before = session.confirmed
         session.take(lane, opened)
         if session.confirmed and not before:
-            self.effects.append(Confirmed(session.id))
+            begun = SessionEvent.ESTABLISHED
+            self.entries.append(
+                acts.session(begun, self._talk.peer, session.id, self._now_ms, initiated=session.initiated)
+            )
 
     def _cannot_read(self) -> None:
         """Nothing opens a frame of the message lane: ask for a new one, a bounded number of times."""
@@ -94,7 +101,7 @@ class Intake(Draft):
         if talk.on_link.unreadable == 1:
             self.say(Want(origin, talk.high_water.high(origin) + 1, reseal=True))
 
-    def _message(self, session: Session, opened: Opened) -> None:
+    def _message(self, session: Session, opened: Opened, frame: bytes) -> None:
         """Take a message if it is the next one and there is room; otherwise the session does not move."""
         talk = self._talk
         talk.on_link.unreadable = 0
@@ -109,6 +116,7 @@ class Intake(Draft):
         if last <= high:
             self.take(session, Lane.MESSAGE, opened)
             self._acks[content.origin] = None
+            self.effects.append(TurnedDown(Refusal.REPLAY, frame))
         elif content.seq > high + 1:
             self._want(content.origin, high + 1)
         elif isinstance(content, MessageContent) and not self._fits(content):
@@ -136,6 +144,10 @@ class Intake(Draft):
         sealed = ours.vault.seal(INBOX, inbox.next_key, content.body, ours.entropy)
         row, write = inbox.add(self._talk.peer, content.origin, content.seq, sealed, self._now_ms)
         self.writes.append(write)
+        peer, now_ms = self._talk.peer, self._now_ms
+        self.entries.append(
+            acts.received(ours.did, peer, content.origin, content.seq, content.body, now_ms, ours.entropy)
+        )
         self.effects.append(HandUp(row))
 
     def acknowledge(self) -> None:
@@ -177,6 +189,8 @@ class Intake(Draft):
             delivered, writes = self._talk.outbox.acked(high)
             self.writes += writes
             if delivered:
+                ours = self._talk.ours
+                self.entries += acts.delivered(ours.did, self._talk.peer, ours.origin, delivered, self._now_ms)
                 self.effects.append(Delivered(tuple(delivered)))
 
     def _redirected(self, content: Want | Busy) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from base64 import b32decode, b32encode
 from binascii import Error as Base32Error
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -26,6 +27,12 @@ LABEL_INSTANCE: Final = b"talos/v1/instance"  # Hash of an instance's Ed25519 ke
 LABEL_INCARNATION: Final = b"talos/v1/incarnation"  # Signature of an instance over one boot of itself.
 LABEL_PARTY_IDENTITY: Final = b"talos/v1/party-identity"  # Signature of the identity over a party record.
 LABEL_PARTY_INSTANCE: Final = b"talos/v1/party-instance"  # Signature of the instance over a party record.
+LABEL_LOG: Final = b"talos/v1/audit-log"  # Signature of the instance over the card of its audit log.
+LABEL_SUBJECT: Final = b"talos/v1/audit-subject"  # Hash of salt | DID hash: whom an audit entry is about.
+LABEL_BODY: Final = b"talos/v1/audit-body"  # Hash of salt | body of an audit entry.
+LABEL_CONTENT: Final = b"talos/v1/audit-content"  # Hash of salt | content of a message.
+LABEL_BOX: Final = b"talos/v1/box/"  # HKDF info, followed by the name of the table: the key of a `Box`.
+LABEL_SAMPLE: Final = b"talos/v1/audit-sample"  # Hash of a frame that was refused.
 
 DID_SIZE: Final = 32  # Bytes of a DID hash: SHA-256.
 PEER_ID_LENGTH: Final = 52  # Characters: 256 bits at 5 bits each, rounded up.
@@ -48,9 +55,15 @@ def instance_id(instance_ed25519: bytes) -> bytes:
     return digest(LABEL_INSTANCE, instance_ed25519)
 
 
+@lru_cache(maxsize=4_096)  # The log says the same names again and again.
+def name_of(hash: bytes) -> str:
+    """Return the 52-character name of a 32-byte hash: base32, lower case, unpadded."""
+    return b32encode(hash).decode("ascii").rstrip("=").lower()
+
+
 def peer_id_of(did_hash: bytes) -> str:
     """Return the 52-character name of a 32-byte DID hash."""
-    return b32encode(did_hash).decode("ascii").rstrip("=").lower()
+    return name_of(did_hash)
 
 
 def did_of(did_hash: bytes) -> str:

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from talos.core.dice import Entropy
-from talos.core.sessions import Rows
 from talos.core.step import Put
-from talos.core.tables import PREKEYS, SEEN
+from talos.core.tables import PREKEYS, SEEN, Rows
 from talos.core.vault import Vault
 from talos.errors import Damaged
 from talos_ratchet import (
@@ -79,6 +78,7 @@ class Rotation:
 
     signed: Mapping[int, Signed]
     writes: tuple[Put, ...]
+    made: int | None  # The id of the new one; None where old ones only end.
 
 
 class PrekeyRing:
@@ -120,7 +120,8 @@ class PrekeyRing:
             kept[number] = signed
             key = number.to_bytes(4, "big")
             writes.append(Put(PREKEYS, key, self._vault.seal(PREKEYS, key, signed.encode(), self._entropy)))
-        return Rotation(kept, tuple(writes)) if writes else None
+        made = max(kept) if max(kept) != newest else None
+        return Rotation(kept, tuple(writes), made) if writes else None
 
     def rotated(self, rotation: Rotation) -> None:
         """The rotation is on disk: the bundle is the new one from now on."""

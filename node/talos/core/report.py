@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -29,7 +30,7 @@ class Receipt:
 
     id: MessageId
     state: ReceiptState
-    audit_index: int | None = None  # None until the log records sends.
+    audit_index: int
     why_queued: str | None = None
 
 
@@ -64,3 +65,39 @@ class PeerCard:
 
     did: str
     address: str  # HOST:PORT.
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One entry of the audit log. `peer` and `details` are None where its body was erased, or is sealed to who asks."""
+
+    index: int
+    type: str  # As in SPEC 7: "MESSAGE", "SESSION" ...
+    time_ms: int  # UTC, by the clock of the node that wrote it.
+    id: str  # 16 random bytes in hex.
+    lease_epoch: int  # 0: not replicated.
+    peer: str | None  # DID of whom it is about; "" where nobody is known.
+    details: Mapping[str, str | int] | None  # The fields of its body, by name; bytes in hex.
+
+
+@dataclass(frozen=True, slots=True)
+class ChainReport:
+    """What checking a whole audit log found: it holds. What does not hold raises."""
+
+    origin: str
+    size: int  # Entries.
+    root: str  # Over all of them, in hex.
+    signed_size: int  # So many of them the newest checkpoint covers; the rest are of the last second, or of a crash.
+    erased: int  # Entries whose body was erased.
+    bodies_checked: bool  # Bodies were opened and compared too, for which the node's passphrase is needed.
+
+
+@dataclass(frozen=True, slots=True)
+class LogHead:
+    """A signed checkpoint: how far a log has come."""
+
+    origin: str
+    size: int  # Entries.
+    root: str  # In hex.
+    checkpoint: str  # The C2SP signed note, verbatim.
+    vkey: str  # The key that verifies it, as C2SP writes it.

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from talos.core.dice import Encapsulate, Entropy
 from talos.core.keylog import KeyLog
 from talos.core.party import Party
 from talos.core.step import Put
-from talos.core.tables import PARTIES, SESSIONS
+from talos.core.tables import PARTIES, SESSIONS, Rows
 from talos.core.vault import Vault
 from talos_ratchet import (
     SUITE_1,
@@ -32,14 +31,6 @@ from talos_ratchet import (
     accept,
     start,
 )
-
-
-class Rows(Protocol):
-    """The reading half of a store."""
-
-    def get(self, table: str, key: bytes) -> bytes | None: ...
-
-    def scan(self, table: str, prefix: bytes = b"", *, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,27 +130,27 @@ class Sessions:
         """The link has ended."""
         self._in_use = None
 
-    def archive(self, session_id: bytes, now_ms: int) -> None:
-        """Send nothing more on this session: the peer does not have it."""
-        if session_id in self._set:
-            self._set.archive(session_id, now_ms=now_ms)
+    def archive(self, session_id: bytes, now_ms: int) -> Session | None:
+        """Send nothing more on this session: the peer does not have it. Returns it if it was in use until now."""
+        session = self._set.get(session_id)
+        if session is None or session.superseded_ms is not None:
+            return None
+        self._set.archive(session_id, now_ms=now_ms)
+        return session
 
     def expire(self, now_ms: int) -> None:
         """Forget the sessions whose day is over, and skipped keys past their time."""
         for session in self._set.expire(now_ms):
             self._forget_party(session.id)
 
-    def recheck(self, log: KeyLog, now_ms: int) -> bool:
-        """Drop the sessions whose party does not hold any more under what the peer's key log says now.
-
-        Returns whether any was dropped.
-        """
-        dropped = False
+    def recheck(self, log: KeyLog, now_ms: int) -> list[Session]:
+        """Drop the sessions whose party does not hold any more under what the peer's key log says now; return them."""
+        dropped = []
         for session in self._set.sessions():
             raw = self._rows.get(PARTIES, self._peer + session.id)
             if raw is not None and not Party.decode(raw).still_good(log, now_ms):
                 self._drop(session.id)
-                dropped = True
+                dropped.append(session)
         return dropped
 
     def sending(self, now_ms: int) -> Session | None:

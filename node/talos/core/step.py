@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from talos.core.entries import Entry
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(NamedTuple):
     """One row: `table` is a name of `talos.core.tables`; keys are 1 to 500 bytes, ordered as bytes."""
 
     table: str
@@ -19,5 +21,5 @@ class Step:
     """What one event asks for. `effects` are released only after writes and entries are durable."""
 
     writes: tuple[Put, ...] = ()
-    entries: tuple[bytes, ...] = ()  # Audit leaves, in order, in the same transaction.
+    entries: tuple[Entry, ...] = ()  # For the audit log, in order, in the same transaction.
     effects: tuple[object, ...] = field(default=())  # Frames to send, messages to hand up.

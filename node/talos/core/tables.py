@@ -24,7 +24,7 @@ MARKS: Final = "marks"  # DID hash 32 [| origin 16] -> next seq to it and its or
 ENTRIES: Final = "entries"  # index u64 -> audit leaf, verbatim; no gaps, only `talos.core.diary` appends.
 BODIES: Final = "bodies"  # index u64 -> what the leaf commits to, sealed; gone once it is erased.
 TREE: Final = "tree"  # 255 - level u8 | row u64 -> up to 16 hashes of that level; level 0 last, because it grows most.
-LOOKUP: Final = "lookup"  # "t" | type u16 | index u64, and "p" | first 16 bytes of a DID hash | index u64 -> nothing.
+LOOKUP: Final = "lookup"  # "t" | type u16, or "p" | first 16 bytes of a DID hash; | bundle u64 -> 256 bits.
 
 CARDS: Final = "cards"  # DID hash 32 -> another node's card, as fetched.
 
@@ -72,16 +72,3 @@ def entry_key(index: int) -> bytes:
 def tree_key(level: int, row: int) -> bytes:
     """Return the key (9 bytes) of a row of hashes: `level` 0, 4, 8 .. 60, `row` from 0."""
     return bytes((255 - level,)) + row.to_bytes(8, "big")
-
-
-def type_key(type: int, index: bytes = b"") -> bytes:
-    """Return the key in `lookup` of an entry of this type; without `index` (an entry key), their prefix."""
-    return b"t" + type.to_bytes(2, "big") + index
-
-
-def subject_key(did: bytes, index: bytes = b"") -> bytes:
-    """Return the key in `lookup` of an entry about this DID hash; without `index`, their prefix.
-
-    Half a hash will do: who makes two of our peers collide in 128 bits finds its entries in the other's list, no more.
-    """
-    return b"p" + did[:16] + index

@@ -10,6 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from nacl.bindings import (
     crypto_aead_xchacha20poly1305_ietf_ABYTES,
     crypto_aead_xchacha20poly1305_ietf_decrypt,
@@ -20,18 +24,21 @@ from nacl.bindings import (
 from nacl.exceptions import CryptoError
 
 from talos.core.dice import Entropy
+from talos.core.names import LABEL_BOX
 from talos.errors import Damaged, UsageError
 
 KEY_SIZE: Final = crypto_aead_xchacha20poly1305_ietf_KEYBYTES  # 32 bytes.
 KEY_ID_SIZE: Final = 4  # Bytes, big-endian.
 NONCE_SIZE: Final = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES  # 24 bytes.
+BOX_NONCE_SIZE: Final = 12
+BOX_OVERHEAD: Final = KEY_ID_SIZE + BOX_NONCE_SIZE + 16  # 32 bytes per row; the last 16 are the tag.
 OVERHEAD: Final = KEY_ID_SIZE + NONCE_SIZE + crypto_aead_xchacha20poly1305_ietf_ABYTES  # 44 bytes per row.
 
 
 class Vault:
     """Seals with the `current` of `keys`, opens with any of them. Keys are by id, 0 .. 2**32 - 1."""
 
-    __slots__ = ("_current", "_keys", "_prefix")
+    __slots__ = ("_boxes", "_current", "_keys", "_prefix")
 
     def __init__(self, keys: Mapping[int, bytes], current: int) -> None:
         """Raises `UsageError` where a key is not 32 bytes, or `current` is not among them."""
@@ -40,6 +47,7 @@ class Vault:
         self._keys = {key_id.to_bytes(KEY_ID_SIZE, "big"): key for key_id, key in keys.items()}
         self._prefix = current.to_bytes(KEY_ID_SIZE, "big")
         self._current = keys[current]
+        self._boxes: dict[str, Box] = {}
 
     def seal(self, table: str, row_key: bytes, plaintext: bytes, entropy: Entropy) -> bytes:
         """Return the sealed row, `OVERHEAD` bytes longer than `plaintext`."""
@@ -60,8 +68,54 @@ class Vault:
         except CryptoError:
             raise Damaged(f"a row of {table} does not open: it was changed, or moved from another row") from None
 
+    def box(self, table: str) -> Box:
+        """Return what seals the many small rows of one table faster, under keys of their own."""
+        box = self._boxes.get(table)
+        if box is None:
+            box = self._boxes[table] = Box(table, self._keys, self._prefix)
+        return box
+
     def __repr__(self) -> str:
         return f"Vault({len(self._keys)} keys)"
+
+
+class Box:
+    """As a vault, for one table: ChaCha20-Poly1305 (RFC 8439) under a key that HKDF makes of the storage key.
+
+    That key stays expanded, so a row takes a third of the time. Its nonces are random and have 12 bytes: at most
+    2**32 rows under one storage key, and the chance that two of them share a nonce is below 2**-32.
+    """
+
+    __slots__ = ("_ciphers", "_current", "_prefix", "_table")
+
+    def __init__(self, table: str, keys: Mapping[bytes, bytes], current: bytes) -> None:
+        self._table = table
+        self._ciphers = {
+            key_id: ChaCha20Poly1305(HKDF(SHA256(), KEY_SIZE, salt=None, info=LABEL_BOX + table.encode()).derive(key))
+            for key_id, key in keys.items()
+        }
+        self._prefix = current
+        self._current = self._ciphers[current]
+
+    def seal(self, place: bytes, plaintext: bytes, nonce: bytes) -> bytes:
+        """Return the sealed row, `BOX_OVERHEAD` bytes longer. `nonce` is fresh from the dice, 12 bytes.
+
+        `place` is what the row is bound to: its key, and whatever it must not be seen apart from.
+        """
+        return self._prefix + nonce + self._current.encrypt(nonce, plaintext, place)
+
+    def open(self, place: bytes, sealed: bytes) -> bytes:
+        """Return the plaintext. Raises `Damaged`, naming the table, if it is not as it was sealed there."""
+        cipher = self._ciphers.get(sealed[:KEY_ID_SIZE])
+        if cipher is None or len(sealed) < BOX_OVERHEAD:
+            raise Damaged(f"a row of {self._table} is cut short, or sealed under a key that is not in the keystore")
+        nonce = sealed[KEY_ID_SIZE : KEY_ID_SIZE + BOX_NONCE_SIZE]
+        try:
+            return cipher.decrypt(nonce, sealed[KEY_ID_SIZE + BOX_NONCE_SIZE :], place)
+        except InvalidTag:
+            raise Damaged(
+                f"a row of {self._table} does not open: it, or what it belongs to, was changed or moved"
+            ) from None
 
 
 def _place(table: str, row_key: bytes) -> bytes:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from talos.core.diary import Diary
 from talos.core.dice import Entropy
 from talos.core.identity import SEED_SIZE, Identity, enrol, load
 from talos.core.names import did_of, parse_peer
@@ -32,7 +33,7 @@ from talos.drivers.lmdb_store import LmdbStore
 from talos.drivers.memory_store import MemoryStore
 from talos.drivers.real_host import real_host
 from talos.errors import Damaged, Refused, StoreFailed, UsageError
-from talos.host import Host, ReadableStore
+from talos.host import Host, ReadableStore, Store
 
 CACHE_SIZE_MAX_MIB: Final = 256  # Cards of 100,000 peers.
 FIRST_STORAGE_KEY: Final = 1
@@ -94,7 +95,8 @@ class DataFolder:
         with hold_folder(self.path):
             self.require_room()  # Again: somebody may have been faster.
             seed, storage_key = entropy(SEED_SIZE), entropy(KEY_SIZE)
-            enrolled = enrol(name, seed, _vault(storage_key), entropy, RealClock().wall_ms())
+            vault = _vault(storage_key)
+            enrolled = enrol(name, seed, vault, entropy, RealClock().wall_ms())
             sealed = self.keystore.seal(
                 seed,
                 Unlocked(0, enrolled.rotation_key, {FIRST_STORAGE_KEY: storage_key}, FIRST_STORAGE_KEY),
@@ -106,7 +108,8 @@ class DataFolder:
             self._set_aside()
             with ExitStack() as undo:
                 undo.callback(shutil.rmtree, self.path / "store", ignore_errors=True)
-                self._commit(enrolled.step.writes)
+                with closing(self._state()) as state:
+                    settle(state, enrolled.step.writes, vault, entropy)
                 undo.callback(discard, self.path / DID_FILE)
                 self._write_did(enrolled.did)
                 self.keystore.create(sealed)  # Last, because this is what makes the folder an identity.
@@ -216,13 +219,6 @@ class DataFolder:
                 fix="Put it back if you moved it; else make another identity with `talos init --new-identity`",
             )
 
-    def _commit(self, writes: Sequence[Put]) -> None:
-        state = self._state()
-        try:
-            state.commit(writes)
-        finally:
-            state.close()
-
     def _state(self) -> LmdbStore:
         make_folder(self.path / "store")
         return LmdbStore(self._state_path, self.store_size_max_mib, STATE_TABLES)
@@ -271,8 +267,17 @@ def enrolled_on(host: Host, name: str, dice: Entropy) -> Opened:
     """Make a new identity on a host whose store is empty, and open it."""
     vault = _vault(dice(KEY_SIZE))
     enrolled = enrol(name, dice(SEED_SIZE), vault, dice, host.clock.wall_ms())
-    host.store.commit(enrolled.step.writes)
+    settle(host.store, enrolled.step.writes, vault, dice)
     return Opened(host, load(host.store, vault, enrolled.rotation_key, host.clock.wall_ms()), vault)
+
+
+def settle(store: Store, writes: Sequence[Put], vault: Vault, dice: Entropy) -> None:
+    """Put a new identity in its store; once it is there, sign its log for the first time."""
+    store.commit(writes)
+    diary = Diary.open(store, vault, dice, is_new=True)
+    signed = diary.sign()
+    if signed is not None:
+        store.commit([signed])
 
 
 def _vault(key: bytes) -> Vault:

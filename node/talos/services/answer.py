@@ -96,10 +96,10 @@ class Answer:
             desk.recheck(peer)
             try:
                 frame, step = peer.conversation.resumed(greeting.frame, desk.now_ms())
-            except Duplicate:
+            except Duplicate as error:
                 # Somebody replays what the peer once said: that is no reason to let it drop its session.
                 await self._refuse(Reason.HANDSHAKE)
-                raise Damaged("the resuming frame was used before") from None
+                raise Damaged("the resuming frame was used before") from error
             except RatchetError:
                 pass  # Answered below, with proof.
             else:

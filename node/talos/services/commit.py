@@ -7,20 +7,22 @@ disk is slow, and a lone step waits for nothing.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
 import trio
 
+from talos.core.diary import Diary
 from talos.core.step import Put, Step
-from talos.core.tables import ENTRIES, entry_key
-from talos.errors import NodeStopped, StoreFailed, TalosError
+from talos.errors import Damaged, NodeStopped, StoreFailed, TalosError
 from talos.host import Blocking, Store
+from talos.services.signal import Signal
 
 STEPS_MAX: Final = 1_000  # Per transaction: bounds what one failure takes with it.
 SIZE_MAX: Final = 4 * 1024 * 1024  # Bytes of keys, values and entries per transaction: bounds the wait of a lone step.
-INDEX_END: Final = 2**64  # Entries ever written by one log: keys of `entries` are 8 bytes.
+ENTRY_ROWS_SIZE: Final = 400  # Bytes that an entry takes in all its rows, beside its body.
 
 
 @dataclass(slots=True)
@@ -46,14 +48,18 @@ class Submitted:
 class Committer:
     """Grants steps in the order of the `commit` calls. `run` is its one task."""
 
-    def __init__(self, store: Store, blocking: Blocking) -> None:
+    def __init__(self, store: Store, blocking: Blocking, diary: Diary) -> None:
         self._store = store
         self._blocking = blocking
+        self._diary = diary
+        self._writing = trio.Lock()  # One writer: of steps, or of a checkpoint.
+        self._is_ahead = False  # The diary holds entries that did not reach the disk.
         self._queue: deque[Submitted] = deque()
         self._wake = trio.Event()
         self._latest: Submitted | None = None
-        self._next_index: int | None = None  # Of `entries`; None: look it up in the store first.
         self._is_stopped = False
+        self.size = diary.size  # Entries of the audit log that are on disk.
+        self.grew = Signal()  # The audit log has new entries, and they are on disk.
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Commit until cancelled; whoever still waits then gets `NodeStopped`. Starts at once.
@@ -129,7 +135,6 @@ class Committer:
             await self._write(group)
         except StoreFailed as failure:
             # Those behind stepped on from state that never reached the disk, so they cannot be granted either.
-            self._next_index = None
             for request in group:
                 _refuse(request, _copy(failure))
             self._refuse_queue(failure)
@@ -141,21 +146,60 @@ class Committer:
     async def _write(self, group: list[Submitted]) -> None:
         if not any(step.writes or step.entries for request in group for step in request.steps):
             return
+        async with self._writing:
+            await self._blocking(lambda: self._commit(group))
+        if any(request.indexes for request in group):
+            self.size = max(request.indexes.stop for request in group)
+            self.grew.send()
 
-        def work() -> int:
-            index = next_entry_index(self._store) if self._next_index is None else self._next_index
+    def _commit(self, group: list[Submitted]) -> None:
+        """Blocks. Puts steps and entries on disk in one transaction."""
+        with self._diary_on_disk() as diary:
             writes: list[Put] = []
             for request in group:
-                first = index
+                first = diary.size
                 for step in request.steps:
                     writes += step.writes
-                    writes += (Put(ENTRIES, entry_key(index + at), leaf) for at, leaf in enumerate(step.entries))
-                    index += len(step.entries)
-                request.indexes = range(first, index)
+                    writes += diary.append(step.entries)
+                request.indexes = range(first, diary.size)
+            writes += diary.changed()
             self._store.commit(writes)
-            return index
 
-        self._next_index = await self._blocking(work)
+    @contextmanager
+    def _diary_on_disk(self) -> Iterator[Diary]:
+        """The diary as the disk has it; after a failure in the body it is read from there first, the next time."""
+        try:
+            if self._is_ahead:
+                self._diary.reload()
+            self._is_ahead = True
+            yield self._diary
+            self._is_ahead = False
+        except Damaged as error:
+            raise StoreFailed(
+                f"nothing was written, for the audit log is not well: {error.what}", fix=error.fix
+            ) from error
+
+    @property
+    def has_unsigned(self) -> bool:
+        """True if entries are on disk that no checkpoint covers."""
+        return self._diary.signed_size < self.size
+
+    async def checkpoint(self) -> bytes | None:
+        """Return the signed checkpoint of all entries that are on disk; None while there is no entry.
+
+        Raises `StoreFailed`, also where disk and memory differ.
+        """
+        async with self._writing:
+            await self._blocking(self._sign)
+            return self._diary.checkpoint
+
+    def _sign(self) -> None:
+        """Blocks. Durable before signed, signed and durable before shown."""
+        with self._diary_on_disk() as diary:
+            write = diary.sign()
+            if write is not None:
+                self._store.commit([write])
+                diary.signed(write)
 
     def _refuse_queue(self, failure: StoreFailed | NodeStopped) -> None:
         while self._queue:
@@ -163,25 +207,9 @@ class Committer:
         self._wake = trio.Event()
 
 
-def next_entry_index(store: Store) -> int:
-    """Return the index after the last entry; 0 if there is none. Old entries may have been pruned.
-
-    About 64 short reads: a `Store` finds the first row from a key on, but not the last of a table.
-    """
-    low, high = 0, INDEX_END  # All entries are below `high`; the last one, if any, is at or above `low` - 1.
-    while low < high:
-        middle = (low + high) // 2
-        row = next(store.scan(ENTRIES, start=entry_key(middle)), None)
-        if row is None:
-            high = middle
-        else:
-            low = int.from_bytes(row[0], "big") + 1
-    return low
-
-
 def _size(step: Step) -> int:
     rows = sum(len(write.key) + len(write.value or b"") for write in step.writes)
-    return rows + sum(map(len, step.entries))
+    return rows + sum(ENTRY_ROWS_SIZE + len(entry.body) for entry in step.entries)
 
 
 def _refuse(request: Submitted, failure: StoreFailed | NodeStopped) -> None:

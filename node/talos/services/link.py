@@ -50,6 +50,7 @@ class Link:
         self.heard_at = clock.monotonic()
         self.bound_at = self.heard_at  # On the monotonic clock too; once it is bound.
         self.close_reason: str | None = None
+        self.last_greeting = b""  # The last frame that `next_frame` returned: a sample, if it is refused.
         self.session_id = b""  # 16 bytes, once it is greeted: what both ends send on while it is the peer's link.
         self.ends_at: float | None = None  # On the monotonic clock: it is being drained.
 
@@ -128,6 +129,7 @@ class Link:
                 raise LinkClosed("the peer closed the link during the greeting")
             self.heard_at = self._clock.monotonic()
             self._reader.feed(data)
+        self.last_greeting = frame
         return frame
 
     def close(self, reason: str) -> None:

@@ -10,8 +10,10 @@ from typing import Final
 import trio
 
 from talos.core.content import Ping
+from talos.core.entry_types import Refusal
 from talos.core.frames import Kind
-from talos.errors import NodeStopped, TalosError
+from talos.core.refusals import STRANGER
+from talos.errors import Damaged, MalformedMessage, NodeStopped, Refused, TalosError
 from talos.host import Address, LinkClosed, Listener
 from talos.services.answer import FIRST, Answer
 from talos.services.desk import Desk
@@ -19,7 +21,7 @@ from talos.services.dial import Dialler
 from talos.services.link import DRAIN_S, GREETING_S, Link
 from talos.services.post import Peer
 from talos.services.supervise import supervise
-from talos_ratchet import RatchetError
+from talos_ratchet import Duplicate, RatchetError
 
 STRANGERS_MAX: Final = 64  # Inbound links that are not bound yet: each may hold a frame of 16 KiB.
 STRANGERS_PER_HOST: Final = 8  # Of them, from one IP address.
@@ -81,12 +83,16 @@ class Links:
         )
 
     async def _welcome(self, link: Link) -> None:
+        peer: Peer | None = None
+        kind = Refusal.GAVE_UP
         try:
-            peer: Peer | None = None
-            with self._desk.host.clock.move_on_after(GREETING_S):
-                peer = await Answer(self._desk, link).greet()
-        except (TalosError, RatchetError):
-            self._desk.post.turned_away()
+            try:
+                with self._desk.host.clock.move_on_after(GREETING_S):
+                    peer = await Answer(self._desk, link).greet()
+            except (TalosError, RatchetError) as error:
+                kind = _kind_of(error)
+            if peer is None:
+                self._desk.post.refusals.refuse(kind, STRANGER, link.last_greeting, self._desk.now_ms())
         finally:
             self._strangers.pop(link, None)
             if peer is None:
@@ -162,6 +168,17 @@ async def _until_closed(link: Link, work: Callable[[], Awaitable[None]]) -> None
         await work()
     except TalosError as error:
         link.close(str(error))
+
+
+def _kind_of(error: TalosError | RatchetError) -> Refusal:
+    """Say why a greeting came to nothing."""
+    if isinstance(error, Duplicate) or isinstance(error.__cause__, Duplicate):
+        return Refusal.REPLAY
+    if isinstance(error, MalformedMessage):
+        return Refusal.MALFORMED
+    if isinstance(error, Damaged | RatchetError):
+        return Refusal.SIGNATURE
+    return Refusal.NOT_ACCEPTED if isinstance(error, Refused) else Refusal.GAVE_UP
 
 
 def _net_of(host: str) -> bytes:

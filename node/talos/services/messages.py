@@ -7,6 +7,7 @@ from typing import Final, Literal, get_args
 
 import trio
 
+from talos.core import acts
 from talos.core.frames import MESSAGE_SIZE_MAX
 from talos.core.inbox import Arrived, body_of
 from talos.core.names import did_of, parse_peer, peer_id_of
@@ -93,15 +94,16 @@ class Messages:
         seq, step = peer.conversation.submit(body, post.now_ms())
         awaited = peer.waiting[seq] = Awaited()
         try:
-            await post.submit(peer, step).on_disk()
+            index = (await post.submit(peer, step).on_disk()).start
             why = await self._deliver(peer, awaited, timeout, retry_count)
             id = MessageId(peer_id_of(self._desk.me.did), self._desk.me.origin, seq)
             if why is None:
-                return Receipt(id, ReceiptState.DELIVERED)
+                return Receipt(id, ReceiptState.DELIVERED, index)
             if on_failure == "queue":
                 post.work_came.send()
-                return Receipt(id, ReceiptState.QUEUED, why_queued=why)
-            return await self._give_up(peer, seq, awaited, id, why)
+                return Receipt(id, ReceiptState.QUEUED, index, why_queued=why)
+            await self._give_up(peer, seq, awaited, why)
+            return Receipt(id, ReceiptState.DELIVERED, index)
         finally:
             if peer.waiting.get(seq) is awaited:  # After a failed commit the number may be another's already.
                 del peer.waiting[seq]
@@ -137,11 +139,12 @@ class Messages:
             await awaited.news.wait()
         return None if awaited.delivered else f"no acknowledgement within {timeout:g} s"
 
-    async def _give_up(self, peer: Peer, seq: int, awaited: Awaited, id: MessageId, why: str) -> Receipt:
+    async def _give_up(self, peer: Peer, seq: int, awaited: Awaited, why: str) -> None:
+        """Return only if it is delivered after all."""
         if not peer.conversation.is_undelivered(seq):
             while not awaited.delivered:  # Acknowledged in this moment; its row is on its way out.
                 await awaited.news.wait()
-            return Receipt(id, ReceiptState.DELIVERED)
+            return
         post = self._desk.post
         may_have_arrived, step = peer.conversation.void(seq, post.now_ms())
         try:
@@ -181,7 +184,8 @@ class Messages:
         post = self._desk.post
         write = post.inbox.done(row)
         if write is not None:
-            await post.submit_own(Step((write,)), granted=lambda: self._forgotten(row)).on_disk()
+            entry = acts.done(self._desk.me.did, row.sender, row.origin, row.seq, post.now_ms())
+            await post.submit_own(Step((write,), (entry,)), granted=lambda: self._forgotten(row)).on_disk()
 
     def release(self, row: Arrived) -> None:
         self._desk.post.inbox.take_back(row)

@@ -8,15 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 from typing import Final
 
 import trio
 
 from talos.core.conversation import Conversation
-from talos.core.effects import Answered, Asked, Broken, Confirmed, Delivered, HandUp, Kept, Rewound, Send, WentAway
+from talos.core.effects import (
+    Answered,
+    Asked,
+    Broken,
+    Delivered,
+    HandUp,
+    Kept,
+    Rewound,
+    Send,
+    TurnedDown,
+    WentAway,
+)
+from talos.core.entry_types import Refusal
 from talos.core.frames import Kind
 from talos.core.inbox import Inbox
 from talos.core.keylog import KeyLog
+from talos.core.refusals import Refusals
 from talos.core.sessions import Ours
 from talos.core.step import Put, Step
 from talos.core.tables import INBOX, OUTBOX
@@ -24,7 +38,9 @@ from talos.errors import NodeStopped, TalosError
 from talos.host import Host
 from talos.services.commit import Committer, Submitted
 from talos.services.link import Link
+from talos.services.signal import Signal
 
+REPLAY_WINDOW_S: Final = 3_600  # A duplicate is written down if the peer's newest message is no older than this.
 CROSSING_S: Final = 10.0  # Two dials that cross are bound no further apart than one greeting may take.
 
 
@@ -48,30 +64,19 @@ class Peer:
     conversation: Conversation
     link: Link | None = None  # Where frames go; others may still be read until they end.
     deliveries: int = 0  # Acknowledgements of our messages so far.
+    taken_at: float = inf  # Monotonic: when its newest message was taken; before this node started, if it is inf.
     reason: str | None = None  # Why there is no link, if that is known.
     waiting: dict[int, Awaited] = field(default_factory=dict)  # By seq; who waits puts it there, and takes it away.
-
-
-@dataclass(slots=True)
-class Signal:
-    """Wakes everybody who waits for something of one kind to happen."""
-
-    _lot: trio.lowlevel.ParkingLot = field(default_factory=trio.lowlevel.ParkingLot)
-
-    def send(self) -> None:
-        self._lot.unpark_all()
-
-    async def wait(self) -> None:
-        await self._lot.park()
 
 
 class Post:
     """All peers of a node. `requests` hears what peers ask and answer."""
 
-    def __init__(self, host: Host, ours: Ours, committer: Committer) -> None:
+    def __init__(self, host: Host, ours: Ours, committer: Committer, *, replay_window_s: int = REPLAY_WINDOW_S) -> None:
         self._host = host
         self._ours = ours
         self._committer = committer
+        self._replay_window_s = replay_window_s
         self._peers: dict[bytes, Peer] = {}
         self.inbox = Inbox()
         self.inbox.load(host.store.scan(INBOX))
@@ -79,7 +84,7 @@ class Post:
         self.work_came = Signal()  # Something waits for a link.
         self.requests: Callable[[Peer, Asked | Answered], None] = lambda peer, effect: None
         self.link_ended: Callable[[Peer, Link], None] = lambda peer, link: None
-        self.refusals = 0  # Links that never were bound.
+        self.refusals = Refusals(host.store)
         self._failure: BaseException | None = None  # The last failure of the store ...
         self._reloaded: set[bytes] = set()  # ... and whose conversations it has put back to what is on disk.
         self.trouble: str | None = None  # Why the store does not take what it should.
@@ -115,10 +120,6 @@ class Post:
 
     def now_ms(self) -> int:
         return self._host.clock.wall_ms()
-
-    def turned_away(self) -> None:
-        """A link was closed before it was bound: its greeting was refused, or broken."""
-        self.refusals += 1
 
     def submit(self, peer: Peer, step: Step, link: Link | None = None) -> Submitted:
         """Queue a step of the peer's conversation. Call it without a pause after making the step.
@@ -199,6 +200,7 @@ class Post:
                         peer.link.drop_queued(Kind.MESSAGE)
                 case HandUp(row):
                     self.inbox.arrived(row)
+                    peer.taken_at = self._host.clock.monotonic()
                     self.mail_came.send()
                 case Kept(seq):
                     peer.conversation.kept(seq)
@@ -215,8 +217,13 @@ class Post:
                 case WentAway():
                     if link is not None:
                         link.close("the peer closed this link")
-                case Confirmed():
-                    pass
+                case TurnedDown(kind, frame):
+                    self._turned_down(peer, kind, frame)
+
+    def _turned_down(self, peer: Peer, kind: Refusal, frame: bytes) -> None:
+        is_old = self._host.clock.monotonic() - peer.taken_at > self._replay_window_s
+        if kind is not Refusal.REPLAY or not is_old:
+            self.refusals.refuse(kind, peer.did, frame, self.now_ms())
 
     def _delivered(self, peer: Peer, seq: int) -> None:
         awaited = peer.waiting.get(seq)

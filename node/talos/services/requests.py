@@ -33,6 +33,7 @@ Handler = Callable[[Peer, bytes], Awaitable[bytes]]
 
 class RequestType(IntEnum):
     KEY_LOG = 1  # Body empty; the reply is the answering node's own key log.
+    LOG_HEAD = 2  # Body empty; the reply is the card of its audit log, and the newest checkpoint.
 
 
 class PeerBusy(Refused):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from talos.core.entries import Entry
+from talos.core.entry_types import EntryType, write_body
 from talos.core.step import Step
 from talos.errors import StoreFailed, TalosError
 from talos.services.desk import Desk
@@ -33,7 +35,12 @@ async def rotate_prekeys(desk: Desk) -> None:
     """Make a new signed prekey if one is due. Raises `StoreFailed` or `NodeStopped`."""
     rotation = desk.ring.rotation(desk.host.store, desk.now_ms())
     if rotation is not None:
-        await desk.post.submit_own(Step(rotation.writes), granted=lambda: desk.ring.rotated(rotation)).on_disk()
+        entries: tuple[Entry, ...] = ()
+        if rotation.made is not None:
+            body = write_body(EntryType.PREKEY_ROTATE, rotation.made)
+            entries = (Entry(EntryType.PREKEY_ROTATE, desk.now_ms(), desk.me.did, body),)
+        step = Step(rotation.writes, entries)
+        await desk.post.submit_own(step, granted=lambda: desk.ring.rotated(rotation)).on_disk()
 
 
 async def refresh(desk: Desk, requests: Requests, peer: Peer) -> None:

@@ -10,15 +10,17 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from talos.core.diary import next_index
+from talos.core.entry_types import BODY_SIZE_MAX
 from talos.core.step import Put, Step
-from talos.core.tables import ENTRIES, META, STATE_TABLES, entry_key
+from talos.core.tables import BODIES, ENTRIES, LOOKUP, META, STATE_TABLES, TREE, entry_key
 from talos.drivers.lmdb_store import LmdbStore
 from talos.drivers.memory_store import MemoryStore
 from talos.drivers.real_host import Workers
 from talos.drivers.rows import BadRow
 from talos.errors import NodeStopped, StoreFailed, StoreFull
-from talos.services.commit import SIZE_MAX, STEPS_MAX, Committer, next_entry_index
-from tests.node.services.commit_bench import bench, entries, log, put
+from talos.services.commit import SIZE_MAX, STEPS_MAX, Committer
+from tests.node.services.commit_bench import bench, diary_on, entries, log, put
 
 T = TypeVar("T")
 
@@ -43,7 +45,7 @@ async def test_what_gathers_during_one_transaction_goes_into_the_next_together()
             await at.queue(b"%d" % number, put(b"%d" % number), log(b"leaf %d" % number))
         at.gate.open()
         await at.committer.drain()
-        assert [len(writes) for writes in at.store.transactions] == [2, 98]
+        assert len(at.store.transactions) == 2
         assert entries(at.store) == [(number, b"leaf %d" % number) for number in range(50)]
 
 
@@ -76,7 +78,7 @@ async def test_entries_count_towards_the_size_of_a_transaction() -> None:
         at.gate.shut()
         await at.queue(b"first", put(b"f"))
         for name in (b"a", b"b"):
-            await at.queue(name, log(bytes(SIZE_MAX // 2 + 1)))
+            await at.queue(name, log(*[bytes(BODY_SIZE_MAX)] * (SIZE_MAX // 2 // BODY_SIZE_MAX + 1)))
         at.gate.open()
         await at.committer.drain()
         assert len(at.store.transactions) == 3
@@ -90,11 +92,12 @@ async def test_the_steps_of_one_call_share_a_transaction_however_many_they_are()
 
 async def test_entries_are_in_the_same_transaction_as_the_writes_they_tell_of() -> None:
     async with bench() as at:
-        step = Step(writes=(Put(META, b"key", b"value"),), entries=(b"one", b"two"))
+        step = Step(writes=(Put(META, b"key", b"value"),), entries=log(b"one", b"two").entries)
         assert await at.committer.commit(step) == range(0, 2)
-        assert at.store.transactions == [
-            [Put(META, b"key", b"value"), Put(ENTRIES, entry_key(0), b"one"), Put(ENTRIES, entry_key(1), b"two")]
-        ]
+        assert entries(at.store) == [(0, b"one"), (1, b"two")]
+        [written] = at.store.transactions
+        assert written[0] == Put(META, b"key", b"value")
+        assert {write.table for write in written} == {META, ENTRIES, BODIES, LOOKUP, TREE}
 
 
 async def test_each_call_learns_the_indexes_of_its_own_entries() -> None:
@@ -133,7 +136,7 @@ async def test_a_failure_takes_its_group_and_all_behind_it_and_nobody_after(fail
         assert at.store.transactions == []
 
         assert await at.committer.commit(put(b"after"), log(b"after")) == range(0, 1)
-        assert [write.key for write in at.store.transactions[0]] == [b"after", entry_key(0)]
+        assert [write.key for write in at.store.transactions[0]][:2] == [b"after", entry_key(0)]
 
 
 async def test_after_a_failure_the_index_goes_on_from_what_is_on_disk() -> None:
@@ -148,15 +151,20 @@ async def test_after_a_failure_the_index_goes_on_from_what_is_on_disk() -> None:
 
 async def test_after_a_failure_that_reached_the_disk_all_the_same_no_entry_is_overwritten() -> None:
     class InDoubt(MemoryStore):
+        is_in_doubt = False
+
         def commit(self, writes: Sequence[Put]) -> None:
             super().commit(writes)
-            if b"in doubt" in {write.value for write in writes}:
+            if self.is_in_doubt:
+                self.is_in_doubt = False
                 raise StoreFailed("the disk failed while it said yes")
 
-    committer = Committer(store := InDoubt(STATE_TABLES), Workers())
+    committer = Committer(store := InDoubt(STATE_TABLES), Workers(), diary_on(store))
     async with trio.open_nursery() as nursery:
         await nursery.start(committer.run)
         await committer.commit(log(b"first"))
+        await committer.checkpoint()
+        store.is_in_doubt = True
         with pytest.raises(StoreFailed):
             await committer.commit(log(b"in doubt"))
         await committer.commit(log(b"next"))
@@ -229,7 +237,7 @@ async def test_a_bug_in_the_store_ends_the_committer_and_nobody_waits_for_ever()
     async def inline(work: Callable[[], T]) -> T:
         return work()
 
-    committer = Committer(Broken(STATE_TABLES), inline)
+    committer = Committer(broken := Broken(STATE_TABLES), inline, diary_on(broken))
     stopped: list[NodeStopped] = []
 
     async def commit() -> None:
@@ -250,10 +258,11 @@ async def test_a_bug_in_the_store_ends_the_committer_and_nobody_waits_for_ever()
 async def test_the_index_continues_over_restarts_on_disk(tmp_path: Path) -> None:
     for restart in range(3):
         store = LmdbStore(tmp_path / "store", 16, STATE_TABLES)
-        committer = Committer(store, Workers())
+        committer = Committer(store, Workers(), diary_on(store))
         async with trio.open_nursery() as nursery:
             await nursery.start(committer.run)
             assert await committer.commit(log(b"a", b"b")) == range(2 * restart, 2 * restart + 2)
+            await committer.checkpoint()
             nursery.cancel_scope.cancel()
         store.close()
 
@@ -273,7 +282,7 @@ async def test_the_index_continues_over_restarts_on_disk(tmp_path: Path) -> None
 def test_the_next_index_follows_the_last_entry_even_if_old_ones_were_pruned(indexes: range, expected: int) -> None:
     store = MemoryStore(STATE_TABLES)
     store.commit([Put(ENTRIES, entry_key(index), b"leaf") for index in indexes])
-    assert next_entry_index(store) == expected
+    assert next_index(store) == expected
 
 
 def test_the_order_of_entry_keys_is_the_order_of_entries() -> None:
@@ -283,14 +292,14 @@ def test_the_order_of_entry_keys_is_the_order_of_entries() -> None:
 
 async def test_a_group_commits_whole_steps_under_load_from_many_tasks(tmp_path: Path) -> None:
     store = LmdbStore(tmp_path / "store", 16, STATE_TABLES)
-    committer = Committer(store, Workers())
+    committer = Committer(store, Workers(), diary_on(store))
     tasks, each = 20, 10
 
     async def work(task: int) -> None:
         for number in range(each):
             name = b"%d/%d" % (task, number)
-            [index] = await committer.commit(Step(writes=(Put(META, name, b""),), entries=(name,)))
-            assert store.get(ENTRIES, entry_key(index)) == name
+            [index] = await committer.commit(Step(writes=(Put(META, name, b""),), entries=log(name).entries))
+            assert entries(store)[index] == (index, name)
 
     async with trio.open_nursery() as nursery:
         await nursery.start(committer.run)
@@ -298,7 +307,7 @@ async def test_a_group_commits_whole_steps_under_load_from_many_tasks(tmp_path: 
             for task in range(tasks):
                 workers.start_soon(work, task)
         nursery.cancel_scope.cancel()
-    names = [leaf for _, leaf in store.scan(ENTRIES)]
+    names = [body for _, body in entries(store)]
     assert len(names) == tasks * each
-    assert sorted(names) == [key for key, _ in store.scan(META)]
+    assert sorted(names) == [key for key, _ in store.scan(META) if b"/" in key]
     store.close()

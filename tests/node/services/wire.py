@@ -22,7 +22,7 @@ from talos.core.names import parse_peer
 from talos.core.tables import CACHE_TABLES, STATE_TABLES
 from talos.core.vault import Vault
 from talos.drivers.clock import RealClock
-from talos.drivers.data_folder import Opened
+from talos.drivers.data_folder import Opened, settle
 from talos.drivers.kem import encapsulate
 from talos.drivers.memory_store import MemoryStore
 from talos.errors import UsageError
@@ -184,7 +184,7 @@ def enrolled(wire: Wire, name: str, clock: Clock) -> tuple[Opened, bytes]:
     )
     vault = Vault({1: entropy(32)}, 1)
     made = enrol(name, entropy(32), vault, entropy, clock.wall_ms())
-    host.store.commit(made.step.writes)
+    settle(host.store, made.step.writes, vault, entropy)
     return Opened(host, load(host.store, vault, made.rotation_key, host.clock.wall_ms()), vault), made.rotation_key
 
 

@@ -1,0 +1,210 @@
+"""Checking a whole audit log, as it lies on disk, against itself and against a checkpoint that somebody kept.
+
+Needs no passphrase, and may run beside the node: what it reads only grows. Every leaf is hashed, every stored row of
+hashes compared, every entry of the index looked up, and the root compared with the signed checkpoint. Whoever kept
+an older checkpoint finds with it what the holder of the log key might have rewritten and signed anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Final
+
+from talos.core.diary import CARD_KEY, CHECKPOINT_KEY, VERIFY_FIX, body_place, leaves, next_index
+from talos.core.entries import Leaf, Opened
+from talos.core.entry_types import read_body
+from talos.core.identity import read_did
+from talos.core.keylog import KeyLog
+from talos.core.log_card import LogCard
+from talos.core.log_index import BITS_SIZE, BUNDLE, SUBJECTS, TYPES, bundle_key, of_subject, of_type
+from talos.core.report import ChainReport, LogHead
+from talos.core.tables import BODIES, KEYLOGS, LOOKUP, META, TREE, Rows, entry_key, tree_key
+from talos.core.vault import Box, Vault
+from talos.errors import Damaged, MalformedMessage
+from talos_audit import ROW_HASHES, AuditError, Checkpoint, Tree, leaf_hash, open_checkpoint
+
+CHUNK: Final = 4_096  # Entries read at a time, so that no reader holds old pages of the store for long.
+
+Progress = Callable[[int, int], None]  # Entries checked, of how many.
+
+
+def read_card(rows: Rows) -> LogCard:
+    """Return the card of the log in this store, checked against our own key log. Raises `NoIdentity` or `Damaged`."""
+    did = read_did(rows)
+    raw, key_log = rows.get(META, CARD_KEY), rows.get(KEYLOGS, did)
+    if raw is None or key_log is None:
+        raise Damaged("the store has lost the card of its audit log", fix="Restore the data folder")
+    card = LogCard.decode(raw)
+    card.check(KeyLog.decode_and_verify(key_log))
+    return card
+
+
+def read_checkpoint(rows: Rows, card: LogCard) -> tuple[Checkpoint, bytes]:
+    """Return the newest signed checkpoint, and its note. Raises `Damaged`: no log is without one."""
+    note = rows.get(META, CHECKPOINT_KEY)
+    if note is None:
+        raise Damaged("the audit log has lost its checkpoint", fix="Restore the data folder")
+    return open_note_of(card, note), note
+
+
+def log_head(rows: Rows) -> LogHead:
+    """Return how far the log has come, as its newest checkpoint says. Raises `Damaged`."""
+    card = read_card(rows)
+    return head_of(card, read_checkpoint(rows, card)[1])
+
+
+def head_of(card: LogCard, note: bytes) -> LogHead:
+    """Return what a signed checkpoint says. `card` must have been checked. Raises `Damaged`."""
+    checkpoint = open_note_of(card, note)
+    return LogHead(card.origin, checkpoint.size, checkpoint.root.hex(), note.decode(), card.verifier.encode())
+
+
+def open_note_of(card: LogCard, note: bytes) -> Checkpoint:
+    """Return the checkpoint in a note that the log of `card` signed. Raises `Damaged`."""
+    try:
+        return open_checkpoint(note, card.verifier)
+    except AuditError as error:
+        raise Damaged(f"the checkpoint of the audit log does not hold: {error}", fix=VERIFY_FIX) from error
+
+
+def check_chain(
+    rows: Rows,
+    vault: Vault | None = None,
+    *,
+    held: Sequence[Checkpoint] = (),
+    progress: Progress = lambda done, of: None,
+) -> ChainReport:
+    """Check the log. `held` are checkpoints kept elsewhere. Raises `Damaged`, naming the first thing that is wrong."""
+    card = read_card(rows)
+    signed = read_checkpoint(rows, card)[0]
+    expected = [*held, signed]
+    for checkpoint in expected:
+        if checkpoint.origin != card.origin:
+            raise Damaged(f"the checkpoint kept is of another log: {checkpoint.origin}")
+    size = next_index(rows)
+    check = _Check(rows, vault)
+    for checkpoint in sorted(expected, key=lambda one: one.size):
+        if checkpoint.size > size:
+            raise Damaged(
+                f"the audit log was cut short: {checkpoint.size} entries were signed for, {size} are there",
+                fix=VERIFY_FIX,
+            )
+        check.up_to(checkpoint.size, size, progress)
+        if check.tree.root() != checkpoint.root:
+            raise Damaged(
+                f"the first {checkpoint.size} entries are not those that were signed for: some were changed, "
+                "added, removed or put in another order",
+                fix=VERIFY_FIX,
+            )
+    check.up_to(size, size, progress)
+    check.index()
+    return ChainReport(
+        origin=card.origin,
+        size=size,
+        root=check.tree.root().hex(),
+        signed_size=signed.size,
+        erased=size - check.bodies,
+        bodies_checked=vault is not None,
+    )
+
+
+class _Check:
+    """A log that is built once more, beside the stored one."""
+
+    def __init__(self, rows: Rows, vault: Vault | None) -> None:
+        self._rows = rows
+        self._box = None if vault is None else vault.box(BODIES)
+        self._expected: dict[bytes, int] = {}  # Rows of the index, by key.
+        self._sealed: dict[int, int] = {}  # Entries whose subject we do not know, by bundle.
+        self.tree = Tree()
+        self.bodies = 0
+
+    def up_to(self, target: int, size: int, progress: Progress) -> None:
+        """Take entries until there are `target`."""
+        while self.tree.size < target:
+            progress(self.tree.size, size)
+            start = self.tree.size
+            stop = min(target, (start // CHUNK + 1) * CHUNK)
+            chunk: list[bytes] = []
+            for index, raw in islice(leaves(self._rows, start), stop - start):
+                if index != self.tree.size:
+                    break
+                self._expect(of_type(_leaf(index, raw).type), index)
+                self.tree.append(leaf_hash(raw))
+                chunk.append(raw)
+            if self.tree.size < stop:
+                raise Damaged(f"audit entry {self.tree.size} is missing", fix=VERIFY_FIX)
+            self._compare(start)
+            self._check_bodies(start, chunk)
+        progress(self.tree.size, size)
+
+    def _compare(self, start: int) -> None:
+        for level, row, expected in self.tree.changed():
+            stored = self._rows.get(TREE, tree_key(level, row)) or b""
+            if not stored.startswith(expected):  # It is longer where the log has grown since.
+                first = max(start, row * ROW_HASHES << level)
+                raise Damaged(
+                    f"entries from {first} on, or their hashes of level {level}, are not what was written",
+                    fix=VERIFY_FIX,
+                )
+
+    def _check_bodies(self, start: int, chunk: list[bytes]) -> None:
+        present = 0
+        for key, sealed in islice(self._rows.scan(BODIES, start=entry_key(start)), len(chunk)):
+            at = int.from_bytes(key, "big") - start
+            if at >= len(chunk):
+                break
+            present |= 1 << at
+            self.bodies += 1
+            if self._box is not None:
+                self._check_body(start + at, key, sealed, chunk[at], self._box)
+        if self._box is not None:
+            for at in range(len(chunk)):
+                if not present >> at & 1:
+                    bundle, bit = divmod(start + at, BUNDLE)
+                    self._sealed[bundle] = self._sealed.get(bundle, 0) | 1 << bit
+
+    def _check_body(self, index: int, key: bytes, sealed: bytes, raw: bytes, box: Box) -> None:
+        opened = Opened.decode(box.open(body_place(key, leaf_hash(raw)), sealed))
+        leaf = Leaf.decode(raw)
+        if not opened.belongs_to(leaf):
+            raise Damaged(f"the body of audit entry {index} is not the one it was written with", fix=VERIFY_FIX)
+        read_body(leaf.type, opened.body)
+        if opened.subject:
+            self._expect(of_subject(opened.subject), index)
+
+    def _expect(self, prefix: bytes, index: int) -> None:
+        bundle, bit = divmod(index, BUNDLE)
+        key = bundle_key(prefix, bundle)
+        self._expected[key] = self._expected.get(key, 0) | 1 << bit
+
+    def index(self) -> None:
+        """Compare the index with the entries: what it lacks, a query would not find. Subjects need a vault."""
+        for prefix in (TYPES,) if self._box is None else (TYPES, SUBJECTS):
+            for key, value in self._rows.scan(LOOKUP, prefix):
+                self._check_index_row(key, value)
+        for key in self._expected:
+            raise _wrong_index(key)
+
+    def _check_index_row(self, key: bytes, value: bytes) -> None:
+        bundle = int.from_bytes(key[-8:], "big")
+        below = self.tree.size - bundle * BUNDLE
+        mask = (1 << max(0, min(below, BUNDLE))) - 1  # Above it was written while we looked.
+        if key.startswith(SUBJECTS):
+            mask &= ~self._sealed.get(bundle, 0)
+        stored = int.from_bytes(value, "little") & mask
+        if len(value) != BITS_SIZE or stored != self._expected.pop(key, 0) & mask:
+            raise _wrong_index(key)
+
+
+def _leaf(index: int, raw: bytes) -> Leaf:
+    try:
+        return Leaf.decode(raw)
+    except MalformedMessage as error:
+        raise Damaged(f"audit entry {index} is none any more: {error.what}", fix=VERIFY_FIX) from error
+
+
+def _wrong_index(key: bytes) -> Damaged:
+    first = int.from_bytes(key[-8:], "big") * BUNDLE
+    return Damaged(f"the index does not tell of the audit entries from {first} on as they are", fix=VERIFY_FIX)

@@ -1,0 +1,245 @@
+"""The audit log of this instance while it grows: entries in, rows out, and a checkpoint signed now and then.
+
+One diary per store, used by one thread at a time. The order that makes it safe:
+
+1. `append` gives entries their indexes and returns their rows; `changed` those of the tree and of the index.
+2. The caller commits them, in the transaction of whatever they tell of.
+3. Only then `sign` reads back from the disk what no checkpoint covers yet, hashes it once more, and signs if that
+   leads to the root that memory holds. A bit that flipped in memory is found here; signed, it would stay for ever.
+4. The caller commits the signed checkpoint; only then may anybody be shown it.
+
+Rows: `meta` log -> the log's card, checkpoint -> the newest signed checkpoint; `secrets` log -> its key, sealed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from nacl.signing import SigningKey
+
+from talos.core.dice import Entropy
+from talos.core.entries import DICE_SIZE, Entry, write_entry
+from talos.core.keylog_keys import SEED_SIZE, Sign, signer
+from talos.core.log_card import FIRST_GENERATION, LogCard, make_card
+from talos.core.log_index import Index, of_subject, of_type
+from talos.core.step import Put
+from talos.core.tables import (
+    BODIES,
+    ENTRIES,
+    META,
+    SECRETS,
+    TREE,
+    Rows,
+    entry_key,
+    tree_key,
+)
+from talos.core.vault import BOX_NONCE_SIZE, Vault
+from talos.errors import Damaged
+from talos_audit import (
+    HASH_SIZE,
+    ROW_HASHES,
+    AuditError,
+    Checkpoint,
+    Tree,
+    leaf_hash,
+    open_checkpoint,
+    sign_checkpoint,
+)
+
+CARD_KEY: Final = b"log"
+CHECKPOINT_KEY: Final = b"checkpoint"
+LOG_KEY: Final = b"log"
+ENTRY_DICE: Final = DICE_SIZE + BOX_NONCE_SIZE  # Bytes of entropy that an entry takes.
+RECHECKED: Final = 256  # Entries at the end that every opening hashes again: where a crash would show.
+
+VERIFY_FIX: Final = "`talos audit verify-chain` says where; put the data folder back, or make a new identity"
+
+
+class Diary:
+    """Memory may be ahead of the disk between `append` and the commit; if that fails, call `reload`."""
+
+    __slots__ = (
+        "_box",
+        "_entropy",
+        "_flaw",
+        "_index",
+        "_is_new",
+        "_proven",
+        "_rows",
+        "_sign",
+        "_signed_size",
+        "_tree",
+        "card",
+        "checkpoint",
+    )
+
+    def __init__(
+        self, rows: Rows, card: LogCard, sign: Sign, vault: Vault, entropy: Entropy, *, is_new: bool = False
+    ) -> None:
+        """Raises `Damaged` where the rows contradict each other or the last checkpoint; a new log needs none yet."""
+        self._rows = rows
+        self._sign = sign
+        self._box = vault.box(BODIES)
+        self._entropy = entropy
+        self._is_new = is_new
+        self._flaw: str | None = None  # Once set, nothing is signed any more.
+        self.card = card
+        self.checkpoint: bytes | None = None  # The newest signed one that is on disk.
+        self.reload()
+
+    @classmethod
+    def open(cls, rows: Rows, vault: Vault, entropy: Entropy, *, is_new: bool = False) -> Diary:
+        """Raises `Damaged`. `is_new`: nobody has signed it yet."""
+        raw, sealed = rows.get(META, CARD_KEY), rows.get(SECRETS, LOG_KEY)
+        if raw is None or sealed is None:
+            raise Damaged("the store has lost the key of its audit log", fix="Restore the data folder")
+        key = SigningKey(vault.open(SECRETS, LOG_KEY, sealed))
+        card = LogCard.decode(raw)
+        if card.key != key.verify_key.encode():
+            raise Damaged("the key of the audit log is another than its card says", fix="Restore the data folder")
+        return cls(rows, card, signer(key), vault, entropy, is_new=is_new)
+
+    def reload(self) -> None:
+        """Forget what is in memory, and take what is on disk. Raises `Damaged`."""
+        rows, size = self._rows, next_index(self._rows)
+        self._index = Index(rows)
+        with _damaged():
+            self._tree = Tree.load(size, self._read_row)
+            self.checkpoint = rows.get(META, CHECKPOINT_KEY)
+            self._proven, self._signed_size = Tree(), 0
+            if self.checkpoint is None and not self._is_new:
+                raise Damaged("the audit log has lost its checkpoint", fix=VERIFY_FIX)
+            if self.checkpoint is not None:
+                signed = open_checkpoint(self.checkpoint, self.card.verifier)
+                if signed.size > size:
+                    raise Damaged(
+                        f"the audit log was cut short: {signed.size} entries were signed for, {size} are there",
+                        fix=VERIFY_FIX,
+                    )
+                self._proven, self._signed_size = Tree.load(signed.size, self._read_row), signed.size
+                if self._proven.root() != signed.root:
+                    raise Damaged("the audit log is not the one that was signed for", fix=VERIFY_FIX)
+            self._recheck(size)
+
+    def _recheck(self, size: int) -> None:
+        expected = max(0, size - RECHECKED) // ROW_HASHES * ROW_HASHES
+        row = b""
+        for index, leaf in leaves(self._rows, expected):
+            if index != expected:
+                raise Damaged(f"audit entry {expected} is missing", fix=VERIFY_FIX)
+            expected += 1
+            at = index % ROW_HASHES * HASH_SIZE
+            if not at:
+                row = self._read_row(0, index // ROW_HASHES) or b""
+            if row[at : at + HASH_SIZE] != leaf_hash(leaf):
+                raise Damaged(f"audit entry {index} was changed", fix=VERIFY_FIX)
+
+    def _read_row(self, level: int, row: int) -> bytes | None:
+        return self._rows.get(TREE, tree_key(level, row))
+
+    @property
+    def size(self) -> int:
+        """Entries, those appended and not yet committed among them."""
+        return self._tree.size
+
+    @property
+    def signed_size(self) -> int:
+        """Entries that the newest checkpoint covers."""
+        return self._signed_size
+
+    def append(self, entries: Sequence[Entry]) -> list[Put]:
+        """Return the rows of new entries; the first has index `size`."""
+        if not entries:
+            return []
+        writes: list[Put] = []
+        hashes: list[bytes] = []
+        dice, index = self._entropy(len(entries) * ENTRY_DICE), self._tree.size
+        for at, entry in enumerate(entries):
+            nonce_at, end = at * ENTRY_DICE + DICE_SIZE, (at + 1) * ENTRY_DICE
+            leaf, body = write_entry(entry, dice[at * ENTRY_DICE : nonce_at])
+            key, hashed = entry_key(index), leaf_hash(leaf)
+            writes.append(Put(ENTRIES, key, leaf))
+            writes.append(Put(BODIES, key, self._box.seal(body_place(key, hashed), body, dice[nonce_at:end])))
+            prefixes = (of_type(entry.type), of_subject(entry.subject)) if entry.subject else (of_type(entry.type),)
+            self._index.note(index, prefixes)
+            hashes.append(hashed)
+            index += 1
+        self._tree.extend(hashes)
+        return writes
+
+    def changed(self) -> list[Put]:
+        """Return the rows of tree and index that changed since the last call.
+
+        Ask once per transaction, after all `append`s.
+        """
+        rows = [Put(TREE, tree_key(level, row), value) for level, row, value in self._tree.changed()]
+        return rows + self._index.changed()
+
+    def sign(self) -> Put | None:
+        """Sign the log as it is on disk; None if the newest checkpoint says all. Call it with nothing uncommitted.
+
+        After the commit of what is returned, call `signed`. Raises `Damaged` if disk and memory differ, for ever.
+        """
+        if self._flaw is None and self._signed_size < self._tree.size:
+            self._flaw = self._prove()
+            if self._flaw is None:
+                checkpoint = Checkpoint(self.card.origin, self._tree.size, self._proven.root())
+                return Put(META, CHECKPOINT_KEY, sign_checkpoint(checkpoint, self.card.key, self._sign))
+        if self._flaw is not None:
+            raise Damaged(f"the audit log signs nothing more: {self._flaw}", fix=VERIFY_FIX)
+        return None
+
+    def signed(self, write: Put) -> None:
+        """The checkpoint is on disk: it may be shown."""
+        self.checkpoint, self._signed_size, self._is_new = write.value, self._proven.size, False
+
+    def _prove(self) -> str | None:
+        """Hash what no checkpoint covers, from the disk. Returns why it is not what memory says, or None."""
+        for index, leaf in leaves(self._rows, self._proven.size):
+            if index != self._proven.size:
+                return f"entry {self._proven.size} is missing"
+            self._proven.append(leaf_hash(leaf))
+        for level, number, expected in self._proven.changed():
+            if (self._read_row(level, number) or b"") != expected:
+                return f"row {number} of the hashes of level {level} is not what it should be"
+        if self._proven.size != self._tree.size or self._proven.root() != self._tree.root():
+            return f"what is on disk is not what was appended, somewhere below entry {self._tree.size}"
+        return None
+
+
+def begin(
+    did: bytes, instance_ed25519: bytes, sign_instance: Sign, rows: Rows, vault: Vault, entropy: Entropy
+) -> tuple[Diary, list[Put]]:
+    """Return the diary of a new instance, and the rows that make it openable: `rows` must hold no log."""
+    seed = entropy(SEED_SIZE)
+    key = SigningKey(seed)
+    card = make_card(did, instance_ed25519, FIRST_GENERATION, key.verify_key.encode(), sign_instance)
+    writes = [Put(META, CARD_KEY, card.encode()), Put(SECRETS, LOG_KEY, vault.seal(SECRETS, LOG_KEY, seed, entropy))]
+    return Diary(rows, card, signer(key), vault, entropy, is_new=True), writes
+
+
+def body_place(key: bytes, leaf_hash: bytes) -> bytes:
+    """Return what a body row is sealed for: its place and its leaf, so that it vouches for every bit of that."""
+    return key + leaf_hash
+
+
+def leaves(rows: Rows, start: int) -> Iterator[tuple[int, bytes]]:
+    """Yield index and leaf of every entry from `start` on."""
+    for key, leaf in rows.scan(ENTRIES, start=entry_key(start)):
+        yield int.from_bytes(key, "big"), leaf
+
+
+def next_index(rows: Rows) -> int:
+    """Return the index after the last entry; 0 if there is none. Old entries may have been pruned."""
+    last = next(rows.scan(ENTRIES, reverse=True), None)
+    return 0 if last is None else int.from_bytes(last[0], "big") + 1
+
+
+@contextmanager
+def _damaged() -> Iterator[None]:
+    try:
+        yield
+    except AuditError as error:
+        raise Damaged(f"the audit log is damaged: {error}", fix=VERIFY_FIX) from error

@@ -1,0 +1,175 @@
+"""Reading the audit log of this instance: entries checked against the tree before anybody sees them.
+
+Every entry that is returned has been hashed again and compared with the stored tree, and its body, which was sealed
+for just this leaf, opened. Where there is no body, or no vault to open it with, the entry is followed up to the root
+of the newest checkpoint instead; without a vault everything else is as readable as it is to a thief.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import cast
+
+from talos.core import codec
+from talos.core.chain import read_card, read_checkpoint
+from talos.core.diary import VERIFY_FIX, body_place, next_index
+from talos.core.entries import SUBJECT_AT, Leaf, Opened
+from talos.core.entry_types import EntryType, read_body, read_own_body
+from talos.core.log_index import listed, of_subject, of_type
+from talos.core.names import did_of
+from talos.core.report import AuditEntry
+from talos.core.tables import BODIES, ENTRIES, TREE, Rows, entry_key, tree_key
+from talos.core.vault import Vault
+from talos.errors import Damaged, UsageError
+from talos_audit import (
+    HASH_SIZE,
+    ROW_HASHES,
+    AuditError,
+    Checkpoint,
+    inclusion_proof,
+    leaf_hash,
+    verify_inclusion,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which entries; None: any. The newest `last` of them count."""
+
+    type: EntryType | None = None
+    peer: bytes | None = None  # DID hash of whom they are about.
+    from_ms: int | None = None  # The first moment that counts, UTC.
+    to_ms: int | None = None  # The first moment that does not.
+    last: int | None = None
+    before: int | None = None  # Only entries below this index: how the next page is asked for.
+
+
+class Reader:
+    """Reads one snapshot. Rows of hashes are read once each."""
+
+    __slots__ = ("_box", "_hashes", "_newest", "_rows")
+
+    def __init__(self, rows: Rows, vault: Vault | None) -> None:
+        self._rows = rows
+        self._box = None if vault is None else vault.box(BODIES)
+        self._hashes: dict[int, bytes] = {}  # Rows of level 0.
+        self._newest: Checkpoint | None = None
+
+    def entry(self, index: int) -> AuditEntry:
+        """Raises `UsageError` where there is no such entry, and `Damaged`."""
+        size = next_index(self._rows)
+        if not 0 <= index < size:
+            raise UsageError(f"there is no audit entry {index}", fix=f"There are {size}, from 0 on")
+        return self._entry(index)
+
+    def raw_entry(self, index: int) -> tuple[bytes, Opened | None]:
+        """Return leaf and body of an entry that is there; None for a body that was erased, or is sealed to us.
+
+        Raises `Damaged`.
+        """
+        raw, row = self._read(index)
+        opened = None if row is None else Opened.decode(row)
+        if opened is not None and not opened.belongs_to(Leaf.decode(raw)):
+            raise Damaged(f"the body of audit entry {index} is not the one it was written with", fix=VERIFY_FIX)
+        return raw, opened
+
+    def query(self, query: Query) -> list[AuditEntry]:
+        """Return the entries asked for, the oldest first. Raises `Damaged`."""
+        found: list[AuditEntry] = []
+        if query.last == 0:
+            return found
+        name = None if query.type is None else query.type.name
+        peer = None if query.peer is None else did_of(query.peer)
+        for index in self._candidates(query):
+            entry = self._entry(index)
+            is_asked_for = name in (None, entry.type) and (peer is None or entry.peer in (None, peer))
+            if is_asked_for and _is_between(entry.time_ms, query):
+                found.append(entry)
+                if len(found) == query.last:
+                    break
+        return found[::-1]
+
+    def _candidates(self, query: Query) -> Iterator[int]:
+        """Yield the indexes that may be asked for, the newest first."""
+        if query.peer is not None:
+            yield from listed(self._rows, of_subject(query.peer), before=query.before)
+        elif query.type is not None:
+            yield from listed(self._rows, of_type(query.type), before=query.before)
+        else:
+            stop = next_index(self._rows)
+            yield from reversed(range(stop if query.before is None else min(query.before, stop)))
+
+    def _entry(self, index: int) -> AuditEntry:
+        raw, row = self._read(index)
+        return show(index, Leaf.decode(raw), None) if row is None else _show_own(index, raw, row)
+
+    def _read(self, index: int) -> tuple[bytes, bytes | None]:
+        """Return a leaf, and its body row if there is one for us. Whatever is returned has been vouched for."""
+        key = entry_key(index)
+        raw = self._rows.get(ENTRIES, key)
+        if raw is None:
+            raise Damaged(f"audit entry {index} is gone", fix=VERIFY_FIX)
+        hashed = leaf_hash(raw)
+        self._compare(index, hashed)
+        sealed = None if self._box is None else self._rows.get(BODIES, key)
+        if sealed is None or self._box is None:
+            self._follow_up(index, hashed)
+            return raw, None
+        return raw, self._box.open(body_place(key, hashed), sealed)
+
+    def _compare(self, index: int, hashed: bytes) -> None:
+        row = self._hashes.get(index // ROW_HASHES)
+        start = index % ROW_HASHES * HASH_SIZE
+        if row is None or len(row) <= start:
+            row = self._rows.get(TREE, tree_key(0, index // ROW_HASHES)) or b""
+            self._hashes[index // ROW_HASHES] = row
+        if row[start : start + HASH_SIZE] != hashed:
+            raise Damaged(f"audit entry {index} is not what was written", fix=VERIFY_FIX)
+
+    def _follow_up(self, index: int, hashed: bytes) -> None:
+        """No body vouches for this leaf: see that it leads to the root that was signed."""
+        if self._newest is None:
+            self._newest = read_checkpoint(self._rows, read_card(self._rows))[0]
+        newest = self._newest
+        if index >= newest.size:
+            return  # Of the last second; what is stored of the tree has it.
+        try:
+            path = inclusion_proof(index, newest.size, lambda level, row: self._rows.get(TREE, tree_key(level, row)))
+            verify_inclusion(hashed, index, newest.size, path, newest.root)
+        except AuditError as error:
+            raise Damaged(f"audit entry {index} is not what was signed for", fix=VERIFY_FIX) from error
+
+
+def _show_own(index: int, raw: bytes, row: bytes) -> AuditEntry:
+    """As `show`, for what the seal of the body has vouched for: it is as we wrote it."""
+    _, number, time_ms, id, lease_epoch, _, _ = codec.quick_array(raw)
+    type = EntryType(cast("int", number))
+    length = row[SUBJECT_AT - 1]
+    body_at = SUBJECT_AT + length
+    return AuditEntry(
+        index,
+        type.name,
+        cast("int", time_ms),
+        cast("bytes", id).hex(),
+        cast("int", lease_epoch),
+        did_of(row[SUBJECT_AT:body_at]) if length else "",
+        read_own_body(type, row[body_at:]),
+    )
+
+
+def show(index: int, leaf: Leaf, opened: Opened | None) -> AuditEntry:
+    """Return an entry as people and programs read it. `opened` must belong to the leaf. Raises `MalformedMessage`."""
+    return AuditEntry(
+        index=index,
+        type=leaf.type.name,
+        time_ms=leaf.time_ms,
+        id=leaf.id.hex(),
+        lease_epoch=leaf.lease_epoch,
+        peer=None if opened is None else did_of(opened.subject) if opened.subject else "",
+        details=None if opened is None else read_body(leaf.type, opened.body),
+    )
+
+
+def _is_between(time_ms: int, query: Query) -> bool:
+    return (query.from_ms is None or query.from_ms <= time_ms) and (query.to_ms is None or time_ms < query.to_ms)

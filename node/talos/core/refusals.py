@@ -1,0 +1,111 @@
+"""Refusals, counted at once and written down in aggregate, so that nobody can fill the log with them (DECISIONS 21).
+
+One entry per kind and peer for each minute in which something was refused, with how many and the hash of one sample.
+Who has not proved who it is counts as a stranger; strangers together get a bounded number of entries a day, and what
+is over it waits, counted, for the next day. Nothing here ever holds up what is refused.
+
+Row: `meta` strangers -> day since 1970 u64 | entries written that day u64.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+from talos.core.entries import Entry
+from talos.core.entry_types import EntryType, Refusal, write_body
+from talos.core.names import LABEL_SAMPLE, digest
+from talos.core.step import Put, Step
+from talos.core.tables import META, Rows
+
+AGGREGATE_MS: Final = 60_000
+STRANGER_ENTRIES_MAX: Final = 1_000  # A day.
+PEERS_MAX: Final = 1_024  # Peers counted apart at once: four times the links a node has. More count as strangers.
+DAY_MS: Final = 24 * 3600 * 1000
+STRANGER: Final = b""  # Instead of a DID hash.
+NO_SAMPLE: Final = bytes(32)
+
+STRANGERS_KEY: Final = b"strangers"
+
+_DAY: Final = struct.Struct(">QQ")
+_TYPES: Final = {Refusal.SIGNATURE: EntryType.SIGNATURE_FAILURE, Refusal.REPLAY: EntryType.REPLAY_DROPPED}
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was refused of one kind and peer since the last entry of it."""
+
+    count: int
+    first_ms: int
+    last_ms: int
+    sample: bytes
+
+
+class Refusals:
+    """Count with `refuse`; every `AGGREGATE_MS` commit `due`, and say with `settle` how that went."""
+
+    __slots__ = ("_day", "_leaving", "_tallies", "_written", "total")
+
+    def __init__(self, rows: Rows) -> None:
+        stored = rows.get(META, STRANGERS_KEY)
+        self._day: int
+        self._written: int
+        self._day, self._written = (0, 0) if stored is None else _DAY.unpack(stored)
+        self._tallies: dict[tuple[bytes, Refusal], Tally] = {}
+        self._leaving: dict[tuple[bytes, Refusal], Tally] = {}  # On their way to the disk.
+        self.total = 0  # Since this node started.
+
+    def refuse(self, kind: Refusal, peer: bytes, sample: bytes, now_ms: int) -> None:
+        """Count one. `peer` is the DID hash of who has proved to have sent it, else `STRANGER`."""
+        self.total += 1
+        if (peer, kind) not in self._tallies and len(self._tallies) >= PEERS_MAX:
+            peer = STRANGER
+        tally = self._tallies.get((peer, kind))
+        if tally is None:  # One sample is hashed, however many frames come.
+            hashed = digest(LABEL_SAMPLE, sample) if sample else NO_SAMPLE
+            self._tallies[peer, kind] = Tally(1, now_ms, now_ms, hashed)
+        else:
+            tally.count += 1
+            tally.last_ms = now_ms
+
+    def due(self, now_ms: int) -> Step | None:
+        """Return the step that writes down what is counted; None if there is nothing, or no room. Then `settle`."""
+        entries: list[Entry] = []
+        left = self._left(now_ms)
+        for (peer, kind), tally in list(self._tallies.items()):
+            if peer == STRANGER:
+                if not left:
+                    continue
+                left -= 1
+            entries.append(_entry(kind, peer, tally, now_ms))
+            self._leaving[peer, kind] = self._tallies.pop((peer, kind))
+        if not entries:
+            return None
+        self._written = STRANGER_ENTRIES_MAX - left
+        return Step((Put(META, STRANGERS_KEY, _DAY.pack(self._day, self._written)),), tuple(entries))
+
+    def settle(self, *, written: bool) -> None:
+        """What `due` returned is on disk, or is not: then it counts on."""
+        leaving, self._leaving = self._leaving, {}
+        if written:
+            return
+        for key, tally in leaving.items():
+            later = self._tallies.get(key)
+            if later is not None:
+                tally.count += later.count
+                tally.last_ms = later.last_ms
+            self._tallies[key] = tally
+
+    def _left(self, now_ms: int) -> int:
+        """Return how many entries strangers have left today. A clock that goes back gives them no second day."""
+        day = now_ms // DAY_MS
+        if day > self._day:
+            self._day, self._written = day, 0
+        return STRANGER_ENTRIES_MAX - self._written
+
+
+def _entry(kind: Refusal, peer: bytes, tally: Tally, now_ms: int) -> Entry:
+    type = _TYPES.get(kind, EntryType.REFUSED)
+    body = write_body(type, kind, peer, tally.count, tally.first_ms, tally.last_ms, tally.sample)
+    return Entry(type, now_ms, peer, body)

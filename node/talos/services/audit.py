@@ -1,0 +1,166 @@
+"""The audit log of a running node: checkpoints signed in time, refusals written down, questions answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Final, TypeVar
+
+from talos.core import codec
+from talos.core.chain import check_chain, head_of, log_head
+from talos.core.diary import CARD_KEY
+from talos.core.diary_read import Query, Reader
+from talos.core.log_card import LogCard
+from talos.core.proof_file import Proof, check_proof, make_proof
+from talos.core.refusals import AGGREGATE_MS
+from talos.core.report import AuditEntry, ChainReport, LogHead
+from talos.core.tables import META, Rows
+from talos.core.vault import Vault
+from talos.errors import Damaged, NodeStopped, StoreFailed
+from talos.host import Host
+from talos.services.commit import Committer
+from talos.services.desk import Desk
+from talos.services.post import Peer
+from talos.services.requests import Requests, RequestType
+
+T = TypeVar("T")
+
+PUBLISH_S: Final = 1.0  # Between two checkpoints of a busy log: witnesses must be able to sign the same one.
+STREAM_ENTRIES: Final = 256  # Read at a time.
+ASK_S: Final = 30.0
+HEAD_SIZE_MAX: Final = 64 * 1024  # Bytes: a checkpoint may carry the signatures of many witnesses.
+
+
+class Audit:
+    """One per node. What reads the store does so in a worker thread."""
+
+    def __init__(self, host: Host, committer: Committer, desk: Desk, vault: Vault) -> None:
+        self._host = host
+        self._committer = committer
+        self._desk = desk
+        self._vault = vault
+        self.requests: Requests | None = None  # To peers, while the node runs.
+
+    # Between nodes
+
+    async def show_head(self, peer: Peer, body: bytes) -> bytes:
+        """Answer a peer that asks how far our log has come: the card, and the newest checkpoint."""
+        note = await self._committer.checkpoint()
+        card = self._host.store.get(META, CARD_KEY)
+        return codec.pack(card, note)
+
+    async def peer_head(self, did: bytes) -> LogHead:
+        """Return how far a linked peer's log has come, as it says itself, signed. `did` is its DID hash.
+
+        Raises as `Requests.ask` does, `NodeStopped`, and `Damaged` where what it says does not hold.
+        """
+        if self.requests is None:
+            raise NodeStopped("the node is not running")
+        peer = self._desk.post.peer(did)
+        raw = await self.requests.ask(peer, RequestType.LOG_HEAD, timeout_s=ASK_S)
+        card_field, note = codec.array(raw, length=2, size_max=HEAD_SIZE_MAX, field="log head")
+        card = LogCard.decode(codec.octets(card_field, field="log head.card"))
+        key_log = self._desk.directory.key_log(peer.did)
+        if key_log is None:
+            raise Damaged("there is no key log to check the peer's audit log against")
+        card.check(key_log)
+        return head_of(card, codec.octets(note, field="log head.checkpoint"))
+
+    # Running
+
+    async def keep_signed(self) -> None:
+        """Sign what was written, at most `PUBLISH_S` after it was; until cancelled."""
+        while True:
+            if not self._committer.has_unsigned:
+                await self._committer.grew.wait()
+            await self._host.clock.sleep(PUBLISH_S)
+            await self.sign()
+
+    async def sign(self) -> None:
+        """Sign all that is on disk. What keeps us from it shows in the node's status."""
+        try:
+            await self._committer.checkpoint()
+        except StoreFailed as error:
+            self._desk.post.trouble = str(error)
+
+    async def keep_tally(self) -> None:
+        """Write down what was refused, once a minute; until cancelled."""
+        while True:
+            await self._host.clock.sleep(AGGREGATE_MS / 1000)
+            await self.tally()
+
+    async def tally(self) -> None:
+        """Write down what was refused since the last time. If that fails, it counts on."""
+        refusals = self._desk.post.refusals
+        step = refusals.due(self._desk.now_ms())
+        if step is None:
+            return
+        is_written = False
+        try:
+            await self._committer.commit(step)
+            is_written = True
+        except StoreFailed as error:
+            self._desk.post.trouble = str(error)
+        finally:
+            refusals.settle(written=is_written)
+
+    async def close(self) -> None:
+        """Write down and sign what is left, if anybody still writes: a node that was cancelled loses its tally."""
+        with suppress(NodeStopped):  # What is on disk can still be signed.
+            await self.tally()
+        await self.sign()
+
+    # Asking
+
+    async def head(self) -> LogHead:
+        """Return the signed checkpoint of everything that is on disk. Raises `StoreFailed`."""
+        await self._committer.checkpoint()
+        return await self._read(log_head)
+
+    async def query(self, query: Query) -> list[AuditEntry]:
+        """Return the entries asked for, the oldest first. Raises `Damaged`."""
+        return await self._read(lambda rows: Reader(rows, self._vault).query(query))
+
+    async def entry(self, index: int) -> AuditEntry:
+        """Raises `UsageError` where there is no such entry, and `Damaged`."""
+        return await self._read(lambda rows: Reader(rows, self._vault).entry(index))
+
+    async def proof(self, index: int, *, since: int | None = None, reveal: bool = True) -> Proof:
+        """Return a proof against the newest checkpoint, which is signed for it if need be. Raises as `make_proof`."""
+        await self._committer.checkpoint()
+        return await self._read(
+            lambda rows: make_proof(rows, Reader(rows, self._vault), index, since=since, reveal=reveal)
+        )
+
+    def check_proof(self, proof: Proof, root: bytes) -> AuditEntry:
+        """Check a proof as anybody could, and against what we know of its identity. Raises `Damaged` or `Refused`."""
+        entry = check_proof(proof, root)
+        known = self._desk.directory.key_log(proof.card.did)
+        if known is not None:
+            proof.card.check(known)
+        return entry
+
+    async def verify_chain(self, progress: Callable[[int, int], None] = lambda done, of: None) -> ChainReport:
+        """Check the whole log, bodies too. Raises `Damaged`, naming the first thing that is wrong."""
+        store = self._host.store
+        return await self._host.blocking(partial(check_chain, store, self._vault, progress=progress))
+
+    async def following(self, index: int) -> list[AuditEntry]:
+        """Return entries from `index` on, in order: at most `STREAM_ENTRIES` of them; wait for the first."""
+        while self._committer.size <= index:
+            await self._committer.grew.wait()
+        stop = min(self._committer.size, index + STREAM_ENTRIES)
+        return await self.query(Query(last=stop - index, before=stop))
+
+    @property
+    def size(self) -> int:
+        """Entries on disk."""
+        return self._committer.size
+
+    async def _read(self, work: Callable[[Rows], T]) -> T:
+        def read() -> T:
+            with self._host.store.snapshot() as rows:
+                return work(rows)
+
+        return await self._host.blocking(read)
