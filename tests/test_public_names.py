@@ -9,23 +9,81 @@ from typing import Final
 import pytest
 
 from talos import TalosClient
+from talos.client import ClientAudit
 
 PUBLIC: Final[dict[str, frozenset[str]]] = {
     "talos": frozenset(
         {
+            "AuditEntry",
+            "ChainReport",
             "Config",
             "DeliveryFailed",
+            "LogHead",
             "Message",
             "Node",
             "NodeStopped",
             "PassphraseNeeded",
+            "Proof",
             "QueueFull",
             "Receipt",
             "TalosClient",
             "TalosError",
         }
     ),
-    "talos_audit": frozenset(),
+    "talos_audit": frozenset(
+        {
+            "AuditError",
+            "BadNote",
+            "BadProof",
+            "BadTiles",
+            "BrokenTree",
+            "CHECKPOINT",
+            "Checkpoint",
+            "EMPTY_ROOT",
+            "EXTRA_SIZE_MAX",
+            "HASH_SIZE",
+            "LEAF_SIZE_MAX",
+            "NOTE_SIZE_MAX",
+            "OutOfTree",
+            "ROW_HASHES",
+            "ROW_LEVELS",
+            "ReadResource",
+            "ReadRow",
+            "Resource",
+            "RootOf",
+            "Rows",
+            "SIGNATURES_MAX",
+            "SIZE_MAX",
+            "Sign",
+            "TILE_WIDTH",
+            "TLOG_PROOF_SUFFIX",
+            "TlogProof",
+            "Tree",
+            "VerifierKey",
+            "add_signature",
+            "bundle_bytes",
+            "consistency_path",
+            "consistency_proof",
+            "inclusion_path",
+            "inclusion_proof",
+            "leaf_hash",
+            "node_hash",
+            "open_checkpoint",
+            "open_note",
+            "parse_bundle",
+            "parse_path",
+            "path_of",
+            "range_root",
+            "resources",
+            "root_of",
+            "sign_checkpoint",
+            "sign_note",
+            "tile_bytes",
+            "verify_consistency",
+            "verify_inclusion",
+            "verify_tiles",
+        }
+    ),
     "talos_dht": frozenset(),
     "talos_simulations": frozenset(),
 }
@@ -34,6 +92,7 @@ CLIENT: Final = {
     "aclose": "(self) -> 'None'",
     "add_peer": "(self, address: 'str') -> 'PeerStatus'",
     "addresses": "tuple[str, ...]",
+    "audit": "ClientAudit",
     "create": (
         "(name: 'str' = 'talos', *, data_dir: 'Path | str | None' = None, password: 'str | None' = None, "
         "no_passphrase: 'bool' = False, listen: 'Iterable[str]' = ('127.0.0.1:0',), peers: 'Iterable[str]' = (), "
@@ -53,6 +112,18 @@ CLIENT: Final = {
     "status": "(self) -> 'NodeStatus'",
 }
 
+AUDIT: Final = {
+    "get_proof": "(self, index: 'int', *, since: 'int | None' = None, reveal: 'bool' = True) -> 'Proof'",
+    "head": "(self) -> 'LogHead'",
+    "query": (
+        "(self, type: 'str | None' = None, peer: 'str | None' = None, from_time: 'datetime | None' = None, "
+        "to_time: 'datetime | None' = None, last: 'int | None' = None) -> 'list[AuditEntry]'"
+    ),
+    "stream": "(self) -> 'AsyncIterator[AuditEntry]'",
+    "verify_chain": "(self) -> 'ChainReport'",
+    "verify_proof": "(self, proof: 'Proof | str', root: 'str | bytes') -> 'AuditEntry'",
+}
+
 
 @pytest.mark.parametrize("package", PUBLIC)
 def test_a_package_promises_exactly_the_names_listed_here(package: str) -> None:
@@ -65,14 +136,14 @@ def test_every_promised_name_can_be_had(package: str) -> None:
     assert [name for name in module.__all__ if not hasattr(module, name)] == []
 
 
-def test_the_client_has_exactly_these_members_with_these_types() -> None:
-    members = {name: _typed(name) for name in vars(TalosClient) if not name.startswith("_")}
-    assert members == CLIENT
+@pytest.mark.parametrize(("kind", "promised"), [(TalosClient, CLIENT), (ClientAudit, AUDIT)])
+def test_a_class_has_exactly_these_members_with_these_types(kind: type, promised: dict[str, str]) -> None:
+    assert {name: _typed(kind, name) for name in vars(kind) if not name.startswith("_")} == promised
 
 
-def _typed(name: str) -> str:
-    member = inspect.getattr_static(TalosClient, name)
+def _typed(kind: type, name: str) -> str:
+    member = inspect.getattr_static(kind, name)
     if isinstance(member, property):
         assert member.fget is not None
         return str(member.fget.__annotations__["return"])
-    return str(inspect.signature(getattr(TalosClient, name)))
+    return str(inspect.signature(getattr(kind, name)))

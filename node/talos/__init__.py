@@ -11,18 +11,23 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from talos.client import TalosClient
     from talos.config import Config
-    from talos.core.report import Receipt
+    from talos.core.proof_file import Proof
+    from talos.core.report import AuditEntry, ChainReport, LogHead, Receipt
     from talos.errors import DeliveryFailed, NodeStopped, PassphraseNeeded, QueueFull, TalosError
     from talos.runtime import Node
     from talos.services.messages import Message
 
 __all__ = [
+    "AuditEntry",
+    "ChainReport",
     "Config",
     "DeliveryFailed",
+    "LogHead",
     "Message",
     "Node",
     "NodeStopped",
     "PassphraseNeeded",
+    "Proof",
     "QueueFull",
     "Receipt",
     "TalosClient",
@@ -30,12 +35,16 @@ __all__ = [
 ]
 
 _HOMES: Final = {
+    "AuditEntry": "talos.core.report",
+    "ChainReport": "talos.core.report",
     "Config": "talos.config",
     "DeliveryFailed": "talos.errors",
+    "LogHead": "talos.core.report",
     "Message": "talos.services.messages",
     "Node": "talos.runtime",
     "NodeStopped": "talos.errors",
     "PassphraseNeeded": "talos.errors",
+    "Proof": "talos.core.proof_file",
     "QueueFull": "talos.errors",
     "Receipt": "talos.core.report",
     "TalosClient": "talos.client",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from talos.cli.audit import audit
 from talos.cli.demo import demo
 from talos.cli.inbox import inbox
 from talos.cli.init import init
@@ -24,5 +25,5 @@ def app() -> None:
     """
 
 
-for verb in (init, whoami, status, peers, send, inbox, demo):
+for verb in (init, whoami, status, peers, send, inbox, audit, demo):
     app.add_command(verb)

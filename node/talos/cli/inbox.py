@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Final
 
 import click
 
 from talos.cli.perform import perform, show
 from talos.cli.place import Place, at_a_place
+from talos.cli.text import printable, utc
 from talos.control.client import ControlClient
 from talos.control.fields import pack_octets
 from talos.control.values import TICKETS_MAX, Handed
 from talos.core.names import DID_PREFIX
 
 FOLLOW_WAIT_S: Final = 600.0  # Per request; then it asks again.
-MS_PER_S: Final = 1_000
 
 
 @click.command()
@@ -66,15 +65,12 @@ def _print(message: Handed, place: Place) -> None:
             }
         )
         return
-    received = datetime.fromtimestamp(message.received_ms / MS_PER_S, UTC).isoformat(timespec="seconds")
-    click.echo(f"from {sender} at {received}{' (again)' if message.redelivered else ''}")
-    click.echo(_printable(message.body))
+    click.echo(f"from {sender} at {utc(message.received_ms)}{' (again)' if message.redelivered else ''}")
+    click.echo(_text_of(message.body))
 
 
-def _printable(body: bytes) -> str:
-    """Return text that cannot command a terminal: it is a stranger's."""
+def _text_of(body: bytes) -> str:
     try:
-        text = body.decode()
+        return printable(body.decode(), kept="\n\t")
     except UnicodeDecodeError:
         return f"({len(body)} bytes that are no text; --json prints them)"
-    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -51,6 +51,15 @@ class Place:
             except NotReachable:
                 Keystore(self.folder).require()  # "No identity here" is the better answer, where it is true.
                 raise
+            yield client
+
+    @asynccontextmanager
+    async def node_if_running(self) -> AsyncIterator[ControlClient | None]:
+        """Yield what `node` yields, or None if no node runs. Raises `NoIdentity` where there is none to run."""
+        async with AsyncExitStack() as stack:
+            client = None
+            with suppress(NotReachable):
+                client = await stack.enter_async_context(self.node())
             yield client
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -11,13 +12,15 @@ from typing import Final, Self
 import trio
 
 from talos import errors
-from talos.control import values
+from talos.control import audit_values, values
+from talos.control.audit_values import ENTRIES_MAX
 from talos.control.fields import Fields, pack_octets
 from talos.control.protocol import LINE_SIZE_MAX, REQUEST_ID_MAX, LineSplitter, Request, decode_line
 from talos.control.values import ON_FAILURE_DEFAULT, RETRIES, TIMEOUT_S
-from talos.core.report import PeerCard, PeerStatus, Receipt
+from talos.core.proof_file import TEXT_SIZE_MAX, Proof
+from talos.core.report import AuditEntry, LogHead, PeerCard, PeerStatus, Receipt
 from talos.drivers.control_socket import dial_control
-from talos.errors import DeliveryFailed, NotReachable, TalosError, UsageError
+from talos.errors import DeliveryFailed, MalformedMessage, NotReachable, TalosError, UsageError
 from talos.host import LinkClosed, Stream
 
 READ_SIZE: Final = 65_536  # Bytes.
@@ -107,6 +110,45 @@ class ControlClient:
     async def ack(self, ticket: int) -> None:
         """Return once the message is done and on disk: it is never handed out again."""
         await self._call("ack", ticket=ticket)
+
+    async def audit_query(
+        self,
+        type: str | None = None,
+        peer: str | None = None,
+        *,
+        from_ms: int | None = None,
+        to_ms: int | None = None,
+        last: int | None = None,
+    ) -> list[AuditEntry]:
+        """Return the entries asked for, the oldest first; as many requests as it takes."""
+        asked = {"type": type, "peer": peer, "from_ms": from_ms, "to_ms": to_ms}
+        pages = list[list[AuditEntry]]()
+        before, wanted = None, last
+        while wanted is None or wanted > 0:
+            most = ENTRIES_MAX if wanted is None else min(wanted, ENTRIES_MAX)
+            page = audit_values.read_entries(await self._call("audit_query", **asked, last=most, before=before))
+            _check_page(page, most, before)
+            pages.append(page)
+            if len(page) < most:
+                break
+            before = page[0].index
+            wanted = None if wanted is None else wanted - most
+        return [entry for page in reversed(pages) for entry in page]
+
+    async def audit_show(self, index: int) -> AuditEntry:
+        return audit_values.read_entry(await self._call("audit_show", index=index))
+
+    async def audit_proof(self, index: int, *, since: int | None = None, reveal: bool = True) -> Proof:
+        answer = await self._call("audit_proof", index=index, since=since, reveal=reveal)
+        return Proof.decode(answer.text("proof", most=TEXT_SIZE_MAX))
+
+    async def audit_root(self, peer: str | None = None) -> LogHead:
+        """Return the newest checkpoint of the node, or of a `peer` (a peer id or DID) that it is linked with."""
+        return audit_values.read_head(await self._call("audit_root", peer=peer))
+
+    async def audit_verify_proof(self, proof: str, root: str) -> AuditEntry:
+        """Return the entry that `proof`, the text of a proof file, shows to be under `root`, in hex."""
+        return audit_values.read_entry(await self._call("audit_verify_proof", proof=proof, root=root))
 
     async def stop(self) -> None:
         """Return when the node has begun to stop."""
@@ -198,6 +240,13 @@ def _result(answer: Fields) -> Fields:
     if "error" in answer.values:
         raise _error(answer.nested("error"))
     return answer.nested("ok")
+
+
+def _check_page(page: list[AuditEntry], most: int, before: int | None) -> None:
+    """Raises `MalformedMessage` for an answer that would have us ask for ever."""
+    bounds = [entry.index for entry in page] + ([] if before is None else [before])
+    if len(page) > most or any(low >= high for low, high in pairwise(bounds)):
+        raise MalformedMessage(f"audit_query: {len(page)} entries that are too many, or out of order")
 
 
 def _error(described: Fields) -> TalosError:

@@ -19,10 +19,11 @@ class Fields:
     what: str  # What the object is, for errors.
     values: Mapping[str, object]
 
-    def text(self, name: str, default: str | None = None) -> str:
+    def text(self, name: str, default: str | None = None, *, most: int = TEXT_LENGTH_MAX) -> str:
+        """Read a text of at most `most` characters."""
         value = self.values.get(name, default)
-        if not isinstance(value, str) or len(value) > TEXT_LENGTH_MAX:
-            raise self._malformed(name, f"a text of up to {TEXT_LENGTH_MAX} characters")
+        if not isinstance(value, str) or len(value) > most:
+            raise self._malformed(name, f"a text of up to {most} characters")
         return value
 
     def optional_text(self, name: str) -> str | None:
@@ -56,8 +57,8 @@ class Fields:
             raise self._malformed(name, f"a number from 0 to {most:g}")
         return float(value)
 
-    def yes_or_no(self, name: str) -> bool:
-        value = self.values.get(name)
+    def yes_or_no(self, name: str, default: bool | None = None) -> bool:
+        value = self.values.get(name, default)
         if not isinstance(value, bool):
             raise self._malformed(name, "true or false")
         return value

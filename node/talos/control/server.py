@@ -8,7 +8,8 @@ from typing import Final
 import trio
 
 from talos.control.protocol import LineSplitter, Request, failure, success
-from talos.control.verbs import VERBS, Visit
+from talos.control.verbs import VERBS
+from talos.control.visit import Visit
 from talos.errors import MalformedMessage, TalosError, UsageError
 from talos.host import Clock, LinkClosed, Listener, Stream
 from talos.runtime import Node

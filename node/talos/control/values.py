@@ -171,7 +171,7 @@ def read_receipt(fields: Fields) -> Receipt:
     return Receipt(
         id=read_id(fields.nested("message_id")),
         state=ReceiptState(state),
-        audit_index=fields.optional_integer("audit_index", least=0, most=COUNT_MAX),
+        audit_index=fields.integer("audit_index", least=0, most=COUNT_MAX),
         why_queued=fields.optional_text("why_queued"),
     )
 

@@ -11,20 +11,19 @@
 | receive | wait_s | `message`: `Handed`, or null if none came in time |
 | ack | ticket | once the message is done and on disk |
 | stop | | before the node stops |
+| audit_... | what was written down: see `audit_verbs` | |
 
 Each raises `MalformedMessage` for its arguments, and whatever the node raises.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Final
-
-import trio
 
 from talos.config import parse_address
 from talos.control import values
+from talos.control.audit_verbs import AUDIT_VERBS
 from talos.control.fields import Fields
 from talos.control.values import (
     ON_FAILURE,
@@ -36,38 +35,10 @@ from talos.control.values import (
     TIMEOUT_S,
     WAIT_MAX_S,
 )
+from talos.control.visit import Verb, Visit
 from talos.core.names import PeerAddress, parse_peer
 from talos.errors import MalformedMessage, Refused, TalosError, UsageError
-from talos.host import Clock
-from talos.runtime import Node
 from talos.services.messages import Message
-
-
-@dataclass(slots=True)
-class Visit:
-    """What one connection holds: messages handed out and not acknowledged, and whether it is still there."""
-
-    node: Node
-    clock: Clock
-    tickets: dict[int, Message] = field(default_factory=dict)  # In the order handed out.
-    next_ticket: int = 1
-    waits: set[trio.CancelScope] = field(default_factory=set)  # One per `receive` that waits.
-    has_left: bool = False
-
-    def leave(self) -> None:
-        """The client sends no more: nobody would acknowledge what a `receive` still brought."""
-        self.has_left = True
-        for wait in self.waits:
-            wait.cancel()
-
-    def release_all(self) -> None:
-        """Hand everything that is not acknowledged to the next who asks, in the order it came."""
-        while self.tickets:
-            _, message = self.tickets.popitem()  # The newest first: each goes before those that wait.
-            message.release()
-
-
-Verb = Callable[[Visit, Fields], Awaitable[Mapping[str, object]]]
 
 
 async def status(visit: Visit, arguments: Fields) -> Mapping[str, object]:
@@ -176,4 +147,5 @@ VERBS: Final[Mapping[str, Verb]] = {
     "receive": receive,
     "ack": ack,
     "stop": stop,
+    **AUDIT_VERBS,
 }

@@ -13,11 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from talos.cli.demo.cargo import PIECE_SIZE, Item, Piece, load_cargo
-from talos.cli.demo.table import Row, table_json, table_text
+from talos.cli.demo.logbook import Book, Shown
+from talos.cli.demo.table import Outcome, Row, outcome_json, outcome_text
+from talos.core.report import ChainReport
 from talos.errors import MalformedMessage
 
 DEADLINE_S = 60.0
 GOOD = Row("alice", "bob", 3, 100, 5, 6, 5, 5, 0, 3)
+BOOK = Book("alice", ChainReport("talos/audit/a/b/1", 9, "00", 9, 0, bodies_checked=False), 0, 0)
+SHOWN = Shown("carol", "bob", "alice", 3, "00", "cargo.py")
 
 
 @pytest.mark.parametrize("size", [0, 1, PIECE_SIZE - 1, PIECE_SIZE, PIECE_SIZE + 1, 3 * PIECE_SIZE])
@@ -61,8 +65,27 @@ def test_anything_missing_surplus_doubled_or_altered_spoils_the_verdict(wrong: d
     bad = replace(GOOD, **wrong)
     assert GOOD.is_good
     assert not bad.is_good
-    assert table_json([GOOD, bad], 1.0, "bob")["ok"] is False
-    assert table_text([GOOD, bad]).splitlines()[-1].endswith("WRONG")
+    outcome = Outcome([GOOD, bad], [], None)
+    assert outcome_json(outcome, 1.0, "bob")["ok"] is False
+    assert outcome_text(outcome).splitlines()[-1].endswith("WRONG")
+
+
+def test_all_well_and_shown_is_a_good_outcome() -> None:
+    outcome = Outcome([GOOD], [BOOK], SHOWN)
+    assert outcome_json(outcome, 1.0, "bob")["ok"] is True
+    assert "WRONG" not in outcome_text(outcome)
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Outcome([GOOD], [BOOK, replace(BOOK, missing=1)], SHOWN),
+        Outcome([GOOD], [replace(BOOK, surplus=1)], SHOWN),
+        Outcome([GOOD], [BOOK], None),
+    ],
+)
+def test_an_entry_too_few_or_too_many_or_nothing_shown_spoils_the_verdict(outcome: Outcome) -> None:
+    assert outcome_json(outcome, 1.0, "bob")["ok"] is False
 
 
 @pytest.mark.slow
@@ -78,3 +101,7 @@ def test_three_nodes_exchange_everything_though_one_is_killed_half_way() -> None
         assert pair["delivered_once"] == pair["pieces"] <= pair["pieces_sent"]
         assert pair["verified_files"] == pair["files"] > 10
         assert pair["doubled_after_ack"] == 0
+    for log in shown["logs"]:
+        assert (log["missing"], log["surplus"]) == (0, 0)
+        assert log["report"]["size"] >= log["report"]["signed_size"] > 2 * shown["pairs"][0]["pieces"]
+    assert (shown["shown"]["witness"], shown["shown"]["owner"]) == ("carol", "bob")

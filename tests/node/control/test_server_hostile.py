@@ -15,7 +15,8 @@ from talos.control.client import ControlClient
 from talos.control.fields import Fields
 from talos.control.protocol import LINE_SIZE_MAX
 from talos.control.server import CONNECTIONS_MAX
-from talos.control.verbs import VERBS, Verb, Visit
+from talos.control.verbs import VERBS
+from talos.control.visit import Verb, Visit
 from talos.drivers.control_socket import dial_control
 from talos.errors import TalosError
 from tests.node.control.serving import ask, next_answer, serving
@@ -48,6 +49,36 @@ BAD_ARGUMENTS: Final[list[tuple[str, dict[str, Any], str]]] = [
     ("ack", {"ticket": 0}, "ticket"),
     ("ack", {"ticket": 1}, "holds no ticket 1"),
     ("stop", {"now": True}, "now"),
+    ("audit_query", {"kind": "MESSAGE"}, "kind"),
+    ("audit_query", {"type": "GOSSIP"}, "there is no entry type 'GOSSIP'"),
+    ("audit_query", {"type": 32}, "type"),
+    ("audit_query", {"peer": "nobody"}, "names no peer"),
+    ("audit_query", {"from_ms": -1}, "from_ms"),
+    ("audit_query", {"to_ms": 2**63}, "to_ms"),
+    ("audit_query", {"last": 1.5}, "last"),
+    ("audit_query", {"last": -1}, "last"),
+    ("audit_query", {"before": True}, "before"),
+    ("audit_show", {}, "index"),
+    ("audit_show", {"index": -1}, "index"),
+    ("audit_show", {"index": 2**63}, "index"),
+    ("audit_show", {"index": 1_000_000}, "there is no audit entry 1000000"),
+    ("audit_show", {"index": 0, "sealed": True}, "sealed"),
+    ("audit_proof", {"since": 1}, "index"),
+    ("audit_proof", {"index": 1_000_000}, "entry 1000000"),
+    ("audit_proof", {"index": 0, "since": 0}, "0 entries"),
+    ("audit_proof", {"index": 0, "since": -1}, "since"),
+    ("audit_proof", {"index": 0, "since": 1_000_000}, "1000000 entries"),
+    ("audit_proof", {"index": 0, "reveal": "no"}, "reveal"),
+    ("audit_proof", {"index": 0, "out": "proof.json"}, "out"),
+    ("audit_root", {"peer": "nobody"}, "names no peer"),
+    ("audit_root", {"of": "nobody"}, "of"),
+    ("audit_verify_proof", {"proof": "{}"}, "root"),
+    ("audit_verify_proof", {"root": "00" * 32}, "proof"),
+    ("audit_verify_proof", {"proof": "{}", "root": "00" * 31}, "is no root"),
+    ("audit_verify_proof", {"proof": "{}", "root": "00" * 32}, "format"),
+    ("audit_verify_proof", {"proof": "[" * 100_000, "root": "00" * 32}, "JSON"),
+    ("audit_verify_proof", {"proof": "x" * (256 * 1024 + 1), "root": "00" * 32}, "proof"),
+    ("audit_verify_proof", {"proof": "{}", "root": "00" * 32, "peer": "p"}, "peer"),
     ("fly", {}, "there is no verb 'fly'"),
 ]
 

@@ -26,10 +26,10 @@ CASES: Final[list[tuple[object, Callable[[Any], values.Written], Callable[[Field
     (PeerCard("did:talos:p", "a:1"), values.write_card, values.read_card),
     (ID, values.write_id, values.read_id),
     (Receipt(ID, ReceiptState.DELIVERED, 9, None), values.write_receipt, values.read_receipt),
-    (Receipt(ID, ReceiptState.QUEUED, None, "away"), values.write_receipt, values.read_receipt),
+    (Receipt(ID, ReceiptState.QUEUED, 9, "away"), values.write_receipt, values.read_receipt),
     (Handed(1, ID, b"\x00hi", True, 1_700_000_000_000), values.write_handed, values.read_handed),
 ]
-MAY_BE_MISSING: Final = {"reason", "audit_index", "why_queued", "left_out"}
+MAY_BE_MISSING: Final = {"reason", "why_queued", "left_out"}
 
 
 @pytest.mark.parametrize(("value", "write", "read"), CASES)
@@ -64,6 +64,6 @@ def test_an_origin_is_16_bytes_in_hex(origin: str) -> None:
 
 
 def test_a_state_that_is_none_is_refused() -> None:
-    written = values.write_receipt(Receipt(ID, ReceiptState.QUEUED)) | {"state": "lost"}
+    written = values.write_receipt(Receipt(ID, ReceiptState.QUEUED, 9)) | {"state": "lost"}
     with pytest.raises(MalformedMessage, match="state is 'lost'"):
         values.read_receipt(Fields("answer", written))

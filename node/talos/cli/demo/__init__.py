@@ -14,7 +14,8 @@ import trio
 
 from talos.cli.demo.cargo import load_cargo
 from talos.cli.demo.fleet import running_fleet
-from talos.cli.demo.table import Row, rows_of, table_json, table_text
+from talos.cli.demo.logbook import read_books, show_receipt
+from talos.cli.demo.table import Outcome, outcome_json, outcome_text, rows_of
 from talos.cli.demo.traffic import Traffic
 from talos.cli.perform import perform, show
 from talos.cli.place import Place, at_a_place
@@ -35,31 +36,30 @@ MIB: Final = 1024 * 1024
 def demo(place: Place, keep: bool) -> None:
     """Run three nodes that send each other this checkout; kill -9 one half-way; count what arrived.
 
-    Exits with 1 if anything is missing, altered, or handed out again after it was acknowledged.
+    Then verify the audit log of each, and prove to one of them a message that another received. Exits with 1 if
+    anything is missing, altered, handed out again after it was acknowledged, or not written down.
     """
 
     async def run() -> None:
         clock = RealClock()
         with _workplace(keep=keep) as folder:
             started_at = clock.monotonic()
-            rows = await _exchange(folder, clock)
+            outcome = await _exchange(folder, clock)
             seconds = clock.monotonic() - started_at
-        is_good = all(row.is_good for row in rows)
         if place.as_json:
-            show(table_json(rows, seconds, NAMES[1]))
+            show(outcome_json(outcome, seconds, NAMES[1]))
         else:
-            click.echo(table_text(rows))
-            verdict = (
-                "nothing lost, nothing twice, nothing altered" if is_good else "not everything arrived as it should"
-            )
-            click.echo(f"{verdict}, in {seconds:.1f} s with one kill -9")
-        if not is_good:
+            click.echo(outcome_text(outcome))
+            good = "nothing lost, nothing twice, nothing altered, all of it written down"
+            verdict = good if outcome.is_good else "not everything is as it should be"
+            click.echo(f"\n{verdict}, in {seconds:.1f} s with one kill -9")
+        if not outcome.is_good:
             raise click.exceptions.Exit(1)
 
     perform(run, as_json=place.as_json)
 
 
-async def _exchange(folder: Path, clock: Clock) -> list[Row]:
+async def _exchange(folder: Path, clock: Clock) -> Outcome:
     cargo = load_cargo()
     size = sum(len(item.content) for item in cargo) / MIB
     click.echo(f"{len(cargo)} files, {size:.1f} MiB, from each of {', '.join(NAMES)} to each other", err=True)
@@ -70,7 +70,13 @@ async def _exchange(folder: Path, clock: Clock) -> list[Row]:
                 nursery.start_soon(_show_progress, traffic, clock)
                 await traffic.run()
                 nursery.cancel_scope.cancel()
-        return rows_of(traffic, cargo)
+        rows = rows_of(traffic, cargo)
+        if not all(row.is_good for row in rows):
+            return Outcome(rows, [], None)
+        click.echo("all has arrived; now the logs are verified", err=True)
+        books = await read_books(nodes, traffic)
+        alice, bob, carol = nodes
+        return Outcome(rows, books, await show_receipt(traffic.streams[alice.did, bob.did], carol, traffic))
 
 
 async def _show_progress(traffic: Traffic, clock: Clock) -> None:

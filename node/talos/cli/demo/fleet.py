@@ -32,12 +32,13 @@ class DemoNode:
         self.name = name
         self.address = ANY_PORT  # Where it listens; after the first start, its real port for good.
         self.starts = 0
+        self.config = Config(name=name, data_dir=folder)
         self._folder = folder
         self._clock = clock
         self._process: trio.Process | None = None
         self._client: ControlClient | None = None
         self._up = trio.Event()
-        self.did = did_of(create_identity(Config(name=name, data_dir=folder), None).did)
+        self.did = did_of(create_identity(self.config, None).did)
 
     async def start(self) -> None:
         """Return when it is ready. Raises `NotReachable` if it does not get there."""

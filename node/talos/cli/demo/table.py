@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from talos.cli.demo.cargo import Item
+from talos.cli.demo.logbook import Book, Shown
 from talos.cli.demo.traffic import Stream, Traffic
 from talos.cli.perform import columns
 
@@ -36,16 +37,61 @@ def rows_of(traffic: Traffic, cargo: tuple[Item, ...]) -> list[Row]:
     return [_row(stream, len(traffic.pieces), cargo) for stream in traffic.streams.values()]
 
 
-def table_json(rows: list[Row], seconds: float, killed: str) -> dict[str, object]:
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Everything the demo found out. `shown` is None where the demo did not get that far."""
+
+    rows: list[Row]
+    books: list[Book]
+    shown: Shown | None
+
+    @property
+    def is_good(self) -> bool:
+        parts = [*(row.is_good for row in self.rows), *(book.is_good for book in self.books)]
+        return all(parts) and self.shown is not None
+
+
+def outcome_json(outcome: Outcome, seconds: float, killed: str) -> dict[str, object]:
     return {
-        "ok": all(row.is_good for row in rows),
+        "ok": outcome.is_good,
         "seconds": round(seconds, 1),
         "killed": killed,
-        "pairs": [asdict(row) | {"ok": row.is_good} for row in rows],
+        "pairs": [asdict(row) | {"ok": row.is_good} for row in outcome.rows],
+        "logs": [asdict(book) | {"ok": book.is_good} for book in outcome.books],
+        "shown": None if outcome.shown is None else asdict(outcome.shown),
     }
 
 
-def table_text(rows: list[Row]) -> str:
+def outcome_text(outcome: Outcome) -> str:
+    parts = [_table(outcome.rows)]
+    if outcome.books:
+        parts.append(_books(outcome.books))
+    if outcome.shown is not None:
+        one = outcome.shown
+        parts.append(
+            f"{one.witness} was shown that {one.owner} received a piece of {one.file} from {one.sender}:\n"
+            f"  entry {one.index} of {one.owner}'s log, proved to be under root 0x{one.root}"
+        )
+    return "\n\n".join(parts)
+
+
+def _books(books: list[Book]) -> str:
+    head = ("log of", "entries", "signed", "messages without entry", "entries without message", "")
+    lines = [
+        (
+            book.owner,
+            f"{book.report.size:,}",
+            f"{book.report.signed_size:,}",
+            str(book.missing),
+            str(book.surplus),
+            "verified" if book.is_good else "WRONG",
+        )
+        for book in books
+    ]
+    return columns([head, *lines])
+
+
+def _table(rows: list[Row]) -> str:
     head = ("from", "to", "files", "bytes", "pieces", "sent", "delivered once", "doubled after ack", "verified", "")
     lines = [
         (

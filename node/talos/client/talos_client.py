@@ -10,23 +10,19 @@ caller's nursery stack.) Whatever crashes the node closes the client, and never 
 from __future__ import annotations
 
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import AsyncIterator, Generator, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Final, TypeVar
+from typing import Final
 
-import trio
-
+from talos.client.audit import ClientAudit
+from talos.client.run import Run
 from talos.config import Config, parse_address
 from talos.core.names import PeerAddress
 from talos.core.report import NodeStatus, PeerStatus, Receipt
-from talos.drivers.real_host import Workers
-from talos.errors import NodeStopped, PassphraseNeeded, UsageError, sole_cause
-from talos.runtime import Node, create_identity, data_folder, open_node
+from talos.errors import PassphraseNeeded
+from talos.runtime import Node
 from talos.services.messages import Message, OnFailure
-
-T = TypeVar("T")
 
 LISTEN_DEFAULT: Final = ("127.0.0.1:0",)
 
@@ -34,9 +30,10 @@ LISTEN_DEFAULT: Final = ("127.0.0.1:0",)
 class TalosClient:
     """One running node. Make it with `create`; `aclose` it, or leave its `async with`, when done."""
 
-    def __init__(self, run: _Run, node: Node) -> None:
+    def __init__(self, run: Run, node: Node) -> None:
         self._run = run
         self._node = node
+        self._audit = ClientAudit(run, node)
 
     @classmethod
     def create(
@@ -76,7 +73,7 @@ class TalosClient:
         )
         if config.data_dir is not None and password is None and not no_passphrase:
             raise PassphraseNeeded("no password was given", fix="Pass password=, or ask for none: no_passphrase=True")
-        return Opening(cls, _Run(config, password))
+        return Opening(cls, Run(config, password))
 
     # Who this is
 
@@ -141,6 +138,13 @@ class TalosClient:
         """Iterate over messages as they come, for ever. Raises `NodeStopped` when the node stops."""
         return _Messages(self)
 
+    # What was written down
+
+    @property
+    def audit(self) -> ClientAudit:
+        """The node's audit log."""
+        return self._audit
+
     # The end
 
     async def aclose(self) -> None:
@@ -171,7 +175,7 @@ class _Messages:
 class Opening:
     """A client that is about to open: await it, or enter it."""
 
-    def __init__(self, cls: type[TalosClient], run: _Run) -> None:
+    def __init__(self, cls: type[TalosClient], run: Run) -> None:
         self._cls = cls
         self._run = run
         self._client: TalosClient | None = None  # Held while entered, though nobody else may hold it.
@@ -190,108 +194,3 @@ class Opening:
 
     async def _open(self) -> TalosClient:
         return self._cls(self._run, await self._run.start())
-
-
-class _Run:
-    """The system task, and what both sides of it know."""
-
-    def __init__(self, config: Config, password: str | None) -> None:
-        self._config = config
-        self._password = password
-        self._scope = trio.CancelScope()
-        self._ready = trio.Event()  # The node runs, or never will.
-        self._ended = trio.Event()
-        self._node: Node | None = None
-        self._failure: Exception | None = None
-        self._calls: dict[trio.CancelScope, None] = {}
-        self._was_started = False
-        self.recovery_seed: bytes | None = None
-
-    @property
-    def is_over(self) -> bool:
-        return self._ended.is_set() or not self._was_started
-
-    async def start(self) -> Node:
-        """Return the node once it listens. Raises what kept it from that."""
-        try:
-            trio.lowlevel.current_task()
-        except RuntimeError:
-            raise UsageError(
-                "TalosClient needs trio, and this is no trio program",
-                fix="Start the program with trio.run, or run a talos-node beside it",
-            ) from None
-        if self._was_started:
-            raise UsageError("this client has been opened before", fix="Call TalosClient.create again")
-        self._was_started = True
-        trio.lowlevel.spawn_system_task(self._main, name=f"talos node {self._config.name}")
-        is_ready = False
-        try:
-            await self._ready.wait()
-            is_ready = True
-        finally:
-            if not is_ready:
-                await self.stop()
-        if self._node is None:
-            raise self._failure or NodeStopped("the node stopped before it was ready")
-        return self._node
-
-    async def stop(self) -> None:
-        if not self._was_started:
-            return
-        if self._node is not None:
-            self._node.stop()
-        else:
-            self._scope.cancel()
-        with trio.CancelScope(shield=True):
-            await self._ended.wait()
-
-    def check(self) -> None:
-        """Raises `NodeStopped`, with what crashed the node as its cause."""
-        if self._ended.is_set():
-            raise NodeStopped("the node has stopped", fix="Create a new client") from self._failure
-
-    async def call(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Run a call of the node; if the node ends meanwhile, so does the call, with `NodeStopped`."""
-        self.check()
-        with trio.CancelScope() as scope:
-            self._calls[scope] = None
-            try:
-                return await work()
-            finally:
-                del self._calls[scope]
-        raise NodeStopped("the node has stopped", fix="Create a new client") from self._failure
-
-    async def _main(self) -> None:
-        try:
-            with self._scope, ExitStack() as stack:
-                node = await Workers()(lambda: stack.enter_context(self._open()))
-                await node.run(task_status=_Readiness(self, node))
-        except Exception as error:
-            self._failure = sole_cause(error)
-        finally:
-            self._ready.set()
-            self._ended.set()
-            for scope in list(self._calls):
-                scope.cancel()
-
-    def _open(self) -> AbstractContextManager[Node]:
-        """Blocks. Makes the identity if the folder has none."""
-        config = self._config
-        if config.data_dir is not None and not data_folder(config).has_identity():
-            self.recovery_seed = create_identity(config, self._password).recovery_seed
-        return open_node(config, self._password)
-
-    def listens(self, node: Node) -> None:
-        self._node = node
-        self._ready.set()
-
-
-class _Readiness:
-    """A `trio.TaskStatus`, for a task that no nursery started."""
-
-    def __init__(self, run: _Run, node: Node) -> None:
-        self._run = run
-        self._node = node
-
-    def started(self, value: None = None) -> None:
-        self._run.listens(self._node)
