@@ -6,13 +6,14 @@ import multiprocessing
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Final
 
 from talos.config import Config
+from talos.core.chain import check_chain
 from talos.core.names import PeerAddress
 from talos.core.step import Put
 from talos.core.tables import SESSIONS, STATE_TABLES
@@ -80,9 +81,16 @@ class Side:
 
     def forget_sessions(self) -> None:
         """Lose every ratchet session, as a node that was restored from a backup has. Only while there is no process."""
-        store = LmdbStore(self.folder / "store" / "state", child.STORE_SIZE_MIB, STATE_TABLES)
-        store.commit([Put(SESSIONS, key, None) for key, _ in store.scan(SESSIONS)])
-        store.close()
+        with closing(self._store()) as store:
+            store.commit([Put(SESSIONS, key, None) for key, _ in store.scan(SESSIONS)])
+
+    def check_log(self) -> None:
+        """Raise `Damaged` unless the audit log holds as it lies on disk. Only while there is no process."""
+        with closing(self._store()) as store:
+            check_chain(store)
+
+    def _store(self) -> LmdbStore:
+        return LmdbStore(self.folder / "store" / "state", child.STORE_SIZE_MIB, STATE_TABLES)
 
     def says(self, word: str) -> None:
         assert self._pipe is not None

@@ -111,6 +111,7 @@ class _SpyStore:
     def __init__(self, store: Store, doom: Doom, refuse_every: int) -> None:
         self.get = store.get
         self.scan = store.scan
+        self.snapshot = store.snapshot
         self.close = store.close
         self._commit = store.commit
         self._doom = doom

@@ -12,7 +12,8 @@ import pytest
 
 from tests.conftest import Rounds
 from tests.processes.child import Nature
-from tests.processes.journal import Read, offences
+from tests.processes.diaries import disagreements, read_diary
+from tests.processes.journal import offences
 from tests.processes.pair import Side, finish, two_sides
 from tests.processes.spies import Doom, Moment
 
@@ -22,9 +23,19 @@ REFUSE_EVERY: Final = 20  # Commits: often, but after those of a start.
 NEEDS_NOBODY: Final = (Moment.BEFORE_COMMIT, Moment.AFTER_COMMIT)  # What comes to a node that has no link.
 
 
-def all_well(ada: Read, bob: Read) -> None:
-    assert not offences(ada, bob)
+def all_well(*sides: Side, gaps: bool = False) -> None:
+    ada, bob = (side.journal for side in sides)
+    assert not offences(ada, bob, gaps=gaps)
     assert min(len(ada.all("done")), len(bob.all("done"))) >= DONE_MIN
+    written_down(*sides)
+
+
+def written_down(*sides: Side) -> None:
+    """No message without its entries in both logs, and no entry without its message."""
+    ada, bob = (read_diary(side.folder) for side in sides)
+    of_ada, of_bob = (side.journal for side in sides)
+    assert not disagreements(ada, bob, of_ada, of_bob)
+    assert not disagreements(bob, ada, of_bob, of_ada)
 
 
 def dooms(dice: random.Random) -> Iterator[Doom]:
@@ -45,6 +56,7 @@ def rage(sides: tuple[Side, Side], seed: int, count: int, *, loses_sessions: boo
         victim, other = dice.sample(sides, 2)
         victim.arm(next(fate))
         victim.has_died()
+        victim.check_log()
         if loses_sessions:
             victim.forget_sessions()
         victim.start(other, next(fate))
@@ -60,21 +72,21 @@ def test_whoever_is_killed_in_full_traffic_nothing_is_lost_or_doubled_or_reorder
 ) -> None:
     with two_sides(tmp_path) as sides:
         rage(sides, seed, rounds(5, 50), loses_sessions=loses_sessions)
-    all_well(*(side.journal for side in sides))
+    all_well(*sides)
 
 
 def test_messages_given_up_and_a_full_inbox_change_nothing_of_that(tmp_path: Path, rounds: Rounds) -> None:
     with two_sides(tmp_path, Nature(impatient=True)) as sides:
         rage(sides, 3, rounds(5, 50))
+    all_well(*sides, gaps=True)
     ada, bob = (side.journal for side in sides)
-    assert not offences(ada, bob, gaps=True)
     assert {may for side in (ada, bob) for _, may in side.all("failed")} == {"0", "1"}
 
 
 def test_a_store_that_refuses_now_and_then_changes_nothing_of_that(tmp_path: Path, rounds: Rounds) -> None:
     with two_sides(tmp_path, Nature(refuse_every=REFUSE_EVERY)) as sides:
         rage(sides, 4, rounds(5, 50))
-    all_well(*(side.journal for side in sides))
+    all_well(*sides)
 
 
 @pytest.mark.parametrize("victim_dials_first", [True, False])
@@ -90,7 +102,7 @@ def test_whoever_is_killed_while_it_comes_up_nothing_is_lost_or_doubled_or_reord
             victim.has_died()
         victim.start(other)
         finish(*sides)
-    all_well(*(side.journal for side in sides))
+    all_well(*sides)
 
 
 def test_what_was_queued_for_a_peer_that_is_away_outlives_every_kill(tmp_path: Path, rounds: Rounds) -> None:
@@ -102,4 +114,5 @@ def test_what_was_queued_for_a_peer_that_is_away_outlives_every_kill(tmp_path: P
         bob.start(ada)
         finish(ada, bob)
     assert not offences(ada.journal, bob.journal)
+    written_down(ada, bob)
     assert len(bob.journal.all("done")) >= DONE_MIN
