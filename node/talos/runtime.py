@@ -169,6 +169,7 @@ class Node:
 
     def status(self) -> NodeStatus:
         running, post = self._running_now(), self._desk.post
+        trouble = post.trouble or self.audit.trouble
         return NodeStatus(
             did=self.did,
             name=self._me.name,
@@ -178,8 +179,8 @@ class Node:
             undelivered=post.undelivered,
             queue_limit=self._config.queue_limit,
             inbox=post.inbox.not_done,
-            store_ok=post.trouble is None,
-            reason=post.trouble or running.links.last_crash,
+            store_ok=trouble is None,
+            reason=trouble or running.links.last_crash,
             peers=self.peers(),
         )
 

@@ -64,6 +64,7 @@ class Diary:
         "_box",
         "_entropy",
         "_flaw",
+        "_flaws",
         "_index",
         "_is_new",
         "_proven",
@@ -84,7 +85,8 @@ class Diary:
         self._box = vault.box(BODIES)
         self._entropy = entropy
         self._is_new = is_new
-        self._flaw: str | None = None  # Once set, nothing is signed any more.
+        self._flaw: str | None = None  # Once set, nothing is appended or signed any more ...
+        self._flaws = 0  # ... until it was read from the disk again; the second time, for good.
         self.card = card
         self.checkpoint: bytes | None = None  # The newest signed one that is on disk.
         self.reload()
@@ -104,6 +106,8 @@ class Diary:
     def reload(self) -> None:
         """Forget what is in memory, and take what is on disk. Raises `Damaged`."""
         rows, size = self._rows, next_index(self._rows)
+        if self._flaws <= 1:
+            self._flaw = None
         self._index = Index(rows)
         with _damaged():
             self._tree = Tree.load(size, self._read_row)
@@ -150,9 +154,10 @@ class Diary:
         return self._signed_size
 
     def append(self, entries: Sequence[Entry]) -> list[Put]:
-        """Return the rows of new entries; the first has index `size`."""
+        """Return the rows of new entries; the first has index `size`. Raises `Damaged` once `sign` has found a flaw."""
         if not entries:
             return []
+        self._require_sound()
         writes: list[Put] = []
         hashes: list[bytes] = []
         dice, index = self._entropy(len(entries) * ENTRY_DICE), self._tree.size
@@ -180,16 +185,22 @@ class Diary:
     def sign(self) -> Put | None:
         """Sign the log as it is on disk; None if the newest checkpoint says all. Call it with nothing uncommitted.
 
-        After the commit of what is returned, call `signed`. Raises `Damaged` if disk and memory differ, for ever.
+        After the commit of what is returned, call `signed`. Raises `Damaged` if disk and memory differ; `reload` helps
+        if it was the memory.
         """
-        if self._flaw is None and self._signed_size < self._tree.size:
-            self._flaw = self._prove()
-            if self._flaw is None:
-                checkpoint = Checkpoint(self.card.origin, self._tree.size, self._proven.root())
-                return Put(META, CHECKPOINT_KEY, sign_checkpoint(checkpoint, self.card.key, self._sign))
+        self._require_sound()
+        if self._signed_size == self._tree.size:
+            return None
+        self._flaw = self._prove()
         if self._flaw is not None:
-            raise Damaged(f"the audit log signs nothing more: {self._flaw}", fix=VERIFY_FIX)
-        return None
+            self._flaws += 1
+        self._require_sound()
+        checkpoint = Checkpoint(self.card.origin, self._tree.size, self._proven.root())
+        return Put(META, CHECKPOINT_KEY, sign_checkpoint(checkpoint, self.card.key, self._sign))
+
+    def _require_sound(self) -> None:
+        if self._flaw is not None:
+            raise Damaged(f"the audit log takes and signs nothing more: {self._flaw}", fix=VERIFY_FIX)
 
     def signed(self, write: Put) -> None:
         """The checkpoint is on disk: it may be shown."""

@@ -40,6 +40,7 @@ class Audit:
         self._committer = committer
         self._desk = desk
         self._vault = vault
+        self.trouble: str | None = None  # Why the log is not signed, or refusals are not written down.
         self.requests: Requests | None = None  # To peers, while the node runs.
 
     # Between nodes
@@ -78,11 +79,12 @@ class Audit:
             await self.sign()
 
     async def sign(self) -> None:
-        """Sign all that is on disk. What keeps us from it shows in the node's status."""
+        """Sign all that is on disk. What keeps us from it shows in the node's status until it is over."""
         try:
             await self._committer.checkpoint()
+            self.trouble = None
         except StoreFailed as error:
-            self._desk.post.trouble = str(error)
+            self.trouble = str(error)
 
     async def keep_tally(self) -> None:
         """Write down what was refused, once a minute; until cancelled."""
@@ -101,7 +103,7 @@ class Audit:
             await self._committer.commit(step)
             is_written = True
         except StoreFailed as error:
-            self._desk.post.trouble = str(error)
+            self.trouble = str(error)
         finally:
             refusals.settle(written=is_written)
 

@@ -15,8 +15,9 @@ from talos.core.frames import Kind, wrap
 from talos.core.proof_file import Proof
 from talos.core.refusals import AGGREGATE_MS
 from talos.core.report import AuditEntry, ReceiptState
-from talos.core.tables import BODIES, ENTRIES
-from talos.errors import Damaged, DeliveryFailed, NotReachable
+from talos.core.step import Put
+from talos.core.tables import BODIES, ENTRIES, entry_key
+from talos.errors import Damaged, DeliveryFailed, NotReachable, StoreFailed
 from talos.services.audit import PUBLISH_S
 from tests.node.services.wire import CLOCK, Running, running, until
 
@@ -194,3 +195,35 @@ async def test_a_forged_frame_on_a_bound_link_counts_as_its_peers(autojump_clock
         await CLOCK.sleep(MINUTE_S + 1)
         (entry,) = await written(b, EntryType.SIGNATURE_FAILURE)
         assert (entry.peer, told([entry])[0]["count"]) == (a.node.did, 1)
+
+
+async def test_a_log_that_was_changed_on_disk_takes_and_signs_nothing_more_and_says_so_in_the_status(
+    autojump_clock: MockClock,
+) -> None:
+    async with running("a", "b") as (a, b):
+        await CLOCK.sleep(3 * PUBLISH_S)
+        signed = (await a.node.audit.head()).size
+        receipt = await a.node.send(b.node.did, b"x")
+        a.opened.host.store.commit([Put(ENTRIES, entry_key(receipt.audit_index), b"\x90")])
+        await CLOCK.sleep(3 * PUBLISH_S)
+        status = a.node.status()
+        assert not status.store_ok
+        assert f"audit entry {receipt.audit_index} was changed" in str(status.reason)
+        with pytest.raises(StoreFailed, match="was changed"):
+            await a.node.audit.head()
+        with pytest.raises(StoreFailed, match="was changed"):
+            await a.node.send(b.node.did, b"y")
+        assert a.node._committer._diary.signed_size == signed
+
+
+async def test_a_bit_that_flips_in_memory_is_found_before_it_is_signed_for_and_the_disk_heals_it(
+    autojump_clock: MockClock,
+) -> None:
+    async with running("a", "b") as (a, b):
+        await a.node.send(b.node.did, b"x")
+        tree = a.node._committer._diary._tree
+        tree._peaks[-1] = bytes((tree._peaks[-1][0] ^ 1,)) + tree._peaks[-1][1:]
+        await CLOCK.sleep(3 * PUBLISH_S)
+        assert a.node.status().store_ok
+        assert not a.node._committer.has_unsigned
+        assert (await a.node.audit.verify_chain()).signed_size == a.node.audit.size
