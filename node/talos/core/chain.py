@@ -11,19 +11,30 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Final
 
-from talos.core.diary import CARD_KEY, CHECKPOINT_KEY, VERIFY_FIX, body_place, leaves, next_index
+from talos.core.diary import CARD_KEY, CHECKPOINT_KEY, VERIFY_FIX, body_place, index_of, leaves, next_index
 from talos.core.entries import Leaf, Opened
 from talos.core.entry_types import read_body
 from talos.core.identity import read_did
 from talos.core.keylog import KeyLog
 from talos.core.log_card import LogCard
-from talos.core.log_index import BITS_SIZE, BUNDLE, SUBJECTS, TYPES, bundle_key, of_subject, of_type
+from talos.core.log_index import (
+    BITS_SIZE,
+    BUNDLE,
+    INDEX_KEY_SIZES,
+    SUBJECTS,
+    TYPES,
+    bundle_key,
+    indexed,
+    of_subject,
+    of_type,
+)
 from talos.core.report import ChainReport, LogHead
 from talos.core.tables import BODIES, KEYLOGS, LOOKUP, META, TREE, Rows, entry_key, tree_key
 from talos.core.vault import Box, Vault
 from talos.errors import Damaged, MalformedMessage
-from talos_audit import ROW_HASHES, AuditError, Checkpoint, Tree, leaf_hash, open_checkpoint
+from talos_audit import HASH_SIZE, ROW_HASHES, AuditError, Checkpoint, Tree, leaf_hash, open_checkpoint
 
+ROW_SIZE: Final = ROW_HASHES * HASH_SIZE  # Bytes.
 CHUNK: Final = 4_096  # Entries read at a time, so that no reader holds old pages of the store for long.
 
 Progress = Callable[[int, int], None]  # Entries checked, of how many.
@@ -98,7 +109,7 @@ def check_chain(
                 fix=VERIFY_FIX,
             )
     check.up_to(size, size, progress)
-    check.index()
+    check.index(signed.size)
     return ChainReport(
         origin=card.origin,
         size=size,
@@ -142,7 +153,8 @@ class _Check:
     def _compare(self, start: int) -> None:
         for level, row, expected in self.tree.changed():
             stored = self._rows.get(TREE, tree_key(level, row)) or b""
-            if not stored.startswith(expected):  # It is longer where the log has grown since.
+            # It may be longer where the log has grown since.
+            if not stored.startswith(expected) or len(stored) > ROW_SIZE or len(stored) % HASH_SIZE:
                 first = max(start, row * ROW_HASHES << level)
                 raise Damaged(
                     f"entries from {first} on, or their hashes of level {level}, are not what was written",
@@ -152,7 +164,7 @@ class _Check:
     def _check_bodies(self, start: int, chunk: list[bytes]) -> None:
         present = 0
         for key, sealed in islice(self._rows.scan(BODIES, start=entry_key(start)), len(chunk)):
-            at = int.from_bytes(key, "big") - start
+            at = index_of(key) - start
             if at >= len(chunk):
                 break
             present |= 1 << at
@@ -179,22 +191,27 @@ class _Check:
         key = bundle_key(prefix, bundle)
         self._expected[key] = self._expected.get(key, 0) | 1 << bit
 
-    def index(self) -> None:
-        """Compare the index with the entries: what it lacks, a query would not find. Subjects need a vault."""
+    def index(self, size: int) -> None:
+        """Compare the index of the first `size` entries with them: what it lacks, a query would not find.
+
+        Subjects need a vault.
+        """
+        if indexed(self._rows) < size:
+            raise Damaged(f"the index of the audit log does not reach to entry {size - 1}", fix=VERIFY_FIX)
         for prefix in (TYPES,) if self._box is None else (TYPES, SUBJECTS):
             for key, value in self._rows.scan(LOOKUP, prefix):
-                self._check_index_row(key, value)
-        for key in self._expected:
-            raise _wrong_index(key)
+                if len(key) != INDEX_KEY_SIZES[prefix] or len(value) != BITS_SIZE:
+                    raise Damaged("a row of the audit log's index is not of the size it was written with")
+                self._check_index_row(key, int.from_bytes(value, "little"), size)
+        for key in list(self._expected):
+            self._check_index_row(key, 0, size)
 
-    def _check_index_row(self, key: bytes, value: bytes) -> None:
+    def _check_index_row(self, key: bytes, stored: int, size: int) -> None:
         bundle = int.from_bytes(key[-8:], "big")
-        below = self.tree.size - bundle * BUNDLE
-        mask = (1 << max(0, min(below, BUNDLE))) - 1  # Above it was written while we looked.
+        mask = (1 << max(0, min(size - bundle * BUNDLE, BUNDLE))) - 1  # What is above may be written while we look.
         if key.startswith(SUBJECTS):
             mask &= ~self._sealed.get(bundle, 0)
-        stored = int.from_bytes(value, "little") & mask
-        if len(value) != BITS_SIZE or stored != self._expected.pop(key, 0) & mask:
+        if (stored ^ self._expected.pop(key, 0)) & mask:
             raise _wrong_index(key)
 
 

@@ -8,7 +8,7 @@ Source of the encoding: the MessagePack specification (2017 revision, with str a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 import msgpack
@@ -16,6 +16,8 @@ import msgpack
 from talos.errors import MalformedMessage
 
 Field: TypeAlias = "int | bool | bytes | str | Sequence[Field] | None"
+
+Pack: TypeAlias = Callable[[tuple[Field, ...]], bytes]
 
 DEPTH_MAX: Final = 8  # Arrays within arrays. The deepest of ours, a forked key log, has 6.
 ITEMS_MAX: Final = 1_024  # Per array. A header may claim any length, and memory is taken before items are read.
@@ -33,9 +35,12 @@ def pack(*fields: Field) -> bytes:
     return msgpack.packb(fields, use_bin_type=True)
 
 
-def quick_pack(fields: list[Field]) -> bytes:
-    """As `pack`, for fields that are known to be canonical: where a record is written a hundred thousand times."""
-    return msgpack.packb(fields, use_bin_type=True)
+def packer() -> Pack:
+    """Return what packs as `pack` does, and checks nothing: for one thread, and fields that are known to be canonical.
+
+    Where a record is written a hundred thousand times, that is half the time.
+    """
+    return msgpack.Packer(use_bin_type=True).pack
 
 
 def quick_array(raw: bytes) -> list[object]:

@@ -2,13 +2,14 @@
 
 One diary per store, used by one thread at a time. The order that makes it safe:
 
-1. `append` gives entries their indexes and returns their rows; `changed` those of the tree and of the index.
+1. `append` gives entries their indexes and returns their rows; `changed` those of the tree.
 2. The caller commits them, in the transaction of whatever they tell of.
 3. Only then `sign` reads back from the disk what no checkpoint covers yet, hashes it once more, and signs if that
    leads to the root that memory holds. A bit that flipped in memory is found here; signed, it would stay for ever.
 4. The caller commits the signed checkpoint; only then may anybody be shown it.
 
-Rows: `meta` log -> the log's card, checkpoint -> the newest signed checkpoint; `secrets` log -> its key, sealed.
+Rows: `meta` log -> the log's card, checkpoint -> the newest signed checkpoint, indexed -> how far the index reaches;
+`secrets` log -> its key, sealed.
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ from typing import Final
 
 from nacl.signing import SigningKey
 
+from talos.core import codec
 from talos.core.dice import Entropy
-from talos.core.entries import DICE_SIZE, Entry, write_entry
+from talos.core.entries import DICE_SIZE, Entry, Leaf, Opened, write_entry
+from talos.core.entry_types import EntryType
 from talos.core.keylog_keys import SEED_SIZE, Sign, signer
 from talos.core.log_card import FIRST_GENERATION, LogCard, make_card
-from talos.core.log_index import Index, of_subject, of_type
+from talos.core.log_index import BUNDLE, INDEXED_KEY, Index, of_subject, of_type
 from talos.core.step import Put
 from talos.core.tables import (
     BODIES,
@@ -51,7 +54,10 @@ from talos_audit import (
 CARD_KEY: Final = b"log"
 CHECKPOINT_KEY: Final = b"checkpoint"
 LOG_KEY: Final = b"log"
+ENTRY_KEY_SIZE: Final = 8  # Bytes.
 ENTRY_DICE: Final = DICE_SIZE + BOX_NONCE_SIZE  # Bytes of entropy that an entry takes.
+new_row: Final = tuple.__new__  # Puts by hundreds: a named tuple's own constructor takes twice as long.
+TYPE_PREFIXES: Final = {type: of_type(type) for type in EntryType}
 RECHECKED: Final = 256  # Entries at the end that every opening hashes again: where a crash would show.
 
 VERIFY_FIX: Final = "`talos audit verify-chain` says where; put the data folder back, or make a new identity"
@@ -67,6 +73,7 @@ class Diary:
         "_flaws",
         "_index",
         "_is_new",
+        "_pack",
         "_proven",
         "_rows",
         "_sign",
@@ -84,6 +91,7 @@ class Diary:
         self._sign = sign
         self._box = vault.box(BODIES)
         self._entropy = entropy
+        self._pack = codec.packer()
         self._is_new = is_new
         self._flaw: str | None = None  # Once set, nothing is appended or signed any more ...
         self._flaws = 0  # ... until it was read from the disk again; the second time, for good.
@@ -126,6 +134,17 @@ class Diary:
                 if self._proven.root() != signed.root:
                     raise Damaged("the audit log is not the one that was signed for", fix=VERIFY_FIX)
             self._recheck(size)
+        self._index_again()
+
+    def _index_again(self) -> None:
+        """Index what no checkpoint covers. Each body must open: it vouches for a leaf that nothing else does yet."""
+        for index, raw in leaves(self._rows, self._signed_size):
+            prefixes, key = [of_type(Leaf.decode(raw).type)], entry_key(index)
+            sealed = self._rows.get(BODIES, key)
+            if sealed is not None:
+                opened = Opened.decode(self._box.open(body_place(key, leaf_hash(raw)), sealed))
+                prefixes += [of_subject(opened.subject)] if opened.subject else []
+            self._index.mark(index // BUNDLE, dict.fromkeys(prefixes, 1 << index % BUNDLE))
 
     def _recheck(self, size: int) -> None:
         expected = max(0, size - RECHECKED) // ROW_HASHES * ROW_HASHES
@@ -160,51 +179,62 @@ class Diary:
         self._require_sound()
         writes: list[Put] = []
         hashes: list[bytes] = []
-        dice, index = self._entropy(len(entries) * ENTRY_DICE), self._tree.size
-        for at, entry in enumerate(entries):
-            nonce_at, end = at * ENTRY_DICE + DICE_SIZE, (at + 1) * ENTRY_DICE
-            leaf, body = write_entry(entry, dice[at * ENTRY_DICE : nonce_at])
-            key, hashed = entry_key(index), leaf_hash(leaf)
-            writes.append(Put(ENTRIES, key, leaf))
-            writes.append(Put(BODIES, key, self._box.seal(body_place(key, hashed), body, dice[nonce_at:end])))
-            prefixes = (of_type(entry.type), of_subject(entry.subject)) if entry.subject else (of_type(entry.type),)
-            self._index.note(index, prefixes)
+        marks: dict[bytes, int] = {}  # In the index, of the bundle at hand.
+        dice, at, index = self._entropy(len(entries) * ENTRY_DICE), 0, self._tree.size
+        seal, pack = self._box.seal, self._pack
+        for entry in entries:
+            leaf, body = write_entry(entry, dice[at : at + DICE_SIZE], pack)
+            key, hashed, subject = index.to_bytes(8, "big"), leaf_hash(leaf), entry.subject
+            sealed = seal(key + hashed, body, dice[at + DICE_SIZE : at + ENTRY_DICE])
+            writes += (new_row(Put, (ENTRIES, key, leaf)), new_row(Put, (BODIES, key, sealed)))
             hashes.append(hashed)
+            bit = 1 << index % BUNDLE
+            prefix = TYPE_PREFIXES[entry.type]
+            marks[prefix] = marks.get(prefix, 0) | bit
+            if subject:
+                prefix = of_subject(subject)
+                marks[prefix] = marks.get(prefix, 0) | bit
+            at += ENTRY_DICE
             index += 1
+            if not index % BUNDLE:
+                self._index.mark(index // BUNDLE - 1, marks)
+                marks = {}
+        self._index.mark(index // BUNDLE, marks)
         self._tree.extend(hashes)
         return writes
 
     def changed(self) -> list[Put]:
-        """Return the rows of tree and index that changed since the last call.
+        """Return the rows of the tree that changed since the last call: once per transaction, after all `append`s."""
+        return [Put(TREE, tree_key(level, row), value) for level, row, value in self._tree.changed()]
 
-        Ask once per transaction, after all `append`s.
-        """
-        rows = [Put(TREE, tree_key(level, row), value) for level, row, value in self._tree.changed()]
-        return rows + self._index.changed()
+    def sign(self) -> list[Put]:
+        """Sign the log as it is on disk, and return what to commit: the index and, last, the checkpoint.
 
-    def sign(self) -> Put | None:
-        """Sign the log as it is on disk; None if the newest checkpoint says all. Call it with nothing uncommitted.
-
-        After the commit of what is returned, call `signed`. Raises `Damaged` if disk and memory differ; `reload` helps
-        if it was the memory.
+        Nothing if the newest checkpoint says all. Call it with nothing uncommitted, and `signed` after the commit.
+        Raises `Damaged` if disk and memory differ; `reload` helps if it was the memory.
         """
         self._require_sound()
         if self._signed_size == self._tree.size:
-            return None
+            return []
         self._flaw = self._prove()
         if self._flaw is not None:
             self._flaws += 1
         self._require_sound()
         checkpoint = Checkpoint(self.card.origin, self._tree.size, self._proven.root())
-        return Put(META, CHECKPOINT_KEY, sign_checkpoint(checkpoint, self.card.key, self._sign))
+        return [
+            *self._index.changed(),
+            Put(META, INDEXED_KEY, entry_key(checkpoint.size)),
+            Put(META, CHECKPOINT_KEY, sign_checkpoint(checkpoint, self.card.key, self._sign)),
+        ]
 
     def _require_sound(self) -> None:
         if self._flaw is not None:
             raise Damaged(f"the audit log takes and signs nothing more: {self._flaw}", fix=VERIFY_FIX)
 
-    def signed(self, write: Put) -> None:
-        """The checkpoint is on disk: it may be shown."""
-        self.checkpoint, self._signed_size, self._is_new = write.value, self._proven.size, False
+    def signed(self, writes: Sequence[Put]) -> None:
+        """What `sign` returned is on disk: the checkpoint may be shown."""
+        self._index.written()
+        self.checkpoint, self._signed_size, self._is_new = writes[-1].value, self._proven.size, False
 
     def _prove(self) -> str | None:
         """Hash what no checkpoint covers, from the disk. Returns why it is not what memory says, or None."""
@@ -237,15 +267,25 @@ def body_place(key: bytes, leaf_hash: bytes) -> bytes:
 
 
 def leaves(rows: Rows, start: int) -> Iterator[tuple[int, bytes]]:
-    """Yield index and leaf of every entry from `start` on."""
-    for key, leaf in rows.scan(ENTRIES, start=entry_key(start)):
-        yield int.from_bytes(key, "big"), leaf
+    """Yield index and leaf of every entry from `start` on. Raises `Damaged` for a row that is of no entry."""
+    for key, leaf in rows.scan(ENTRIES, start=entry_key(start) if start else b""):
+        yield index_of(key), leaf
 
 
 def next_index(rows: Rows) -> int:
-    """Return the index after the last entry; 0 if there is none. Old entries may have been pruned."""
+    """Return the index after the last entry; 0 if there is none. Old entries may have been pruned.
+
+    Raises `Damaged`.
+    """
     last = next(rows.scan(ENTRIES, reverse=True), None)
-    return 0 if last is None else int.from_bytes(last[0], "big") + 1
+    return 0 if last is None else index_of(last[0]) + 1
+
+
+def index_of(key: bytes) -> int:
+    """Return the index in a key of `entries` or `bodies`. Raises `Damaged`."""
+    if len(key) != ENTRY_KEY_SIZE:
+        raise Damaged(f"the audit log has a row that is of no entry: its key is {key[:16].hex()}", fix=VERIFY_FIX)
+    return int.from_bytes(key, "big")
 
 
 @contextmanager

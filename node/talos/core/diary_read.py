@@ -16,8 +16,8 @@ from talos.core.chain import read_card, read_checkpoint
 from talos.core.diary import VERIFY_FIX, body_place, next_index
 from talos.core.entries import SUBJECT_AT, Leaf, Opened
 from talos.core.entry_types import EntryType, read_body, read_own_body
-from talos.core.log_index import listed, of_subject, of_type
-from talos.core.names import did_of
+from talos.core.log_index import indexed, listed, of_subject, of_type
+from talos.core.names import did_of, did_or_nobody
 from talos.core.report import AuditEntry
 from talos.core.tables import BODIES, ENTRIES, TREE, Rows, entry_key, tree_key
 from talos.core.vault import Vault
@@ -92,13 +92,18 @@ class Reader:
 
     def _candidates(self, query: Query) -> Iterator[int]:
         """Yield the indexes that may be asked for, the newest first."""
+        stop = next_index(self._rows)
+        if query.before is not None:
+            stop = min(stop, query.before)
+        if query.peer is None and query.type is None:
+            yield from reversed(range(stop))
+            return
+        start = min(stop, indexed(self._rows))
+        yield from reversed(range(start, stop))
         if query.peer is not None:
-            yield from listed(self._rows, of_subject(query.peer), before=query.before)
+            yield from listed(self._rows, of_subject(query.peer), before=start)
         elif query.type is not None:
-            yield from listed(self._rows, of_type(query.type), before=query.before)
-        else:
-            stop = next_index(self._rows)
-            yield from reversed(range(stop if query.before is None else min(query.before, stop)))
+            yield from listed(self._rows, of_type(query.type), before=start)
 
     def _entry(self, index: int) -> AuditEntry:
         raw, row = self._read(index)
@@ -153,7 +158,7 @@ def _show_own(index: int, raw: bytes, row: bytes) -> AuditEntry:
         cast("int", time_ms),
         cast("bytes", id).hex(),
         cast("int", lease_epoch),
-        did_of(row[SUBJECT_AT:body_at]) if length else "",
+        did_or_nobody(row[SUBJECT_AT:body_at]),
         read_own_body(type, row[body_at:]),
     )
 
@@ -166,7 +171,7 @@ def show(index: int, leaf: Leaf, opened: Opened | None) -> AuditEntry:
         time_ms=leaf.time_ms,
         id=leaf.id.hex(),
         lease_epoch=leaf.lease_epoch,
-        peer=None if opened is None else did_of(opened.subject) if opened.subject else "",
+        peer=None if opened is None else did_or_nobody(opened.subject),
         details=None if opened is None else read_body(leaf.type, opened.body),
     )
 

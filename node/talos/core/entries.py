@@ -25,6 +25,7 @@ NO_EPOCH: Final = 0  # Not replicated.
 SUBJECT_AT: Final = 2 * SALT_SIZE + 1  # Where the subject begins in a body row.
 DICE_SIZE: Final = ENTRY_ID_SIZE + 2 * SALT_SIZE  # Bytes that one entry needs.
 
+_LENGTHS: Final = {length: bytes((length,)) for length in (0, DID_SIZE)}
 _SUBJECT: Final = codec.signed(LABEL_SUBJECT, b"")
 _BODY: Final = codec.signed(LABEL_BODY, b"")
 _TYPES: Final = {int(type): type for type in EntryType}
@@ -126,22 +127,22 @@ class Opened:
         return self.commitments() == (leaf.subject_commitment, leaf.body_commitment)
 
 
-def write_entry(entry: Entry, dice: bytes) -> tuple[bytes, bytes]:
+def write_entry(entry: Entry, dice: bytes, pack: codec.Pack) -> tuple[bytes, bytes]:
     """Return the leaf of a new entry, and its body row, to be sealed. `dice` are DICE_SIZE fresh bytes.
 
-    The hot path of the log: it writes just what `Leaf.encode` and `Opened.encode` do.
+    The hot path of the log: it writes just what `Leaf.encode` and `Opened.encode` do. `pack` is a `codec.packer()`.
     """
-    id, subject_salt, body_salt = dice[:ENTRY_ID_SIZE], dice[ENTRY_ID_SIZE:-SALT_SIZE], dice[-SALT_SIZE:]
+    subject_salt, body_salt = dice[ENTRY_ID_SIZE:-SALT_SIZE], dice[-SALT_SIZE:]
     subject, body = entry.subject, entry.body
-    leaf = codec.quick_pack(
-        [
+    leaf = pack(
+        (
             LEAF_VERSION,
-            int(entry.type),
+            entry.type,
             entry.time_ms,
-            id,
+            dice[:ENTRY_ID_SIZE],
             entry.lease_epoch,
             sha256(_SUBJECT + subject_salt + subject).digest(),
             sha256(_BODY + body_salt + body).digest(),
-        ]
+        )
     )
-    return leaf, b"".join((subject_salt, body_salt, bytes((len(subject),)), subject, body))
+    return leaf, b"".join((dice[ENTRY_ID_SIZE:], _LENGTHS[len(subject)], subject, body))

@@ -2,16 +2,17 @@
 
 Row: `lookup` "t" | type u16 | bundle u64            -> 256 bits, bit i of byte i // 8 for entry bundle * 256 + i
      `lookup` "p" | first 16 bytes of a DID | bundle -> the same
-A hundred entries about ten peers change a dozen rows of this, not two hundred.
+It is written with each checkpoint and not with each entry, so that an entry changes no page but those of its own. What
+came after the newest checkpoint is looked through one by one; `meta` indexed says from where on, u64.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from talos.core.step import Put
-from talos.core.tables import LOOKUP, Rows
+from talos.core.tables import LOOKUP, META, Rows
 from talos.errors import Damaged
 
 BUNDLE: Final = 256  # Entries that one row tells of, as many as one C2SP bundle has.
@@ -20,6 +21,10 @@ SUBJECT_SIZE: Final = 16  # Bytes of a DID hash. Who makes two of our peers coll
 
 TYPES: Final = b"t"
 SUBJECTS: Final = b"p"
+INDEX_KEY_SIZES: Final = {TYPES: 1 + 2 + 8, SUBJECTS: 1 + SUBJECT_SIZE + 8}  # Bytes.
+
+
+INDEXED_KEY: Final = b"indexed"
 
 
 def of_type(type: int) -> bytes:
@@ -37,43 +42,31 @@ def bundle_key(prefix: bytes, bundle: int) -> bytes:
 
 
 class Index:
-    """What is written of the index. Only the bundle that grows is in memory."""
+    """What is not written of the index yet: it follows the log, and is on disk as far as the log is signed."""
 
-    __slots__ = ("_bits", "_bundle", "_full", "_rows", "_touched")
+    __slots__ = ("_bits", "_rows")
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
-        self._bundle = -1
-        self._bits: dict[bytes, int] = {}  # By how the key begins.
-        self._touched: set[bytes] = set()
-        self._full: list[Put] = []  # Of bundles that ended since the last call of `changed`.
+        self._bits: dict[bytes, int] = {}  # By key.
 
-    def note(self, index: int, prefixes: Iterable[bytes]) -> None:
-        """Entry `index` belongs under these. Indexes never fall."""
-        if index // BUNDLE != self._bundle:
-            self._full += self._written()
-            self._bundle, self._bits = index // BUNDLE, {}
-            self._touched.clear()
-        bit = 1 << index % BUNDLE
-        for prefix in prefixes:
-            bits = self._bits.get(prefix)
-            if bits is None:
-                bits = _read(self._rows.get(LOOKUP, bundle_key(prefix, self._bundle)) or bytes(BITS_SIZE))
-            self._bits[prefix] = bits | bit
-            self._touched.add(prefix)
+    def mark(self, bundle: int, marks: Mapping[bytes, int]) -> None:
+        """Set bits: of each prefix, those of the entries of `bundle` that belong under it."""
+        for prefix, bits in marks.items():
+            key = bundle_key(prefix, bundle)
+            self._bits[key] = self._bits.get(key, 0) | bits
 
     def changed(self) -> list[Put]:
-        """Return the rows that changed since the last call."""
-        writes = self._full + self._written()
-        self._full = []
-        self._touched.clear()
-        return writes
+        """Return the rows as they must become. Raises `Damaged` where one is not of the size it was written with."""
+        rows = []
+        for key, bits in self._bits.items():
+            known = self._rows.get(LOOKUP, key)
+            rows.append(Put(LOOKUP, key, (bits | (0 if known is None else _read(known))).to_bytes(BITS_SIZE, "little")))
+        return rows
 
-    def _written(self) -> list[Put]:
-        return [
-            Put(LOOKUP, bundle_key(prefix, self._bundle), self._bits[prefix].to_bytes(BITS_SIZE, "little"))
-            for prefix in self._touched
-        ]
+    def written(self) -> None:
+        """What `changed` returned is on disk."""
+        self._bits = {}
 
 
 def listed(rows: Rows, prefix: bytes, *, before: int | None = None) -> Iterator[int]:
@@ -82,8 +75,8 @@ def listed(rows: Rows, prefix: bytes, *, before: int | None = None) -> Iterator[
         return
     start = b"" if before is None else bundle_key(prefix, (before - 1) // BUNDLE)
     for key, value in rows.scan(LOOKUP, prefix, start=start, reverse=True):
-        if len(key) != len(prefix) + 8 or len(value) != BITS_SIZE:
-            raise Damaged("a row of the audit log's index is not of the size it was written with")
+        if len(key) != len(prefix) + 8:
+            raise Damaged("the index of the audit log has a row that is of no bundle")
         first, bits = int.from_bytes(key[len(prefix) :], "big") * BUNDLE, _read(value)
         if before is not None and before < first + BUNDLE:
             bits &= (1 << before - first) - 1
@@ -93,5 +86,15 @@ def listed(rows: Rows, prefix: bytes, *, before: int | None = None) -> Iterator[
             yield first + bit
 
 
+def indexed(rows: Rows) -> int:
+    """Return how many entries the index tells of. Raises `Damaged`."""
+    value = rows.get(META, INDEXED_KEY) or b""
+    if len(value) != 8:
+        raise Damaged("the audit log has lost how far its index reaches")
+    return int.from_bytes(value, "big")
+
+
 def _read(value: bytes) -> int:
+    if len(value) != BITS_SIZE:
+        raise Damaged("a row of the audit log's index is not of the size it was written with")
     return int.from_bytes(value, "little")

@@ -55,7 +55,6 @@ def instance_id(instance_ed25519: bytes) -> bytes:
     return digest(LABEL_INSTANCE, instance_ed25519)
 
 
-@lru_cache(maxsize=4_096)  # The log says the same names again and again.
 def name_of(hash: bytes) -> str:
     """Return the 52-character name of a 32-byte hash: base32, lower case, unpadded."""
     return b32encode(hash).decode("ascii").rstrip("=").lower()
@@ -68,6 +67,12 @@ def peer_id_of(did_hash: bytes) -> str:
 
 def did_of(did_hash: bytes) -> str:
     return DID_PREFIX + peer_id_of(did_hash)
+
+
+@lru_cache(maxsize=4_096)  # The audit log says the same names again and again.
+def did_or_nobody(did_hash: bytes) -> str:
+    """Return the DID; "" where nobody is known, and the hash is empty."""
+    return did_of(did_hash) if did_hash else ""
 
 
 def parse_peer(text: str) -> bytes:

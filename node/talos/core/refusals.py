@@ -18,6 +18,7 @@ from talos.core.entry_types import EntryType, Refusal, write_body
 from talos.core.names import LABEL_SAMPLE, digest
 from talos.core.step import Put, Step
 from talos.core.tables import META, Rows
+from talos.errors import Damaged
 
 AGGREGATE_MS: Final = 60_000
 STRANGER_ENTRIES_MAX: Final = 1_000  # A day.
@@ -45,13 +46,16 @@ class Tally:
 class Refusals:
     """Count with `refuse`; every `AGGREGATE_MS` commit `due`, and say with `settle` how that went."""
 
-    __slots__ = ("_day", "_leaving", "_tallies", "_written", "total")
+    __slots__ = ("_day", "_leaving", "_spent", "_tallies", "_written", "total")
 
     def __init__(self, rows: Rows) -> None:
         stored = rows.get(META, STRANGERS_KEY)
         self._day: int
         self._written: int
+        if stored is not None and len(stored) != _DAY.size:
+            raise Damaged("the count of entries about strangers is not of the size it was written with")
         self._day, self._written = (0, 0) if stored is None else _DAY.unpack(stored)
+        self._spent = 0  # Of today's entries about strangers, by those on their way to the disk.
         self._tallies: dict[tuple[bytes, Refusal], Tally] = {}
         self._leaving: dict[tuple[bytes, Refusal], Tally] = {}  # On their way to the disk.
         self.total = 0  # Since this node started.
@@ -59,12 +63,11 @@ class Refusals:
     def refuse(self, kind: Refusal, peer: bytes, sample: bytes, now_ms: int) -> None:
         """Count one. `peer` is the DID hash of who has proved to have sent it, else `STRANGER`."""
         self.total += 1
-        if (peer, kind) not in self._tallies and len(self._tallies) >= PEERS_MAX:
-            peer = STRANGER
-        tally = self._tallies.get((peer, kind))
+        place = self._place(peer, kind)
+        tally = self._tallies.get(place)
         if tally is None:  # One sample is hashed, however many frames come.
             hashed = digest(LABEL_SAMPLE, sample) if sample else NO_SAMPLE
-            self._tallies[peer, kind] = Tally(1, now_ms, now_ms, hashed)
+            self._tallies[place] = Tally(1, now_ms, now_ms, hashed)
         else:
             tally.count += 1
             tally.last_ms = now_ms
@@ -82,27 +85,35 @@ class Refusals:
             self._leaving[peer, kind] = self._tallies.pop((peer, kind))
         if not entries:
             return None
-        self._written = STRANGER_ENTRIES_MAX - left
-        return Step((Put(META, STRANGERS_KEY, _DAY.pack(self._day, self._written)),), tuple(entries))
+        self._spent = sum(peer == STRANGER for peer, _ in self._leaving)
+        write = Put(META, STRANGERS_KEY, _DAY.pack(self._day, self._written + self._spent))
+        return Step((write,), tuple(entries))
 
     def settle(self, *, written: bool) -> None:
         """What `due` returned is on disk, or is not: then it counts on."""
         leaving, self._leaving = self._leaving, {}
         if written:
+            self._written += self._spent
             return
-        for key, tally in leaving.items():
-            later = self._tallies.get(key)
-            if later is not None:
-                tally.count += later.count
-                tally.last_ms = later.last_ms
-            self._tallies[key] = tally
+        later, self._tallies = self._tallies, leaving
+        for (peer, kind), tally in later.items():
+            known = self._tallies.setdefault(self._place(peer, kind), tally)
+            if known is not tally:
+                known.count += tally.count
+                known.last_ms = tally.last_ms
+
+    def _place(self, peer: bytes, kind: Refusal) -> tuple[bytes, Refusal]:
+        """Return under what a refusal counts: with strangers, where there are too many peers."""
+        if (peer, kind) not in self._tallies and len(self._tallies) >= PEERS_MAX:
+            return STRANGER, kind
+        return peer, kind
 
     def _left(self, now_ms: int) -> int:
         """Return how many entries strangers have left today. A clock that goes back gives them no second day."""
         day = now_ms // DAY_MS
         if day > self._day:
             self._day, self._written = day, 0
-        return STRANGER_ENTRIES_MAX - self._written
+        return max(0, STRANGER_ENTRIES_MAX - self._written)
 
 
 def _entry(kind: Refusal, peer: bytes, tally: Tally, now_ms: int) -> Entry:

@@ -274,10 +274,7 @@ def enrolled_on(host: Host, name: str, dice: Entropy) -> Opened:
 def settle(store: Store, writes: Sequence[Put], vault: Vault, dice: Entropy) -> None:
     """Put a new identity in its store; once it is there, sign its log for the first time."""
     store.commit(writes)
-    diary = Diary.open(store, vault, dice, is_new=True)
-    signed = diary.sign()
-    if signed is not None:
-        store.commit([signed])
+    store.commit(Diary.open(store, vault, dice, is_new=True).sign())
 
 
 def _vault(key: bytes) -> Vault:

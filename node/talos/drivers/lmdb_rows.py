@@ -17,7 +17,7 @@ import lmdb
 from lmdb import verify as structure
 
 from talos.core.tables import Rows
-from talos.drivers.rows import SnapshotEnded, check_key, check_table, reverse_bound
+from talos.drivers.rows import KEY_SIZE_MAX, SnapshotEnded, check_key, check_table, reverse_bound
 from talos.errors import Damaged, StoreFailed
 
 DATA_FILE: Final = "data.mdb"
@@ -143,9 +143,11 @@ class _Snapshot:
         self._is_over = False
 
     def get(self, table: str, key: bytes) -> bytes | None:
-        check_key(table, key, self._tables)
+        known = self._tables.get(table)
+        if known is None or not 1 <= len(key) <= KEY_SIZE_MAX:
+            check_key(table, key, self._tables)  # Only for what it raises: this is asked hundreds of times in a query.
         try:
-            return self._txn.get(key, db=self._tables[table])
+            return self._txn.get(key, db=known)
         except lmdb.Error as error:
             raise self._failure(error) from error
 

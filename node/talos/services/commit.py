@@ -15,7 +15,7 @@ from typing import Final
 import trio
 
 from talos.core.diary import Diary
-from talos.core.step import Put, Step
+from talos.core.step import Step
 from talos.errors import Damaged, NodeStopped, StoreFailed, TalosError
 from talos.host import Blocking, Store
 from talos.services.signal import Signal
@@ -155,15 +155,15 @@ class Committer:
     def _commit(self, group: list[Submitted]) -> None:
         """Blocks. Puts steps and entries on disk in one transaction."""
         with self._diary_on_disk() as diary:
-            writes: list[Put] = []
-            for request in group:
-                first = diary.size
-                for step in request.steps:
-                    writes += step.writes
-                    writes += diary.append(step.entries)
-                request.indexes = range(first, diary.size)
+            steps = [step for request in group for step in request.steps]
+            writes = [write for step in steps for write in step.writes]
+            first = diary.size
+            writes += diary.append([entry for step in steps for entry in step.entries])
             writes += diary.changed()
             self._store.commit(writes)
+            for request in group:
+                request.indexes = range(first, first + sum(len(step.entries) for step in request.steps))
+                first = request.indexes.stop
 
     @contextmanager
     def _diary_on_disk(self) -> Iterator[Diary]:
@@ -196,10 +196,10 @@ class Committer:
     def _sign(self) -> None:
         """Blocks. Durable before signed, signed and durable before shown."""
         with self._diary_on_disk() as diary:
-            write = diary.sign()
-            if write is not None:
-                self._store.commit([write])
-                diary.signed(write)
+            writes = diary.sign()
+            if writes:
+                self._store.commit(writes)
+                diary.signed(writes)
 
     def _refuse_queue(self, failure: StoreFailed | NodeStopped) -> None:
         while self._queue:

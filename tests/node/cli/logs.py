@@ -34,9 +34,10 @@ def grow(path: Path, count: int, *, signed: bool = True) -> int:
             for at in range(count)
         ]
         store.commit([*diary.append(entries), *diary.changed()])
-        if signed and (checkpoint := diary.sign()) is not None:
-            store.commit([checkpoint])
-            diary.signed(checkpoint)
+        if signed:
+            writes = diary.sign()
+            store.commit(writes)
+            diary.signed(writes)
         return diary.size
 
 

@@ -13,7 +13,7 @@ from trio.testing import wait_all_tasks_blocked
 from talos.core.diary import next_index
 from talos.core.entry_types import BODY_SIZE_MAX
 from talos.core.step import Put, Step
-from talos.core.tables import BODIES, ENTRIES, LOOKUP, META, STATE_TABLES, TREE, entry_key
+from talos.core.tables import BODIES, ENTRIES, META, STATE_TABLES, TREE, entry_key
 from talos.drivers.lmdb_store import LmdbStore
 from talos.drivers.memory_store import MemoryStore
 from talos.drivers.real_host import Workers
@@ -97,7 +97,7 @@ async def test_entries_are_in_the_same_transaction_as_the_writes_they_tell_of() 
         assert entries(at.store) == [(0, b"one"), (1, b"two")]
         [written] = at.store.transactions
         assert written[0] == Put(META, b"key", b"value")
-        assert {write.table for write in written} == {META, ENTRIES, BODIES, LOOKUP, TREE}
+        assert {write.table for write in written} == {META, ENTRIES, BODIES, TREE}
 
 
 async def test_each_call_learns_the_indexes_of_its_own_entries() -> None:

@@ -9,6 +9,7 @@ from trio.testing import MockClock
 from talos.core.diary import CHECKPOINT_KEY
 from talos.core.frames import Kind
 from talos.core.greeting import Reason, Refusal, Resume, decode
+from talos.core.log_index import INDEXED_KEY
 from talos.core.prekeys import OFFERS_MAX
 from talos.core.refusals import STRANGERS_KEY
 from talos.core.tables import BODIES, ENTRIES, LOOKUP, META, SESSIONS, TREE
@@ -39,7 +40,7 @@ WRITTEN_DOWN = {ENTRIES, BODIES, LOOKUP, TREE}  # Refusals are, once a minute.
 def kept(node: Running, is_linked: bool) -> dict[tuple[str, bytes], bytes]:
     """Return all rows but the audit log's; on a link without those that pings move."""
     moving = WRITTEN_DOWN | {SESSIONS} if is_linked else WRITTEN_DOWN
-    log = {(META, CHECKPOINT_KEY), (META, STRANGERS_KEY)}
+    log = {(META, CHECKPOINT_KEY), (META, INDEXED_KEY), (META, STRANGERS_KEY)}
     return {key: value for key, value in rows(node).items() if key[0] not in moving and key not in log}
 
 
