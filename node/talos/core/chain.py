@@ -94,7 +94,7 @@ def check_chain(
         if checkpoint.origin != card.origin:
             raise Damaged(f"the checkpoint kept is of another log: {checkpoint.origin}")
     size = next_index(rows)
-    check = _Check(rows, vault)
+    check = _Check(rows, vault, card)
     for checkpoint in sorted(expected, key=lambda one: one.size):
         if checkpoint.size > size:
             raise Damaged(
@@ -123,8 +123,9 @@ def check_chain(
 class _Check:
     """A log that is built once more, beside the stored one."""
 
-    def __init__(self, rows: Rows, vault: Vault | None) -> None:
+    def __init__(self, rows: Rows, vault: Vault | None, card: LogCard) -> None:
         self._rows = rows
+        self._card = card
         self._box = None if vault is None else vault.box(BODIES)
         self._expected: dict[bytes, int] = {}  # Rows of the index, by key.
         self._sealed: dict[int, int] = {}  # Entries whose subject we do not know, by bundle.
@@ -196,8 +197,10 @@ class _Check:
 
         Subjects need a vault.
         """
-        if indexed(self._rows) < size:
-            raise Damaged(f"the index of the audit log does not reach to entry {size - 1}", fix=VERIFY_FIX)
+        reach = indexed(self._rows)
+        newest = read_checkpoint(self._rows, self._card)[0]  # Both may be newer than when we began, and are one.
+        if not size <= reach <= newest.size:
+            raise Damaged(f"the index of the audit log reaches to {reach}, not to {size} entries", fix=VERIFY_FIX)
         for prefix in (TYPES,) if self._box is None else (TYPES, SUBJECTS):
             for key, value in self._rows.scan(LOOKUP, prefix):
                 if len(key) != INDEX_KEY_SIZES[prefix] or len(value) != BITS_SIZE:
