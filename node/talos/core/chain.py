@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Final
 
-from talos.core.diary import CARD_KEY, CHECKPOINT_KEY, VERIFY_FIX, body_place, index_of, leaves, next_index
+from talos.core.diary import CARD_KEY, CHECKPOINT_KEY, VERIFY_FIX, body_place, index_of, leaves, next_index, traces
 from talos.core.entries import Leaf, Opened
 from talos.core.entry_types import read_body
 from talos.core.identity import read_did
@@ -110,6 +110,9 @@ def check_chain(
             )
     check.up_to(size, size, progress)
     check.index(signed.size)
+    traced = traces(rows)
+    if traced > next_index(rows):  # Asked for in this order, so that a log that grows never looks cut short.
+        raise Damaged(f"the audit log was cut short: it has left traces of {traced} entries", fix=VERIFY_FIX)
     return ChainReport(
         origin=card.origin,
         size=size,

@@ -134,6 +134,10 @@ class Diary:
                 if self._proven.root() != signed.root:
                     raise Damaged("the audit log is not the one that was signed for", fix=VERIFY_FIX)
             self._recheck(size)
+        if size != traces(rows):
+            raise Damaged(
+                f"the audit log was cut short: it has {size} entries, and left traces of more", fix=VERIFY_FIX
+            )
         self._index_again()
 
     def _index_again(self) -> None:
@@ -279,6 +283,16 @@ def next_index(rows: Rows) -> int:
     """
     last = next(rows.scan(ENTRIES, reverse=True), None)
     return 0 if last is None else index_of(last[0]) + 1
+
+
+def traces(rows: Rows) -> int:
+    """Return how many entries there are by what else was written with them: their hashes and bodies.
+
+    Raises `Damaged`.
+    """
+    body, row = next(rows.scan(BODIES, reverse=True), None), next(rows.scan(TREE, reverse=True), None)
+    hashes = 0 if row is None else int.from_bytes(row[0][1:], "big") * ROW_HASHES + len(row[1]) // HASH_SIZE
+    return max(hashes, 0 if body is None else index_of(body[0]) + 1)
 
 
 def index_of(key: bytes) -> int:

@@ -19,7 +19,7 @@ from talos.errors import Damaged
 from talos_audit import VerifierKey
 
 VERSION: Final = 1
-CARD_SIZE_MAX: Final = 256  # Bytes: version 1 takes at most 181.
+CARD_SIZE_MAX: Final = 256  # Bytes: version 1 takes at most 175.
 GENERATION_MAX: Final = 2**32 - 1
 FIRST_GENERATION: Final = 1
 

@@ -73,7 +73,12 @@ class Refusals:
             tally.last_ms = now_ms
 
     def due(self, now_ms: int) -> Step | None:
-        """Return the step that writes down what is counted; None if there is nothing, or no room. Then `settle`."""
+        """Return the step that writes down what is counted; None if there is nothing, or no room.
+
+        Then `settle`: until that is called there is nothing more.
+        """
+        if self._leaving:
+            return None
         entries: list[Entry] = []
         left = self._left(now_ms)
         for (peer, kind), tally in list(self._tallies.items()):

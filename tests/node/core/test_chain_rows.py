@@ -244,3 +244,16 @@ def test_a_log_that_nobody_touched_is_good() -> None:
     log = short_log(SIZE)
     put(log, ENTRIES, entry_key(7), leaf(log, 7))
     assert check_chain(log.store, log.vault).erased == 0
+
+
+def test_the_last_entry_is_missed_even_if_nothing_was_signed_for_it() -> None:
+    for left in (BODIES, TREE):
+        log = short_log(SIZE)
+        before = {table: dict(log.store.scan(table)) for table in (BODIES, TREE)}
+        log.write(note(1))
+        without(ENTRIES, entry_key(SIZE))(log)
+        for table in {BODIES, TREE} - {left}:  # One of them is put back as it was, too.
+            changed = {key for key, value in log.store.scan(table) if before[table].get(key) != value}
+            log.store.commit([Put(table, key, before[table].get(key)) for key in changed])
+        with pytest.raises(Damaged, match="cut short"):
+            check_chain(log.store)

@@ -155,6 +155,14 @@ def test_entries_after_the_last_checkpoint_are_kept_and_signed_after_a_restart()
     assert log.sign().size == SIZE + 20
 
 
+def test_an_entry_that_is_gone_before_it_was_signed_is_missed_because_its_hash_is_still_there() -> None:
+    log = short_log(SIZE)
+    log.write(note(1), note(2))
+    without_leaves(SIZE + 1)(log)
+    with pytest.raises(Damaged):
+        log.opened()
+
+
 def test_opening_a_long_log_reads_little_of_it() -> None:
     log = long_log()
     counting = Counting(log.store)

@@ -111,10 +111,6 @@ DAMAGES: Final[dict[str, Damage]] = {
     "it has more bytes": lambda log: put(log, ENTRIES, entry_key(7), leaf(log, 7) + b"\x00"),
     "it is another entry": copy(ENTRIES, entry_key(8), entry_key(7)),
     "it is gone": lambda log: put(log, ENTRIES, entry_key(7), None),
-    "its hash was changed": flip(TREE, tree_key(0, 0), 8 * 7 * 32),
-    "its row of hashes is gone": lambda log: put(log, TREE, tree_key(0, 0), None),
-    "its row of hashes is cut short": lambda log: put(log, TREE, tree_key(0, 0), row(log, TREE, tree_key(0, 0))[:250]),
-    "its row of hashes is another": copy(TREE, tree_key(0, 1), tree_key(0, 0)),
     "its body was changed": flip(BODIES, entry_key(7), 8 * 60),
     "the nonce of its body was changed": flip(BODIES, entry_key(7), 8 * 5),
     "its body is cut short": lambda log: put(log, BODIES, entry_key(7), row(log, BODIES, entry_key(7))[:-1]),
@@ -133,6 +129,28 @@ def test_an_entry_is_never_returned_where(damage: Damage) -> None:
     with pytest.raises(Damaged):
         reader(log).query(Query())
     assert [one.index for one in reader(log).query(Query(last=10))] == list(range(22, 32))
+
+
+HASHES: Final[dict[str, Damage]] = {
+    "its hash was changed": flip(TREE, tree_key(0, 0), 8 * 7 * 32),
+    "its row of hashes is gone": lambda log: put(log, TREE, tree_key(0, 0), None),
+    "its row of hashes is cut short": lambda log: put(log, TREE, tree_key(0, 0), row(log, TREE, tree_key(0, 0))[:250]),
+    "its row of hashes is another": copy(TREE, tree_key(0, 1), tree_key(0, 0)),
+}
+
+
+@pytest.mark.parametrize("damage", HASHES.values(), ids=HASHES.keys())
+def test_an_entry_that_no_body_vouches_for_is_never_returned_where(damage: Damage) -> None:
+    log = short_log(32)
+    put(log, BODIES, entry_key(7), None)
+    assert reader(log).entry(7).details is None
+    assert Reader(log.store, None).entry(8).details is None
+    damage(log)
+    with pytest.raises(Damaged):
+        reader(log).entry(7)
+    with pytest.raises(Damaged):
+        Reader(log.store, None).entry(8)
+    assert reader(log).entry(8).details is not None, "its body has vouched for it"
 
 
 @pytest.mark.parametrize(

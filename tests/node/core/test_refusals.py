@@ -287,6 +287,16 @@ def test_entries_that_did_not_reach_the_disk_do_not_use_up_the_day() -> None:
     assert counts(office.written(NOON_MS + 2_000)) == {("gave_up", ""): STRANGER_ENTRIES_MAX + 10}
 
 
+def test_what_is_on_its_way_to_the_disk_is_not_due_again() -> None:
+    office = Office()
+    office.refuse(Refusal.REPLAY, BOB, NOON_MS)
+    assert office.refusals.due(NOON_MS) is not None
+    office.refuse(Refusal.REPLAY, BOB, NOON_MS)
+    assert office.refusals.due(NOON_MS) is None
+    office.refusals.settle(written=False)
+    assert [count for _, _, count, *_ in office.written(NOON_MS)] == [2]
+
+
 @given(st.lists(st.tuples(st.sampled_from(Refusal), st.sampled_from([BOB, CLEO, STRANGER]), st.integers(0, 3))))
 def test_every_refusal_is_in_exactly_one_entry_whatever_fails(events: list[tuple[Refusal, bytes, int]]) -> None:
     office, found = Office(), 0
