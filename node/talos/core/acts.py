@@ -1,7 +1,8 @@
 """What a node does with sessions and messages, as entries of its audit log.
 
 The subject is always the peer, so that everything about one peer is found together. What a message says is never
-in an entry: where it is at hand, a commitment under a salt of its own is, which its holder can open to anybody.
+in an entry: where it is at hand, a commitment under a salt of its own is. The salt is in no proof, so that nobody can
+guess a short message by it; whoever holds the entry can give it away with the message.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ def _with_content(
 ) -> Entry:
     salt = entropy(SALT_SIZE)
     commitment = content_commitment(salt, content)
-    body = write_body(EntryType.MESSAGE, event, sender, receiver, origin, seq, 1, len(content), salt, commitment)
-    return Entry(EntryType.MESSAGE, now_ms, subject, body)
+    body = write_body(EntryType.MESSAGE, event, sender, receiver, origin, seq, 1, len(content), commitment)
+    return Entry(EntryType.MESSAGE, now_ms, subject, body, content_salt=salt)
 
 
 def content_commitment(salt: bytes, content: bytes) -> bytes:
@@ -68,7 +69,7 @@ def done(us: bytes, peer: bytes, origin: bytes, seq: int, now_ms: int) -> Entry:
 def _without_content(
     event: MessageEvent, sender: bytes, receiver: bytes, origin: bytes, seqs: range, now_ms: int, *, subject: bytes
 ) -> Entry:
-    body = write_body(EntryType.MESSAGE, event, sender, receiver, origin, seqs.start, len(seqs), 0, b"", b"")
+    body = write_body(EntryType.MESSAGE, event, sender, receiver, origin, seqs.start, len(seqs), 0, b"")
     return Entry(EntryType.MESSAGE, now_ms, subject, body)
 
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Final
 
-from talos.core.diary import CARD_KEY, CHECKPOINT_KEY, VERIFY_FIX, body_place, index_of, leaves, next_index, traces
+from talos.core.diary import CARD_KEY, CHECKPOINT_KEY, DAMAGE_FIX, body_place, index_of, leaves, next_index, traces
 from talos.core.entries import Leaf, Opened
-from talos.core.entry_types import read_body
+from talos.core.entry_types import EntryType, read_body
 from talos.core.identity import read_did
 from talos.core.keylog import KeyLog
 from talos.core.log_card import LogCard
@@ -45,7 +45,7 @@ def read_card(rows: Rows) -> LogCard:
     did = read_did(rows)
     raw, key_log = rows.get(META, CARD_KEY), rows.get(KEYLOGS, did)
     if raw is None or key_log is None:
-        raise Damaged("the store has lost the card of its audit log", fix="Restore the data folder")
+        raise Damaged("the store has lost the card of its audit log", fix=DAMAGE_FIX)
     card = LogCard.decode(raw)
     card.check(KeyLog.decode_and_verify(key_log))
     return card
@@ -55,7 +55,7 @@ def read_checkpoint(rows: Rows, card: LogCard) -> tuple[Checkpoint, bytes]:
     """Return the newest signed checkpoint, and its note. Raises `Damaged`: no log is without one."""
     note = rows.get(META, CHECKPOINT_KEY)
     if note is None:
-        raise Damaged("the audit log has lost its checkpoint", fix="Restore the data folder")
+        raise Damaged("the audit log has lost its checkpoint", fix=DAMAGE_FIX)
     return open_note_of(card, note), note
 
 
@@ -76,7 +76,7 @@ def open_note_of(card: LogCard, note: bytes) -> Checkpoint:
     try:
         return open_checkpoint(note, card.verifier)
     except AuditError as error:
-        raise Damaged(f"the checkpoint of the audit log does not hold: {error}", fix=VERIFY_FIX) from error
+        raise Damaged(f"the checkpoint of the audit log does not hold: {error}", fix=DAMAGE_FIX) from error
 
 
 def check_chain(
@@ -99,20 +99,25 @@ def check_chain(
         if checkpoint.size > size:
             raise Damaged(
                 f"the audit log was cut short: {checkpoint.size} entries were signed for, {size} are there",
-                fix=VERIFY_FIX,
+                fix=DAMAGE_FIX,
             )
         check.up_to(checkpoint.size, size, progress)
         if check.tree.root() != checkpoint.root:
             raise Damaged(
                 f"the first {checkpoint.size} entries are not those that were signed for: some were changed, "
                 "added, removed or put in another order",
-                fix=VERIFY_FIX,
+                fix=DAMAGE_FIX,
             )
     check.up_to(size, size, progress)
     check.index(signed.size)
+    if size - check.bodies > check.redacted:
+        raise Damaged(
+            f"{size - check.bodies} bodies are gone, and {check.redacted} entries tell of one that was erased",
+            fix=DAMAGE_FIX,
+        )
     traced = traces(rows)
     if traced > next_index(rows):  # Asked for in this order, so that a log that grows never looks cut short.
-        raise Damaged(f"the audit log was cut short: it has left traces of {traced} entries", fix=VERIFY_FIX)
+        raise Damaged(f"the audit log was cut short: it has left traces of {traced} entries", fix=DAMAGE_FIX)
     return ChainReport(
         origin=card.origin,
         size=size,
@@ -134,6 +139,7 @@ class _Check:
         self._sealed: dict[int, int] = {}  # Entries whose subject we do not know, by bundle.
         self.tree = Tree()
         self.bodies = 0
+        self.redacted = 0  # Entries that tell of a body that was erased.
 
     def up_to(self, target: int, size: int, progress: Progress) -> None:
         """Take entries until there are `target`."""
@@ -145,11 +151,13 @@ class _Check:
             for index, raw in islice(leaves(self._rows, start), stop - start):
                 if index != self.tree.size:
                     break
-                self._expect(of_type(_leaf(index, raw).type), index)
+                type = _leaf(index, raw).type
+                self.redacted += type is EntryType.REDACTED
+                self._expect(of_type(type), index)
                 self.tree.append(leaf_hash(raw))
                 chunk.append(raw)
             if self.tree.size < stop:
-                raise Damaged(f"audit entry {self.tree.size} is missing", fix=VERIFY_FIX)
+                raise Damaged(f"audit entry {self.tree.size} is missing", fix=DAMAGE_FIX)
             self._compare(start)
             self._check_bodies(start, chunk)
         progress(self.tree.size, size)
@@ -162,7 +170,7 @@ class _Check:
                 first = max(start, row * ROW_HASHES << level)
                 raise Damaged(
                     f"entries from {first} on, or their hashes of level {level}, are not what was written",
-                    fix=VERIFY_FIX,
+                    fix=DAMAGE_FIX,
                 )
 
     def _check_bodies(self, start: int, chunk: list[bytes]) -> None:
@@ -185,7 +193,7 @@ class _Check:
         opened = Opened.decode(box.open(body_place(key, leaf_hash(raw)), sealed))
         leaf = Leaf.decode(raw)
         if not opened.belongs_to(leaf):
-            raise Damaged(f"the body of audit entry {index} is not the one it was written with", fix=VERIFY_FIX)
+            raise Damaged(f"the body of audit entry {index} is not the one it was written with", fix=DAMAGE_FIX)
         read_body(leaf.type, opened.body)
         if opened.subject:
             self._expect(of_subject(opened.subject), index)
@@ -203,7 +211,7 @@ class _Check:
         reach = indexed(self._rows)
         newest = read_checkpoint(self._rows, self._card)[0]  # Both may be newer than when we began, and are one.
         if not size <= reach <= newest.size:
-            raise Damaged(f"the index of the audit log reaches to {reach}, not to {size} entries", fix=VERIFY_FIX)
+            raise Damaged(f"the index of the audit log reaches to {reach}, not to {size} entries", fix=DAMAGE_FIX)
         for prefix in (TYPES,) if self._box is None else (TYPES, SUBJECTS):
             for key, value in self._rows.scan(LOOKUP, prefix):
                 if len(key) != INDEX_KEY_SIZES[prefix] or len(value) != BITS_SIZE:
@@ -225,9 +233,9 @@ def _leaf(index: int, raw: bytes) -> Leaf:
     try:
         return Leaf.decode(raw)
     except MalformedMessage as error:
-        raise Damaged(f"audit entry {index} is none any more: {error.what}", fix=VERIFY_FIX) from error
+        raise Damaged(f"audit entry {index} is none any more: {error.what}", fix=DAMAGE_FIX) from error
 
 
 def _wrong_index(key: bytes) -> Damaged:
     first = int.from_bytes(key[-8:], "big") * BUNDLE
-    return Damaged(f"the index does not tell of the audit entries from {first} on as they are", fix=VERIFY_FIX)
+    return Damaged(f"the index does not tell of the audit entries from {first} on as they are", fix=DAMAGE_FIX)

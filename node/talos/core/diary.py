@@ -60,7 +60,7 @@ new_row: Final = tuple.__new__  # Puts by hundreds: a named tuple's own construc
 TYPE_PREFIXES: Final = {type: of_type(type) for type in EntryType}
 RECHECKED: Final = 256  # Entries at the end that every opening hashes again: where a crash would show.
 
-VERIFY_FIX: Final = "`talos audit verify-chain` says where; put the data folder back, or make a new identity"
+DAMAGE_FIX: Final = "Keep the data folder as evidence, and make another identity: talos init --new-identity"
 
 
 class Diary:
@@ -104,11 +104,11 @@ class Diary:
         """Raises `Damaged`. `is_new`: nobody has signed it yet."""
         raw, sealed = rows.get(META, CARD_KEY), rows.get(SECRETS, LOG_KEY)
         if raw is None or sealed is None:
-            raise Damaged("the store has lost the key of its audit log", fix="Restore the data folder")
+            raise Damaged("the store has lost the key of its audit log", fix=DAMAGE_FIX)
         key = SigningKey(vault.open(SECRETS, LOG_KEY, sealed))
         card = LogCard.decode(raw)
         if card.key != key.verify_key.encode():
-            raise Damaged("the key of the audit log is another than its card says", fix="Restore the data folder")
+            raise Damaged("the key of the audit log is another than its card says", fix=DAMAGE_FIX)
         return cls(rows, card, signer(key), vault, entropy, is_new=is_new)
 
     def reload(self) -> None:
@@ -122,21 +122,21 @@ class Diary:
             self.checkpoint = rows.get(META, CHECKPOINT_KEY)
             self._proven, self._signed_size = Tree(), 0
             if self.checkpoint is None and not self._is_new:
-                raise Damaged("the audit log has lost its checkpoint", fix=VERIFY_FIX)
+                raise Damaged("the audit log has lost its checkpoint", fix=DAMAGE_FIX)
             if self.checkpoint is not None:
                 signed = open_checkpoint(self.checkpoint, self.card.verifier)
                 if signed.size > size:
                     raise Damaged(
                         f"the audit log was cut short: {signed.size} entries were signed for, {size} are there",
-                        fix=VERIFY_FIX,
+                        fix=DAMAGE_FIX,
                     )
                 self._proven, self._signed_size = Tree.load(signed.size, self._read_row), signed.size
                 if self._proven.root() != signed.root:
-                    raise Damaged("the audit log is not the one that was signed for", fix=VERIFY_FIX)
+                    raise Damaged("the audit log is not the one that was signed for", fix=DAMAGE_FIX)
             self._recheck(size)
         if size != traces(rows):
             raise Damaged(
-                f"the audit log was cut short: it has {size} entries, and left traces of more", fix=VERIFY_FIX
+                f"the audit log was cut short: it has {size} entries, and left traces of more", fix=DAMAGE_FIX
             )
         self._index_again()
 
@@ -155,13 +155,13 @@ class Diary:
         row = b""
         for index, leaf in leaves(self._rows, expected):
             if index != expected:
-                raise Damaged(f"audit entry {expected} is missing", fix=VERIFY_FIX)
+                raise Damaged(f"audit entry {expected} is missing", fix=DAMAGE_FIX)
             expected += 1
             at = index % ROW_HASHES * HASH_SIZE
             if not at:
                 row = self._read_row(0, index // ROW_HASHES) or b""
             if row[at : at + HASH_SIZE] != leaf_hash(leaf):
-                raise Damaged(f"audit entry {index} was changed", fix=VERIFY_FIX)
+                raise Damaged(f"audit entry {index} was changed", fix=DAMAGE_FIX)
 
     def _read_row(self, level: int, row: int) -> bytes | None:
         return self._rows.get(TREE, tree_key(level, row))
@@ -233,7 +233,7 @@ class Diary:
 
     def _require_sound(self) -> None:
         if self._flaw is not None:
-            raise Damaged(f"the audit log takes and signs nothing more: {self._flaw}", fix=VERIFY_FIX)
+            raise Damaged(f"the audit log takes and signs nothing more: {self._flaw}", fix=DAMAGE_FIX)
 
     def signed(self, writes: Sequence[Put]) -> None:
         """What `sign` returned is on disk: the checkpoint may be shown."""
@@ -298,7 +298,7 @@ def traces(rows: Rows) -> int:
 def index_of(key: bytes) -> int:
     """Return the index in a key of `entries` or `bodies`. Raises `Damaged`."""
     if len(key) != ENTRY_KEY_SIZE:
-        raise Damaged(f"the audit log has a row that is of no entry: its key is {key[:16].hex()}", fix=VERIFY_FIX)
+        raise Damaged(f"the audit log has a row that is of no entry: its key is {key[:16].hex()}", fix=DAMAGE_FIX)
     return int.from_bytes(key, "big")
 
 
@@ -307,4 +307,4 @@ def _damaged() -> Iterator[None]:
     try:
         yield
     except AuditError as error:
-        raise Damaged(f"the audit log is damaged: {error}", fix=VERIFY_FIX) from error
+        raise Damaged(f"the audit log is damaged: {error}", fix=DAMAGE_FIX) from error

@@ -7,15 +7,15 @@ the root of the newest checkpoint instead; without a vault everything else is as
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Final, cast
 
 from talos.core import codec
 from talos.core.chain import read_card, read_checkpoint
-from talos.core.diary import VERIFY_FIX, body_place, next_index
-from talos.core.entries import SUBJECT_AT, Leaf, Opened
-from talos.core.entry_types import EntryType, read_body, read_own_body
+from talos.core.diary import DAMAGE_FIX, body_place, next_index
+from talos.core.entries import Leaf, Opened, split_row
+from talos.core.entry_types import EntryType, Shown, read_body, read_own_body
 from talos.core.log_index import indexed, listed, of_subject, of_type
 from talos.core.names import did_of, did_or_nobody
 from talos.core.report import AuditEntry
@@ -31,6 +31,8 @@ from talos_audit import (
     leaf_hash,
     verify_inclusion,
 )
+
+SALT: Final = "salt"  # Among the details: what opens `commitment`. Who is shown a proof does not get it.
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class Reader:
         raw, row = self._read(index)
         opened = None if row is None else Opened.decode(row)
         if opened is not None and not opened.belongs_to(Leaf.decode(raw)):
-            raise Damaged(f"the body of audit entry {index} is not the one it was written with", fix=VERIFY_FIX)
+            raise Damaged(f"the body of audit entry {index} is not the one it was written with", fix=DAMAGE_FIX)
         return raw, opened
 
     def query(self, query: Query) -> list[AuditEntry]:
@@ -114,7 +116,7 @@ class Reader:
         key = entry_key(index)
         raw = self._rows.get(ENTRIES, key)
         if raw is None:
-            raise Damaged(f"audit entry {index} is gone", fix=VERIFY_FIX)
+            raise Damaged(f"audit entry {index} is gone", fix=DAMAGE_FIX)
         hashed = leaf_hash(raw)
         sealed = None if self._box is None else self._rows.get(BODIES, key)
         if sealed is None or self._box is None:
@@ -130,7 +132,7 @@ class Reader:
             row = self._rows.get(TREE, tree_key(0, index // ROW_HASHES)) or b""
             self._hashes[index // ROW_HASHES] = row
         if row[start : start + HASH_SIZE] != hashed:
-            raise Damaged(f"audit entry {index} is not what was written", fix=VERIFY_FIX)
+            raise Damaged(f"audit entry {index} is not what was written", fix=DAMAGE_FIX)
 
     def _follow_up(self, index: int, hashed: bytes) -> None:
         """No body vouches for this leaf: see that it leads to the root that was signed."""
@@ -143,28 +145,32 @@ class Reader:
             path = inclusion_proof(index, newest.size, lambda level, row: self._rows.get(TREE, tree_key(level, row)))
             verify_inclusion(hashed, index, newest.size, path, newest.root)
         except AuditError as error:
-            raise Damaged(f"audit entry {index} is not what was signed for", fix=VERIFY_FIX) from error
+            raise Damaged(f"audit entry {index} is not what was signed for", fix=DAMAGE_FIX) from error
 
 
 def _show_own(index: int, raw: bytes, row: bytes) -> AuditEntry:
     """As `show`, for what the seal of the body has vouched for: it is as we wrote it."""
     _, number, time_ms, id, lease_epoch, _, _ = codec.quick_array(raw)
     type = EntryType(cast("int", number))
-    length = row[SUBJECT_AT - 1]
-    body_at = SUBJECT_AT + length
+    subject, salt, body = split_row(row)
+    details = read_own_body(type, body)
     return AuditEntry(
         index,
         type.name,
         cast("int", time_ms),
         cast("bytes", id).hex(),
         cast("int", lease_epoch),
-        did_or_nobody(row[SUBJECT_AT:body_at]),
-        read_own_body(type, row[body_at:]),
+        did_or_nobody(subject),
+        {**details, SALT: salt.hex()} if salt else details,
     )
 
 
 def show(index: int, leaf: Leaf, opened: Opened | None) -> AuditEntry:
     """Return an entry as people and programs read it. `opened` must belong to the leaf. Raises `MalformedMessage`."""
+    details: Mapping[str, Shown] | None = None
+    if opened is not None:
+        salt = {SALT: opened.content_salt.hex()} if opened.content_salt else {}
+        details = {**read_body(leaf.type, opened.body), **salt}
     return AuditEntry(
         index=index,
         type=leaf.type.name,
@@ -172,7 +178,7 @@ def show(index: int, leaf: Leaf, opened: Opened | None) -> AuditEntry:
         id=leaf.id.hex(),
         lease_epoch=leaf.lease_epoch,
         peer=None if opened is None else did_or_nobody(opened.subject),
-        details=None if opened is None else read_body(leaf.type, opened.body),
+        details=details,
     )
 
 

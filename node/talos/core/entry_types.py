@@ -1,7 +1,7 @@
 """Every kind of audit entry: its number in the leaf, and the fields of its body. Numbers are never used twice.
 
 A body is a canonical array of the fields below, in this order. The leaf commits to it, and to nothing of what a
-message says: `commitment` is SHA-256(label, 00, salt 32 | content), and the salt lies in the sealed body.
+message says: `commitment` is SHA-256(label, 00, salt 32 | content), and the salt lies beside the sealed body.
 Source of the names: SPEC 7; REFUSED is ours, for what was refused on other grounds than a signature or a replay.
 """
 
@@ -186,8 +186,7 @@ BODIES: Final[Mapping[EntryType, tuple[Field, ...]]] = {
         _octets("origin", ORIGIN_SIZE),
         _number("seq"),
         _number("count"),  # Of messages from `seq` on: one acknowledgement may cover several.
-        _number("size"),  # Bytes of the content; 0, with no salt and commitment, where it is not at hand.
-        _octets("salt", 0, HASH_SIZE),
+        _number("size"),  # Bytes of the content; 0, with no commitment, where it is not at hand.
         _octets("commitment", 0, HASH_SIZE),
     ),
     EntryType.SIGNATURE_FAILURE: _REFUSALS,

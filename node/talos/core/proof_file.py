@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Final, TypeVar
 
 from talos.core.chain import read_card, read_checkpoint
@@ -65,7 +65,7 @@ class Proof:
     def encode(self) -> str:
         """Return the text of the file. Raises `Damaged` where leaf and body do not belong together."""
         leaf = Leaf.decode(self.leaf)
-        if self.opened is not None and not self.opened.belongs_to(leaf):
+        if self.opened is not None and (not self.opened.belongs_to(leaf) or self.opened.content_salt):
             raise Damaged("the body in the proof is not the one that the entry commits to")
         value = {
             "format": FORMAT,
@@ -112,7 +112,7 @@ class Proof:
 
 
 def make_proof(rows: Rows, reader: Reader, index: int, *, since: int | None, reveal: bool) -> Proof:
-    """Prove entry `index` to be in the log of the newest checkpoint; `reveal` what it says, too.
+    """Prove entry `index` to be in the log of the newest checkpoint; `reveal` what it says, but no content salt.
 
     With `since`, also that the log has only grown since it had so many entries. Raises `UsageError` or `Damaged`.
     """
@@ -147,7 +147,7 @@ def make_proof(rows: Rows, reader: Reader, index: int, *, since: int | None, rev
         card=card,
         key_log=rows.get(KEYLOGS, card.did) or b"",
         earlier=earlier,
-        opened=opened if reveal else None,
+        opened=replace(opened, content_salt=b"") if opened is not None and reveal else None,
     )
 
 

@@ -158,7 +158,7 @@ class DataFolder:
     def read(self) -> Iterator[ReadableStore]:
         """Open the `state` store to be read, beside a running node too; no passphrase needed, and all stays sealed.
 
-        While no node runs the whole file is checked first, at about 100 MB/s; meanwhile none can start. Raises
+        While no node runs the whole file is checked first, at about 100 MB/s. Raises
         `NoIdentity`, `Damaged`, `StoreFailed`, or `UsageError` where we may not, or this process has it open itself.
         """
         self._require_whole()

@@ -36,14 +36,24 @@ def read_beside_node(folder: Path, path: Path, tables: Sequence[str]) -> Iterato
     """
     if is_open_here(path):
         raise UsageError(f"this process has the store at {path} open already", fix="Read it through its node")
-    try:
-        # So that no node begins to write during the walk, which would take reused pages for damaged ones.
-        with hold_folder(folder):
+    if not _is_held(folder):
+        try:
             check_structure(path)
-    except Locked:
-        pass  # A node runs. It has checked the file, and now writes it.
+        except Damaged:
+            # A node that has started since takes up pages under our feet; it has checked the file itself.
+            if not _is_held(folder):
+                raise
     with closing(LmdbReader(path, tables)) as reader:
         yield reader
+
+
+def _is_held(folder: Path) -> bool:
+    """Say whether a node runs in the data folder. The lock is let go at once: nobody must wait for a reader."""
+    try:
+        with hold_folder(folder):
+            return False
+    except Locked:
+        return True
 
 
 def _open(path: Path, tables: Sequence[str]) -> tuple[lmdb.Environment, Tables]:

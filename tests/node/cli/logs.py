@@ -11,7 +11,7 @@ from talos.core.diary import Diary
 from talos.core.entries import Entry
 from talos.core.entry_types import EntryType, write_body
 from talos.core.step import Put
-from talos.core.tables import ENTRIES, STATE_TABLES, entry_key
+from talos.core.tables import BODIES, ENTRIES, STATE_TABLES, entry_key
 from talos.drivers.data_folder import DataFolder
 from talos.drivers.lmdb_store import LmdbStore
 from talos.runtime import data_folder
@@ -39,6 +39,17 @@ def grow(path: Path, count: int, *, signed: bool = True) -> int:
             store.commit(writes)
             diary.signed(writes)
         return diary.size
+
+
+def erase(path: Path, index: int) -> None:
+    """Erase a body, and write down that it was."""
+    with folder_of(path).open(None) as opened:
+        store = opened.host.store
+        diary = Diary.open(store, opened.vault, opened.host.entropy)
+        told = Entry(EntryType.REDACTED, TIME_MS, b"", write_body(EntryType.REDACTED, index, "asked to"))
+        gone = Put(BODIES, entry_key(index), None)
+        store.commit([gone, *diary.append([told]), *diary.changed()])
+        store.commit(diary.sign())
 
 
 def spoil(path: Path, table: str, key: bytes, change: Callable[[bytes], bytes | None]) -> None:

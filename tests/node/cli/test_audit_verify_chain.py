@@ -11,7 +11,7 @@ import pytest
 from talos.core.diary import CHECKPOINT_KEY
 from talos.core.tables import BODIES, ENTRIES, LOOKUP, META, TREE, entry_key, tree_key
 from tests.node.cli.commands import answer, enrol, running, talos
-from tests.node.cli.logs import flipped, folder_of, grow, leaf_of, spoil
+from tests.node.cli.logs import erase, flipped, folder_of, grow, leaf_of, spoil
 
 SIZE: Final = 40
 ROW: Final = 16  # Entries whose hashes share a row: an error may say which of them are in doubt.
@@ -67,10 +67,15 @@ def test_a_log_that_holds_is_told_in_numbers(folder: Path) -> None:
 
 
 def test_entries_that_nobody_signed_yet_and_erased_bodies_are_counted(folder: Path) -> None:
-    grow(folder, 2, signed=False)
-    spoil(folder, BODIES, entry_key(5), lambda _: None)
+    erase(folder, 5)
+    grow(folder, 1, signed=False)
     report = answer(talos("audit", "verify-chain", "--json", folder=folder))
-    assert (report["size"], report["signed_size"], report["erased"]) == (SIZE + 2, SIZE, 1)
+    assert (report["size"], report["signed_size"], report["erased"]) == (SIZE + 2, SIZE + 1, 1)
+
+
+def test_a_body_that_is_gone_and_was_not_erased_is_damage(folder: Path) -> None:
+    spoil(folder, BODIES, entry_key(5), lambda _: None)
+    assert "1 bodies are gone" in damage(folder)
 
 
 @pytest.mark.slow  # Starts a node.

@@ -122,6 +122,19 @@ def short_log(count: int = 40) -> Log:
     return log
 
 
+def erase(log: Log, *indexes: int) -> None:
+    """Erase bodies, and write down that they were."""
+    log.write(
+        *(
+            Entry(EntryType.REDACTED, NOW_MS, b"", write_body(EntryType.REDACTED, index, "asked to"))
+            for index in indexes
+        )
+    )
+    log.sign()
+    for index in indexes:
+        put(log, BODIES, entry_key(index), None)
+
+
 @cache
 def long_log() -> Log:
     """Return a signed log of `LONG` entries that nobody may change."""

@@ -28,7 +28,8 @@ WITH_CONTENT: list[WithContent] = [acts.sent, acts.received]
 
 
 def details(entry: Entry) -> Mapping[str, Shown]:
-    return read_body(entry.type, entry.body)
+    told = read_body(entry.type, entry.body)
+    return {**told, "salt": entry.content_salt.hex()} if entry.type is EntryType.MESSAGE else told
 
 
 def all_acts() -> dict[str, Entry]:

@@ -28,6 +28,7 @@ from tests.node.core.logs import (
     LONG,
     Log,
     Told,
+    erase,
     forge,
     long_log,
     note,
@@ -74,11 +75,19 @@ def test_entries_that_are_not_signed_yet_are_counted_and_checked() -> None:
 
 def test_erased_bodies_are_counted_and_nothing_else_changes() -> None:
     log, kept = log_and_kept()
-    before = check_chain(log.store, log.vault)
-    for index in (0, 7, SIZE - 1):
-        put(log, "bodies", entry_key(index), None)
-    assert check_chain(log.store, log.vault, held=[kept]) == replace(before, erased=3)
-    assert check_chain(log.store) == replace(before, erased=3, bodies_checked=False)
+    erase(log, 0, 7, SIZE - 1)
+    report = check_chain(log.store, log.vault, held=[kept])
+    assert (report.size, report.erased, report.bodies_checked) == (SIZE + 3, 3, True)
+    assert check_chain(log.store) == replace(report, bodies_checked=False)
+
+
+def test_a_body_that_is_gone_and_was_not_erased_is_damage() -> None:
+    log, _ = log_and_kept()
+    erase(log, 7)
+    put(log, "bodies", entry_key(8), None)
+    for vault in (None, log.vault):
+        with pytest.raises(Damaged, match="2 bodies are gone, and 1 "):
+            check_chain(log.store, vault)
 
 
 def test_a_long_log_is_checked_in_parts_and_tells_how_far_it_is() -> None:

@@ -13,7 +13,7 @@ from talos.core.log_index import INDEXED_KEY
 from talos.core.step import Put
 from talos.core.tables import BODIES, ENTRIES, LOOKUP, META, TREE, entry_key, tree_key
 from talos.errors import Damaged
-from tests.node.core.logs import BOB, CLEO, Log, flipped, leaf, mark, note, places, put, row, short_log, told
+from tests.node.core.logs import BOB, CLEO, Log, erase, flipped, leaf, mark, note, places, put, row, short_log, told
 
 SIZE: Final = 300  # Entries: rows of three levels, the last of each partial.
 Damage = Callable[[Log], None]
@@ -155,7 +155,7 @@ def test_a_body_under_no_entrys_key_does_not_hide_the_bodies_after_it() -> None:
 
 def test_a_body_under_no_entrys_key_does_not_stand_in_for_one_that_was_erased() -> None:
     log = short_log(SIZE)
-    without(BODIES, entry_key(7))(log)
+    erase(log, 7)
     assert check_chain(log.store).erased == 1
     plant(BODIES, entry_key(0) + b"\x07")(log)
     with pytest.raises(Damaged):
@@ -233,7 +233,7 @@ def test_whoever_has_the_passphrase_finds_the_index_by_peer_wrong_if(damage: Dam
 
 def test_where_a_body_was_erased_the_index_by_peer_still_tells_of_the_others() -> None:
     log = short_log(SIZE)
-    without(BODIES, entry_key(7))(log)
+    erase(log, 7)
     assert check_chain(log.store, log.vault).erased == 1
     mark(log, by_peer(10, CLEO), 10)
     with pytest.raises(Damaged, match="index"):

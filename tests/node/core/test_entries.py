@@ -11,17 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts.make_audit_vectors import vectors
-from talos.core import codec
+from talos.core import acts, codec
 from talos.core.chain import check_chain
 from talos.core.diary_read import Reader
 from talos.core.entries import DICE_SIZE, LEAF_SIZE_MAX, Entry, Leaf, Opened, write_entry
 from talos.core.entry_types import BODY_SIZE_MAX, EntryType, read_body, write_body
+from talos.core.proof_file import make_proof
 from talos.core.tables import ENTRIES, entry_key
 from talos.errors import Damaged, MalformedMessage
 from talos_audit import leaf_hash
 from tests.node.core.end import NOW_MS, dice
 from tests.node.core.identities import fields_of
-from tests.node.core.logs import BOB, VECTORS, Log, every_flip, leaf, note, put, short_log
+from tests.node.core.logs import BOB, VECTORS, Log, every_flip, leaf, note, put, short_log, told
 
 WROTE: list[dict[str, Any]] = VECTORS["entries"]
 LEAF = Leaf(EntryType.MESSAGE, NOW_MS, bytes(range(16)), 7, b"s" * 32, b"b" * 32)
@@ -71,6 +72,7 @@ def test_a_known_leaf_commits_to_the_known_subject_and_body(told: dict[str, Any]
     body = sha256(b"talos/v1/audit-body\x00" + octets["body_salt"] + octets["body"]).digest()
     assert (subject, body) == (octets["subject_commitment"], octets["body_commitment"])
     row = octets["subject_salt"] + octets["body_salt"] + bytes((len(octets["subject"]),)) + octets["subject"]
+    row += bytes((len(octets["content_salt"]),)) + octets["content_salt"]
     assert octets["body_row"] == row + octets["body"]
     opened, leaf = Opened.decode(octets["body_row"]), Leaf.decode(octets["leaf"])
     assert opened.belongs_to(leaf)
@@ -166,9 +168,9 @@ def test_a_flipped_bit_of_a_stored_leaf_is_refused_by_every_reader() -> None:
 # The body
 
 
-@given(st.binary(max_size=300), st.sampled_from([b"", BOB]))
-def test_what_a_leaf_commits_to_is_read_as_it_was_written(body: bytes, subject: bytes) -> None:
-    opened = replace(OPENED, body=body, subject=subject)
+@given(st.binary(max_size=300), st.sampled_from([b"", BOB]), st.sampled_from([b"", b"3" * 32]))
+def test_what_a_leaf_commits_to_is_read_as_it_was_written(body: bytes, subject: bytes, salt: bytes) -> None:
+    opened = replace(OPENED, body=body, subject=subject, content_salt=salt)
     assert Opened.decode(opened.encode()) == opened
 
 
@@ -181,9 +183,25 @@ def test_a_body_row_that_is_cut_short_is_damaged() -> None:
 
 
 @pytest.mark.parametrize("length", [1, 16, 31, 33, 255])
-def test_a_subject_of_an_impossible_length_is_damaged(length: int) -> None:
+def test_a_subject_or_content_salt_of_an_impossible_length_is_damaged(length: int) -> None:
+    for before in (bytes(64), bytes(65), bytes(64) + b"\x20" + BOB):
+        with pytest.raises(Damaged):
+            Opened.decode(before + bytes((length,)) + bytes(600))
+
+
+def test_no_proof_has_what_a_short_message_could_be_guessed_by() -> None:
+    log = Log()
+    log.write(acts.received(log.made.did, BOB, bytes(16), 1, b"yes", NOW_MS, log.entropy))
+    log.sign()
+    opened = told(log)[1].opened
+    assert len(opened.content_salt) == 32
+    reader = Reader(log.store, log.vault)
+    assert (reader.entry(1).details or {})["salt"] == opened.content_salt.hex()
+    proof = make_proof(log.store, reader, 1, since=None, reveal=True)
+    assert proof.opened == replace(opened, content_salt=b"")
+    assert opened.content_salt.hex() not in proof.encode()
     with pytest.raises(Damaged):
-        Opened.decode(bytes(64) + bytes((length,)) + bytes(300))
+        replace(proof, opened=opened).encode()
 
 
 def test_no_other_subject_salt_or_body_belongs_to_a_leaf() -> None:

@@ -76,7 +76,7 @@ SHAPES: Final = {
     "SESSION": "event:SessionEvent peer:did session:16 role:Side",
     "SESSION_RESET": "peer:did session:16 reason:text",
     "MESSAGE": "event:MessageEvent sender:did receiver:did origin:16 seq:number count:number size:number"
-    " salt:0,32 commitment:0,32",
+    " commitment:0,32",
     "SIGNATURE_FAILURE": _REFUSED,
     "REPLAY_DROPPED": _REFUSED,
     "REFUSED": _REFUSED,

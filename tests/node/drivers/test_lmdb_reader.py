@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -109,11 +109,29 @@ def walks(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     return seen
 
 
-def test_no_node_can_start_during_the_walk_but_during_the_reading(tmp_path: Path, walks: list[bool]) -> None:
+def test_a_node_can_start_during_the_walk_and_during_the_reading(tmp_path: Path, walks: list[bool]) -> None:
     commit(tmp_path / "store", Put("left", b"a", b"1"))
     walks.clear()
     with read(tmp_path) as rows, hold_folder(tmp_path):
-        assert (rows.get("left", b"a"), walks) == (b"1", [True])
+        assert (rows.get("left", b"a"), walks) == (b"1", [False])
+
+
+def test_what_looks_damaged_because_a_node_has_started_meanwhile_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(tmp_path / "store", Put("left", b"a", b"1"))
+    with ExitStack() as node:
+
+        def walk(path: str) -> list[str]:
+            node.enter_context(hold_folder(tmp_path))
+            return ["a page that the node took up again"]
+
+        monkeypatch.setattr(lmdb_rows, "_problems", walk)
+        with read(tmp_path) as rows:
+            assert rows.get("left", b"a") == b"1"
+    monkeypatch.setattr(lmdb_rows, "_problems", lambda path: ["a page that is damaged"])
+    with pytest.raises(Damaged), read(tmp_path):
+        pass
 
 
 def test_there_is_no_walk_beside_a_running_node(tmp_path: Path, walks: list[bool]) -> None:

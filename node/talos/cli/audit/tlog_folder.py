@@ -17,7 +17,7 @@ from typing import Final
 from talos.cli.audit.progress import Progress
 from talos.cli.audit.source import damage, read_file
 from talos.core.chain import log_head
-from talos.core.diary import VERIFY_FIX, leaves
+from talos.core.diary import DAMAGE_FIX, leaves
 from talos.core.report import LogHead
 from talos.core.tables import TREE, tree_key
 from talos.drivers.files import DISK_FULL, atomic_write
@@ -57,7 +57,7 @@ def export_folder(store: ReadableStore, folder: Path, progress: Progress, checki
         head = log_head(rows)
     key = VerifierKey.parse(head.vkey)
     earlier = _earlier(folder, key)
-    with damage("the audit log cannot be exported, for it is damaged", fix=VERIFY_FIX):
+    with damage("the audit log cannot be exported, for it is damaged", fix=DAMAGE_FIX):
         if earlier is not None:
             _check_grown(store, earlier, head)
         _make_folder(folder)
@@ -125,10 +125,10 @@ def _check_grown(store: ReadableStore, earlier: Checkpoint, head: LogHead) -> No
     """Raises `Damaged` unless the log goes on from what was exported: else the older export would be spoilt."""
     if earlier.size > head.size:
         raise Damaged(
-            f"the audit log was cut short: {earlier.size} entries were exported, {head.size} are there", fix=VERIFY_FIX
+            f"the audit log was cut short: {earlier.size} entries were exported, {head.size} are there", fix=DAMAGE_FIX
         )
     if Tree.load(earlier.size, lambda level, row: store.get(TREE, tree_key(level, row))).root() != earlier.root:
-        raise Damaged(f"the first {earlier.size} entries are not those that were exported", fix=VERIFY_FIX)
+        raise Damaged(f"the first {earlier.size} entries are not those that were exported", fix=DAMAGE_FIX)
 
 
 def _content(store: ReadableStore, resource: Resource) -> bytes:
