@@ -190,7 +190,10 @@ class _Check:
                     self._sealed[bundle] = self._sealed.get(bundle, 0) | 1 << bit
 
     def _check_body(self, index: int, key: bytes, sealed: bytes, raw: bytes, box: Box) -> None:
-        opened = Opened.decode(box.open(body_place(key, leaf_hash(raw)), sealed))
+        try:
+            opened = Opened.decode(box.open(body_place(key, leaf_hash(raw)), sealed))
+        except Damaged as error:
+            raise Damaged(f"audit entry {index} does not hold: {error.what}", fix=DAMAGE_FIX) from error
         leaf = Leaf.decode(raw)
         if not opened.belongs_to(leaf):
             raise Damaged(f"the body of audit entry {index} is not the one it was written with", fix=DAMAGE_FIX)

@@ -123,7 +123,10 @@ class Reader:
             self._compare(index, hashed)
             self._follow_up(index, hashed)
             return raw, None
-        return raw, self._box.open(body_place(key, hashed), sealed)
+        try:
+            return raw, self._box.open(body_place(key, hashed), sealed)
+        except Damaged as error:
+            raise Damaged(f"audit entry {index} does not hold: {error.what}", fix=DAMAGE_FIX) from error
 
     def _compare(self, index: int, hashed: bytes) -> None:
         row = self._hashes.get(index // ROW_HASHES)

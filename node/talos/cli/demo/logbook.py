@@ -90,6 +90,8 @@ async def show_receipt(stream: Stream, witness: DemoNode, traffic: Traffic) -> S
     )
     shown, kept = entry.details or {}, (await here.audit_show(index)).details or {}
     salt = bytes.fromhex(str(kept["salt"]))  # In no proof: the receiver gives it away with the message, or does not.
+    if index >= head.size:
+        raise Damaged(f"entry {index} came after the root that {witness.name} holds")
     if "salt" in shown or content_commitment(salt, piece.encode()).hex() != shown["commitment"]:
         raise Damaged(f"entry {index} commits to another message than the one that arrived")
     return Shown(witness.name, stream.receiver.name, stream.sender.name, index, head.root, piece.name)
