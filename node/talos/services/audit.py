@@ -11,6 +11,7 @@ from talos.core import codec
 from talos.core.chain import check_chain, head_of, log_head
 from talos.core.diary import CARD_KEY
 from talos.core.diary_read import Query, Reader
+from talos.core.keylog import KeyLog
 from talos.core.log_card import LogCard
 from talos.core.proof_file import Proof, check_proof, make_proof
 from talos.core.refusals import AGGREGATE_MS
@@ -138,9 +139,12 @@ class Audit:
     def check_proof(self, proof: Proof, root: bytes) -> AuditEntry:
         """Check a proof as anybody could, and against what we know of its identity. Raises `Damaged` or `Refused`."""
         entry = check_proof(proof, root)
+        shown = KeyLog.decode_and_verify(proof.key_log)
         known = self._desk.directory.key_log(proof.card.did)
-        if known is not None:
-            proof.card.check(known)
+        merged = self._desk.directory.merged(shown)
+        if known is not None and merged.encode() not in (shown.encode(), known.encode()):
+            raise Damaged("the key log in the proof contradicts the one we know of this identity")
+        proof.card.check(merged)
         return entry
 
     async def verify_chain(self, progress: Callable[[int, int], None] = lambda done, of: None) -> ChainReport:
