@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TextIO
 
 import click
 import trio
 
-from talos.errors import TalosError
+from talos.drivers.files import DISK_FULL
+from talos.errors import StoreFull, TalosError
 from talos.services.supervise import supervise
 
 BUG: Final = 70  # EX_SOFTWARE of sysexits.h.
@@ -52,16 +55,33 @@ def _give_up(failure: Exception, *, as_json: bool) -> NoReturn:
         raise failure
     if isinstance(failure, OSError) and failure.errno == errno.EPIPE:
         raise failure  # Who read our output has seen enough; click ends quietly.
+    if isinstance(failure, OSError) and failure.errno in DISK_FULL:  # Drivers have told of their own disk before.
+        failure = StoreFull("the answer was not all written: the disk is full", fix="Free space on it, then ask again")
     if isinstance(failure, TalosError):
         name, what, fix, exit_code = type(failure).__name__, failure.what, failure.fix, failure.exit_code
     else:
         name, what, fix, exit_code = "Bug", _describe(failure), "Please report this line", BUG
-    if as_json:
-        show({"error": {"type": name, "what": what, "fix": fix, "exit_code": exit_code}})
-    click.echo(f"error: {what}", err=True)
-    if fix is not None:
-        click.echo(f"fix: {fix}", err=True)
+    with _while_it_takes_any(sys.stdout):
+        if as_json:
+            show({"error": {"type": name, "what": what, "fix": fix, "exit_code": exit_code}})
+    with _while_it_takes_any(sys.stderr):
+        click.echo(f"error: {what}", err=True)
+        if fix is not None:
+            click.echo(f"fix: {fix}", err=True)
     sys.exit(exit_code)
+
+
+@contextmanager
+def _while_it_takes_any(stream: TextIO | None) -> Iterator[None]:
+    """Pass over a failure to write to `stream`, and drop what it holds: Python would fail at it again as it ends."""
+    try:
+        yield
+        if stream is not None:  # As it is where we were started with it closed.
+            stream.flush()
+    except OSError:
+        if stream is not None:
+            with suppress(OSError), Path(os.devnull).open("wb") as nowhere:  # A test's stream has no file to exchange.
+                os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def _lone(failure: Exception) -> Exception:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -15,6 +16,9 @@ from talos.config import Config, data_folder, load
 from talos.control.client import ControlClient
 from talos.drivers.keystore import Keystore
 from talos.errors import NotReachable
+
+# What `dial_control` met where no node runs; anything else kept us from one that may.
+NOBODY_LISTENS: Final = (FileNotFoundError, NotADirectoryError, ConnectionRefusedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +48,29 @@ class Place:
 
     @asynccontextmanager
     async def node(self) -> AsyncIterator[ControlClient]:
-        """Yield a connection to the running node. Raises `NoIdentity` or `NotReachable`."""
-        async with AsyncExitStack() as stack:
-            try:
-                client = await stack.enter_async_context(ControlClient(self.folder))
-            except NotReachable:
-                Keystore(self.folder).require()  # "No identity here" is the better answer, where it is true.
-                raise
+        """Yield a connection to the running node, which has answered. Raises `NoIdentity` or `NotReachable`."""
+        async with self.node_if_running() as client:
+            if client is None:
+                raise NotReachable(f"no node is running in {self.folder}", fix=f"talos-node --data-dir {self.folder}")
             yield client
 
     @asynccontextmanager
     async def node_if_running(self) -> AsyncIterator[ControlClient | None]:
-        """Yield what `node` yields, or None if no node runs. Raises `NoIdentity` where there is none to run."""
+        """Yield what `node` yields, or None if no node runs. Raises `NoIdentity` where there is none to run, and
+        `NotReachable` where one may run and cannot be asked.
+        """
         async with AsyncExitStack() as stack:
             client = None
-            with suppress(NotReachable):
-                client = await stack.enter_async_context(self.node())
+            try:
+                client = await stack.enter_async_context(ControlClient(self.folder))
+            except NotReachable as error:
+                if isinstance(error.__cause__, PermissionError):
+                    raise NotReachable(error.what, fix="Ask as the user whose node it is") from error
+                if not isinstance(error.__cause__, NOBODY_LISTENS):
+                    raise
+                Keystore(self.folder).require()  # "No identity here" is the better answer, where it is true.
+            else:
+                await client.whoami()  # The kernel takes connections for a node that hangs: see that it lives.
             yield client
 
 

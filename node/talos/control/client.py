@@ -19,11 +19,13 @@ from talos.control.protocol import LINE_SIZE_MAX, REQUEST_ID_MAX, LineSplitter, 
 from talos.control.values import ON_FAILURE_DEFAULT, RETRIES, TIMEOUT_S
 from talos.core.proof_file import TEXT_SIZE_MAX, Proof
 from talos.core.report import AuditEntry, LogHead, PeerCard, PeerStatus, Receipt
+from talos.drivers.clock import RealClock
 from talos.drivers.control_socket import dial_control
 from talos.errors import DeliveryFailed, MalformedMessage, NotReachable, TalosError, UsageError
 from talos.host import LinkClosed, Stream
 
 READ_SIZE: Final = 65_536  # Bytes.
+ANSWER_S: Final = 10.0  # For what a node answers out of memory: one that takes longer hangs, or was stopped.
 
 _BY_NAME: Final[Mapping[str, type[TalosError]]] = {
     name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, TalosError)
@@ -51,7 +53,7 @@ class ControlClient:
     """A connection to the node that runs in `folder`; `async with` opens and closes it.
 
     Any number of tasks may call at once. Every call raises what the node raised, `NotReachable` if there is no
-    node or it went away, and `MalformedMessage` if it talks nonsense. A cancelled call may still be performed;
+    node, it went away, or hangs, and `MalformedMessage` if it talks nonsense. A cancelled call may still be performed;
     what a cancelled `receive` still brought is handed to the next client when this connection closes.
     """
 
@@ -74,13 +76,13 @@ class ControlClient:
         await self._close()
 
     async def status(self) -> values.Status:
-        return values.read_status(await self._call("status"))
+        return values.read_status(await self._call_in_time("status"))
 
     async def whoami(self) -> values.Whoami:
-        return values.read_whoami(await self._call("whoami"))
+        return values.read_whoami(await self._call_in_time("whoami"))
 
     async def peers(self) -> values.Peers:
-        return values.read_peers(await self._call("peers"))
+        return values.read_peers(await self._call_in_time("peers"))
 
     async def peers_add(self, address: str) -> PeerStatus:
         """`address` is DID@HOST:PORT."""
@@ -153,6 +155,14 @@ class ControlClient:
     async def stop(self) -> None:
         """Return when the node has begun to stop."""
         await self._call("stop")
+
+    async def _call_in_time(self, verb: str) -> Fields:
+        with RealClock().move_on_after(ANSWER_S):
+            return await self._call(verb)
+        raise NotReachable(
+            f"the node in {self._folder} takes connections and does not answer",
+            fix="See whether its process hangs or was stopped",
+        )
 
     async def _call(self, verb: str, **arguments: object) -> Fields:
         request = Request(self._next_id, verb, Fields(verb, arguments))

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from talos.errors import MalformedMessage
+from talos.errors import MalformedMessage, TalosError
 
 TEXT_LENGTH_MAX: Final = 4_096  # Characters of a name, an address or a reason.
 
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """The fields of one object. Every reader raises `MalformedMessage`, naming `what` and the field."""
+    """The fields of one object. Every reader raises `error`, naming `what` and the field."""
 
     what: str  # What the object is, for errors.
     values: Mapping[str, object]
+    error: type[TalosError] = field(default=MalformedMessage, compare=False)  # `UsageError`, where a user wrote them.
 
     def text(self, name: str, default: str | None = None, *, most: int = TEXT_LENGTH_MAX) -> str:
         """Read a text of at most `most` characters."""
@@ -30,7 +31,7 @@ class Fields:
         return None if self.values.get(name) is None else self.text(name)
 
     def texts(self, name: str) -> tuple[str, ...]:
-        return tuple(Fields(self.what, {name: value}).text(name) for value in self._list(name))
+        return tuple(replace(self, values={name: value}).text(name) for value in self._list(name))
 
     def octets(self, name: str) -> bytes:
         value = self.values.get(name)
@@ -67,16 +68,16 @@ class Fields:
         value = self.values.get(name)
         if not isinstance(value, dict):
             raise self._malformed(name, "an object")
-        return Fields(f"{self.what}.{name}", value)
+        return Fields(f"{self.what}.{name}", value, self.error)
 
     def each(self, name: str) -> tuple[Fields, ...]:
-        return tuple(Fields(self.what, {name: value}).nested(name) for value in self._list(name))
+        return tuple(replace(self, values={name: value}).nested(name) for value in self._list(name))
 
     def only(self, *names: str) -> None:
         """Refuse every field but these: a misspelt one must not be taken for its default."""
         for name in self.values:
             if name not in names:
-                raise MalformedMessage(f"{self.what}: there is no {name[:80]!r}")
+                raise self.error(f"{self.what}: there is no {name[:80]!r}")
 
     def _list(self, name: str) -> list[object]:
         value = self.values.get(name)
@@ -84,8 +85,8 @@ class Fields:
             raise self._malformed(name, "a list")
         return value
 
-    def _malformed(self, name: str, expected: str) -> MalformedMessage:
-        return MalformedMessage(f"{self.what[:80]}: {name} is not {expected}")
+    def _malformed(self, name: str, expected: str) -> TalosError:
+        return self.error(f"{self.what[:80]}: {name} is not {expected}")
 
 
 def pack_octets(value: bytes) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from talos.control.fields import TEXT_LENGTH_MAX, Fields
-from talos.errors import DeliveryFailed, MalformedMessage, Refused, TalosError
+from talos.errors import DeliveryFailed, MalformedMessage, Refused, TalosError, UsageError
 
 LINE_SIZE_MAX: Final = 2 * 1024 * 1024  # Bytes: the largest message in base64 (1.4 MB), and room for the rest.
 REQUEST_ID_MAX: Final = 2**53 - 1  # The largest integer that every JSON library keeps.
@@ -59,13 +59,13 @@ class Request:
 
     @classmethod
     def decode(cls, line: bytes) -> Request:
-        """Raises `MalformedMessage`."""
+        """Raises `MalformedMessage`. What is wrong with an argument is found by its verb, and is a `UsageError`."""
         values = decode_line(line)
         envelope = Fields("a request", values)
         request_id = envelope.integer("id", least=0, most=REQUEST_ID_MAX)
         verb = envelope.text("verb")
         rest = {name: value for name, value in values.items() if name not in ("id", "verb")}
-        return cls(request_id, verb, Fields(verb, rest))
+        return cls(request_id, verb, Fields(verb, rest, UsageError))
 
 
 def encode_line(value: Mapping[str, object]) -> bytes:

@@ -13,7 +13,7 @@
 | stop | | before the node stops |
 | audit_... | what was written down: see `audit_verbs` | |
 
-Each raises `MalformedMessage` for its arguments, and whatever the node raises.
+Each raises `UsageError` for its arguments, and whatever the node raises.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from talos.control.values import (
 )
 from talos.control.visit import Verb, Visit
 from talos.core.names import PeerAddress, parse_peer
-from talos.errors import MalformedMessage, Refused, TalosError, UsageError
+from talos.errors import Refused, TalosError, UsageError
 from talos.services.messages import Message
 
 
@@ -73,7 +73,7 @@ async def send(visit: Visit, arguments: Fields) -> Mapping[str, object]:
     arguments.only("peer", "message", "timeout_s", "retry_count", "on_failure")
     on_failure = ON_FAILURE.get(arguments.text("on_failure", ON_FAILURE_DEFAULT))
     if on_failure is None:
-        raise MalformedMessage(f"send: on_failure is none of {', '.join(ON_FAILURE)}")
+        raise UsageError(f"send: on_failure is none of {', '.join(ON_FAILURE)}")
     receipt = await visit.node.send(
         arguments.text("peer"),
         arguments.octets("message"),

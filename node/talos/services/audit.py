@@ -18,7 +18,7 @@ from talos.core.refusals import AGGREGATE_MS
 from talos.core.report import AuditEntry, ChainReport, LogHead
 from talos.core.tables import META, Rows
 from talos.core.vault import Vault
-from talos.errors import Damaged, NodeStopped, StoreFailed
+from talos.errors import Damaged, NodeStopped, Refused, StoreFailed
 from talos.host import Host
 from talos.services.commit import Committer
 from talos.services.desk import Desk
@@ -55,11 +55,14 @@ class Audit:
     async def peer_head(self, did: bytes) -> LogHead:
         """Return how far a linked peer's log has come, as it says itself, signed. `did` is its DID hash.
 
-        Raises as `Requests.ask` does, `NodeStopped`, and `Damaged` where what it says does not hold.
+        Raises as `Requests.ask` does, `Refused` for our own DID, `NodeStopped`, and `Damaged` where what it says
+        does not hold.
         """
         if self.requests is None:
             raise NodeStopped("the node is not running")
-        peer = self._desk.post.peer(did)
+        if did == self._desk.post.did:
+            raise Refused("a node is no peer of its own", fix="Ask for the root of its own log, without a peer")
+        peer = self._desk.post.peer_or_stranger(did)  # A question about a stranger makes no peer of it.
         raw = await self.requests.ask(peer, RequestType.LOG_HEAD, timeout_s=ASK_S)
         card_field, note = codec.array(raw, length=2, size_max=HEAD_SIZE_MAX, field="log head")
         card = LogCard.decode(codec.octets(card_field, field="log head.card"))

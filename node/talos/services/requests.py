@@ -16,6 +16,7 @@ import trio
 from talos.core.content import REQUEST_BODY_MAX, REQUEST_ID_MAX, Cancel, Piece, Reply, Request, Status
 from talos.core.effects import Answered, Asked
 from talos.core.frames import BULK_PIECE_MAX
+from talos.core.names import did_of
 from talos.errors import NotReachable, Refused, UsageError
 from talos.host import Clock
 from talos.services.link import Link
@@ -77,7 +78,8 @@ class Requests:
         if len(body) > REQUEST_BODY_MAX:
             raise UsageError(f"a request of {len(body)} bytes; at most {REQUEST_BODY_MAX} fit")
         if peer.link is None:
-            raise NotReachable("there is no link to the peer")
+            did = did_of(peer.did)
+            raise NotReachable(f"there is no link to {did}", fix=f"talos peers add {did}@HOST:PORT")
         if sum(did == peer.did for did, _ in self._pending) >= OUTBOUND_MAX:
             raise PeerBusy(f"{OUTBOUND_MAX} requests to this peer are unanswered")
         number = self._next_id

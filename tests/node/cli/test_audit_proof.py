@@ -73,8 +73,13 @@ def test_a_running_node_signs_what_it_has_and_asks_a_linked_peer_for_its_root(tm
         text = talos("audit", "proof", "0", "--since", str(head["size"]), folder=bob).stdout
         proved = answer(verify(text, "0x" + head["root"], "--json"))
         assert (proved["did"], proved["entry"]["type"]) == (bob_did, "IDENTITY_CREATED")
+        known = talos("peers", "--json", folder=alice).stdout
         nobody = talos("audit", "root", "--peer", BOB, folder=alice)
-        assert nobody.exit_code in (4, 5)
+        assert (nobody.exit_code, nobody.stdout) == (4, "")
+        assert nobody.stderr == f"error: there is no link to {BOB}\nfix: talos peers add {BOB}@HOST:PORT\n"
+        herself = talos("audit", "root", "--peer", answer(talos("whoami", "--json", folder=alice))["did"], folder=alice)
+        assert (herself.exit_code, herself.stdout) == (5, "")
+        assert talos("peers", "--json", folder=alice).stdout == known
     alone = talos("audit", "root", "--peer", bob_did, folder=alice)
     assert (alone.exit_code, alone.stdout) == (4, "")
 

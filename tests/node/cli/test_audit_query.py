@@ -24,6 +24,10 @@ def query(*arguments: str, folder: Path) -> list[dict[str, object]]:
     return entries
 
 
+def short(did: str) -> str:
+    return did.removeprefix("did:talos:")[:12] + "..."
+
+
 def error(result: Result) -> dict[str, object]:
     described: dict[str, object] = json.loads(result.stdout)["error"]
     assert described["exit_code"] == result.exit_code
@@ -40,8 +44,9 @@ def test_a_running_node_tells_what_entries_say_and_a_stopped_one_keeps_it_sealed
         listed = talos("audit", "query", folder=tmp_path)
         assert (listed.exit_code, listed.stderr) == (0, "")
         lines = listed.stdout.splitlines()
-        assert lines[0].split()[2:6] == ["IDENTITY_CREATED", did, f"did={did[:18]}..", "name=talos"]
-        assert lines[index].split()[2:5] == ["MESSAGE", BOB, "event=sent"]
+        assert lines[0].split()[2:5] == ["IDENTITY_CREATED", short(did), "name=talos"]
+        assert lines[index].split()[2:6] == ["MESSAGE", short(BOB), "event=sent", f"sender={short(did)}"]
+        assert not any(did in line or BOB in line or "=-" in line for line in lines)
         opened = query(folder=tmp_path)
         assert [entry["index"] for entry in opened] == list(range(len(opened)))
         assert query("--peer", BOB, folder=tmp_path) == query("--type", "message", folder=tmp_path) == [opened[index]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import pytest
@@ -13,6 +14,7 @@ from talos.core.names import did_of
 from talos.core.report import AuditEntry
 
 DID: Final = did_of(b"\x01" * 32)
+SHORT: Final = "aeaqcaibaeaq..."
 HASH: Final = "0123456789abcdef" * 4
 ENTRY: Final = AuditEntry(
     7, "REVOCATION", 1_750_000_000_042, "ab" * 16, 3, DID, {"did": DID, "reason": "lost it", "evidence": HASH, "n": 5}
@@ -37,8 +39,22 @@ def test_long_work_says_twice_a_second_how_far_it_is(capsys: pytest.CaptureFixtu
 
 def test_a_list_shows_an_entry_on_one_line_with_long_values_cut() -> None:
     assert table([ENTRY], closed="erased") == (
-        f"7  2025-06-15T15:06:40.042Z  REVOCATION  {DID}  did={DID[:18]}.. reason='lost it' evidence=01234567.. n=5"
+        f"7  2025-06-15T15:06:40.042Z  REVOCATION  {SHORT}  reason='lost it' evidence=01234567... n=5"
     )
+
+
+def test_a_list_leaves_out_what_is_empty_or_about_the_peer_once_more_and_nothing_else() -> None:
+    other = did_of(b"\x02" * 32)
+    details: dict[str, str | int] = {"sender": DID, "receiver": other, "commitment": "", "size": 0, "seq": 1}
+    line = table([replace(ENTRY, details=details)], closed="erased")
+    assert line.split()[3:] == [SHORT, f"receiver={other[10:22]}...", "size=0", "seq=1"]
+    nobody = replace(ENTRY, peer="", details={"kind": "noise", "peer": ""})
+    assert table([nobody], closed="erased").split()[3:] == ["-", "kind=noise"]
+    assert whole(replace(ENTRY, details=details), closed="erased")[6:9] == [
+        ("sender", DID),
+        ("receiver", other),
+        ("commitment", "-"),
+    ]
 
 
 def test_a_list_is_aligned() -> None:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
 
 import click
 import pytest
@@ -13,9 +18,25 @@ from click.testing import CliRunner, Result
 from talos import errors
 from talos.cli.perform import columns, perform
 from talos.errors import DeliveryFailed, NotReachable, Refused, TalosError
+from tests.node.cli.commands import LATE_S
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, TalosError)]
 OTHERS = [kind for kind in KINDS if kind is not DeliveryFailed]
+
+FULL: Final = Path("/dev/full")  # Linux: takes no byte, as a full disk.
+NO_DISK: Final = "error: the answer was not all written: the disk is full\nfix: Free space on it, then ask again\n"
+ANSWERING: Final = """
+from talos.cli.perform import perform, show
+from talos.errors import Refused
+
+async def answer():
+    show({"answer": "x" * SIZE})
+
+async def refuse():
+    raise Refused("no", fix="ask")
+
+perform(WORK, as_json=AS_JSON)
+"""
 
 
 def outcome(failure: BaseException | None, *, as_json: bool = False) -> Result:
@@ -58,7 +79,7 @@ def test_with_json_the_error_is_an_answer_too() -> None:
     assert result.stderr == "error: no\nfix: ask\n"
 
 
-@pytest.mark.parametrize("failure", [KeyError("x"), ZeroDivisionError(), OSError(errno.ENOSPC, "full")])
+@pytest.mark.parametrize("failure", [KeyError("x"), ZeroDivisionError(), OSError(errno.EIO, "broken")])
 def test_a_bug_is_one_line_and_70_and_no_traceback(failure: Exception) -> None:
     result = outcome(failure)
     assert result.exit_code == 70
@@ -93,6 +114,39 @@ def test_what_click_raises_keeps_its_meaning() -> None:
 
 def test_a_reader_that_went_away_is_no_bug() -> None:
     assert "bug" not in outcome(BrokenPipeError(errno.EPIPE, "Broken pipe")).output
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_below_the_answer_is_no_bug(code: int) -> None:
+    result = outcome(OSError(code, "full"))
+    assert (result.exit_code, result.stdout, result.stderr) == (8, "", NO_DISK)
+
+
+def into(stdout: Path, stderr: Path, *, work: str, size: int = 1, as_json: bool = False) -> int:
+    """Run a command in a process of its own, whose streams are these files; return its exit code."""
+    code = ANSWERING.replace("WORK", work).replace("SIZE", str(size)).replace("AS_JSON", str(as_json))
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-c", code]
+    with stdout.open("wb") as out, stderr.open("wb") as err:
+        return subprocess.run(command, env=buffered, stdout=out, stderr=err, timeout=LATE_S).returncode
+
+
+@pytest.mark.slow  # Starts processes.
+@pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize(
+    ("work", "size", "exit_code", "told"),
+    [("answer", 1, 8, NO_DISK), ("answer", 100_000, 8, NO_DISK), ("refuse", 1, 5, "error: no\nfix: ask\n")],
+)
+def test_an_output_that_takes_nothing_changes_neither_the_exit_code_nor_what_is_told(
+    tmp_path: Path, *, work: str, size: int, exit_code: int, told: str, as_json: bool
+) -> None:
+    said = tmp_path / "stderr"
+    if work == "answer" or as_json:
+        assert into(FULL, said, work=work, size=size, as_json=as_json) == exit_code
+        assert said.read_text("utf-8") == told
+    assert into(FULL, FULL, work=work, size=size, as_json=as_json) == exit_code
+    assert into(tmp_path / "stdout", FULL, work="refuse", as_json=as_json) == 5
 
 
 def test_the_work_runs_under_trio() -> None:

@@ -17,7 +17,7 @@ from talos.core.diary_read import Query
 from talos.core.entry_types import BODY_SIZE_MAX, EntryType
 from talos.core.names import did_of
 from talos.core.report import AuditEntry
-from talos.errors import Damaged, MalformedMessage, TalosError, UsageError
+from talos.errors import Damaged, MalformedMessage, NotReachable, Refused, UsageError
 from talos.host import Stream
 from talos.runtime import Node
 from tests.node.control.serving import serving, serving_pair
@@ -96,9 +96,13 @@ async def test_the_root_of_a_linked_peer_is_the_one_that_it_signed(tmp_path: Pat
         assert head.origin.startswith(f"talos/audit/{bob.peer_id}/")
         text = (await bob.audit.proof(0, since=head.size)).encode()
         assert (await client.audit_verify_proof(text, head.root)).peer == bob.did
-        with pytest.raises(TalosError) as caught:
+        known = await client.peers()
+        with pytest.raises(NotReachable, match=f"no link to {did_of(CLEO)}") as caught:
             await client.audit_root(did_of(CLEO))
-        assert caught.value.exit_code in (4, 5)
+        assert caught.value.fix == f"talos peers add {did_of(CLEO)}@HOST:PORT"
+        with pytest.raises(Refused, match="no peer of its own"):
+            await client.audit_root(alice.did)
+        assert await client.peers() == known
 
 
 def test_an_answer_of_the_largest_entries_fits_a_line() -> None:

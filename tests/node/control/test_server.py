@@ -17,7 +17,7 @@ from talos.control.values import PEERS_MAX, Peers
 from talos.core.names import DID_SIZE
 from talos.core.report import ReceiptState
 from talos.drivers.control_socket import dial_control
-from talos.errors import MalformedMessage, NodeStopped, Refused, TalosError, UsageError
+from talos.errors import NodeStopped, Refused, TalosError, UsageError
 from talos.host import Address
 from tests.node.control.serving import ask, serving, serving_pair
 
@@ -202,5 +202,5 @@ async def test_the_error_of_the_node_reaches_the_client_as_itself(tmp_path: Path
         with pytest.raises(Refused) as caught:
             await client.send(node.did, b"to myself")
         assert type(caught.value) is Refused
-        with pytest.raises(MalformedMessage, match="on_failure"):
+        with pytest.raises(UsageError, match="on_failure"):
             await client.send(node.did, b"", on_failure="shout")

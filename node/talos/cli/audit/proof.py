@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +34,7 @@ def proof(place: Place, index: int, out: Path | None, force: bool, since: int | 
     """Print the proof that entry INDEX is in the log, and of what it says: see `talos audit verify-proof`.
 
     With --since also that the log has only grown since it had SIZE entries. A tlog-proof is C2SP's and always sealed;
-    it holds the entry's leaf as extra data, and is checked with the key that `talos audit root --json` shows.
+    it holds the entry's leaf as extra data, and is checked with the key that `talos audit root --vkey` prints.
     """
 
     async def answer() -> None:
@@ -78,7 +79,29 @@ def _print(text: str, form: str, place: Place) -> None:
 
 
 def _require_free(out: Path, *, force: bool) -> None:
-    if out.is_dir() or not out.parent.is_dir():
+    """Raises `UsageError` unless nothing is at `out`, or with `force` a file that may be replaced.
+
+    Links are not followed: the write is a rename, which would put a file in the place of a link or of a device.
+    """
+    try:
+        has_folder, mode = out.parent.is_dir(), _mode_of(out)
+    except OSError as error:
+        raise UsageError(f"cannot write {out}: {error.strerror}", fix="Give a file in a folder of your own") from error
+    if not has_folder:
         raise UsageError(f"{out} is no place for a file", fix="Give a file in a folder that is there")
-    if out.exists() and not force:
+    if mode is None:
+        return
+    if not stat.S_ISREG(mode):
+        raise UsageError(
+            f"{out} is there already, and is no plain file", fix="Choose another file; without --out stdout is taken"
+        )
+    if not force:
         raise UsageError(f"{out} is there already", fix="Choose another file, or say --force")
+
+
+def _mode_of(path: Path) -> int | None:
+    """Return the mode of what is there, of a link its own; None where nothing is."""
+    try:
+        return path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from talos.cli.place import Place
-from talos.errors import Damaged, UsageError
+from talos.errors import Damaged, MalformedMessage, UsageError
 from talos.host import ReadableStore
 from talos.runtime import data_folder
 from talos_audit import AuditError
@@ -40,6 +40,16 @@ def read_file(path: Path, *, size_max: int) -> bytes:
     if len(raw) > size_max:
         raise Damaged(f"{path} has more than {size_max} bytes: it is not what it is taken for")
     return raw
+
+
+@contextmanager
+def naming(file: str) -> Iterator[None]:
+    """Put the name of a file before the words of a `Damaged` of the body."""
+    try:
+        yield
+    except Damaged as error:
+        kind = MalformedMessage if isinstance(error, MalformedMessage) else Damaged
+        raise kind(f"{file}: {error.what}", fix=error.fix) from error
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -16,6 +17,11 @@ from talos.core.chain import check_chain, read_card
 from talos.core.report import ChainReport
 from talos.errors import UsageError
 from talos_audit import NOTE_SIZE_MAX, AuditError, Checkpoint, VerifierKey, open_checkpoint
+
+# Not from the export: whoever forged that has put a key of his own beside it.
+VKEY_FIX: Final = "Ask the owner of the log for what `talos audit root --vkey` prints, not whoever made the copy"
+HOLDS: Final = "the log holds"
+NOT_CHECKED: Final = "bodies not checked: they are sealed"
 
 
 @click.command("verify-chain")
@@ -40,7 +46,7 @@ def verify_chain(place: Place, kept: tuple[Path, ...], tlog: Path | None, vkey: 
         if (tlog is None) != (vkey is None):
             raise UsageError(
                 "--tlog and --vkey go together: who verifies an export must know whose it is",
-                fix="Ask who exported it for the vkey, which `talos audit root --json` shows",
+                fix=VKEY_FIX,
             )
         if tlog is not None and vkey is not None:
             _say_export(_check_export(tlog, vkey, kept), place)
@@ -62,8 +68,9 @@ def _check_export(folder: Path, vkey: str, kept: tuple[Path, ...]) -> Checkpoint
     try:
         key = VerifierKey.parse(vkey)
     except AuditError as error:
-        raise UsageError(f"--vkey: {error}", fix="Copy it from the file vkey of an export of that log") from error
+        raise UsageError(f"--vkey: {error}", fix=VKEY_FIX) from error
     held = [_open(file, read_file(file, size_max=NOTE_SIZE_MAX), key) for file in kept]
+    # All files anew for each: `verify_tiles` compares with one checkpoint, and what was read is too much to be kept.
     checked = check_folder(folder, key, held[0] if held else None, Progress("checked"))
     for checkpoint in held[1:]:
         check_folder(folder, key, checkpoint, Progress("checked"))
@@ -87,11 +94,15 @@ def _say(report: ChainReport, place: Place) -> None:
         ("erased", str(report.erased)),
     ]
     click.echo(columns(rows))
+    click.echo(HOLDS)
+    if not report.bodies_checked:
+        click.echo(NOT_CHECKED)
 
 
 def _say_export(checkpoint: Checkpoint, place: Place) -> None:
     root = checkpoint.root.hex()
     if place.as_json:
         show({"origin": checkpoint.origin, "size": checkpoint.size, "root": root})
-    else:
-        click.echo(columns([("log", checkpoint.origin), ("entries", str(checkpoint.size)), ("root", f"0x{root}")]))
+        return
+    click.echo(columns([("log", checkpoint.origin), ("entries", str(checkpoint.size)), ("root", f"0x{root}")]))
+    click.echo(HOLDS)  # What entries say is in no export.

@@ -8,17 +8,18 @@ from typing import Final
 
 import click
 
-from talos.cli.audit.source import damage, read_file
+from talos.cli.audit.source import STDIN, damage, naming, read_file
 from talos.cli.audit.words import whole
 from talos.cli.perform import columns, perform, show
 from talos.cli.place import Place, at_a_place
 from talos.client.asking import parse_root
 from talos.core.names import did_of
 from talos.core.proof_file import TEXT_SIZE_MAX, Proof, check_proof
-from talos.errors import Damaged
+from talos.errors import Damaged, UsageError
 from talos_audit import Checkpoint, open_checkpoint
 
 UTF8_MAX: Final = 4  # Bytes of one character.
+TLOG_PROOF_BEGIN: Final = "c2sp.org/tlog-proof@"  # Of any version. Source: C2SP, tlog-proof.
 
 
 @click.command("verify-proof")
@@ -32,19 +33,23 @@ def verify_proof(place: Place, file: Path, root: str) -> None:
     """
 
     async def answer() -> None:
-        held = parse_root(root)
-        proof = Proof.decode(_text(file))
-        entry = check_proof(proof, held)
-        with damage("the checkpoint in the proof does not hold"):
+        held = parse_root(f"0x{root[2:]}" if root.startswith("0X") else root)
+        text = _text(file)
+        with naming(_name_of(file)), damage("the checkpoint in the proof does not hold"):
+            proof = Proof.decode(text)
+            entry = check_proof(proof, held)
             checkpoint = open_checkpoint(proof.checkpoint, proof.card.verifier)
         did, since = did_of(proof.card.did), _since(proof, held, checkpoint)
+        came_later = since is not None and proof.index >= since
         if place.as_json:
             head = {"did": did, "origin": checkpoint.origin, "size": checkpoint.size, "since": since}
-            show({**head, "entry": asdict(entry), "sealed": proof.opened is None})
+            show({**head, "came_later": came_later, "entry": asdict(entry), "sealed": proof.opened is None})
             return
         rows = [("did", did), ("log", checkpoint.origin), ("entries", str(checkpoint.size))]
         if since is not None:
             rows.append(("your root", f"of the first {since} entries; the log has only grown since"))
+        if came_later:
+            rows.append(("came later", f"the log of your root had {since} entries; this one came later"))
         click.echo(columns([*rows, *whole(entry, closed="sealed")]))
 
     perform(answer, as_json=place.as_json)
@@ -52,9 +57,20 @@ def verify_proof(place: Place, file: Path, root: str) -> None:
 
 def _text(file: Path) -> str:
     try:
-        return read_file(file, size_max=TEXT_SIZE_MAX * UTF8_MAX).decode()
+        text = read_file(file, size_max=TEXT_SIZE_MAX * UTF8_MAX).decode()
     except UnicodeDecodeError:
-        raise Damaged(f"the proof in {file} is no text") from None
+        raise Damaged(f"{_name_of(file)}: the proof is no text") from None
+    if text.startswith(TLOG_PROOF_BEGIN):
+        raise UsageError(
+            f"{_name_of(file)} is a C2SP tlog-proof, and not a proof.json",
+            fix="Ask for the other: talos audit proof INDEX. Or check it with C2SP tools, and the key of the log:"
+            " talos audit root --vkey",
+        )
+    return text
+
+
+def _name_of(file: Path) -> str:
+    return "stdin" if file == STDIN else str(file)
 
 
 def _since(proof: Proof, held: bytes, checkpoint: Checkpoint) -> int | None:

@@ -10,14 +10,18 @@ from talos.cli.text import printable, utc
 from talos.core.names import DID_PREFIX
 from talos.core.report import AuditEntry
 
-SHORT: Final = 8  # Characters that are left of a hash or a DID in a list.
+SHORT: Final = 8  # Characters that are left of a hash in a list.
+PEER_SHORT: Final = 12  # Of a peer id: 60 bits, so that no two peers of a node look alike by chance.
 NO_NODE: Final = "no node is running: what entries say stays sealed; start talos-node to have it opened"
 
 _LONG_HEX: Final = re.compile(r"[0-9a-f]{17,}")
 
 
 def table(entries: list[AuditEntry], *, closed: str) -> str:
-    """Return entries as one line each. `closed` is the word for a body that we do not have: erased, or sealed."""
+    """Return entries as one line each, without what is empty or said already.
+
+    `closed` is the word for a body that we do not have: erased, or sealed.
+    """
     return columns([_row(entry, closed) for entry in entries])
 
 
@@ -37,12 +41,12 @@ def whole(entry: AuditEntry, *, closed: str) -> list[tuple[str, str]]:
 
 
 def _row(entry: AuditEntry, closed: str) -> tuple[str, ...]:
-    details = entry.details or {}
+    details = {name: value for name, value in (entry.details or {}).items() if value not in ("", entry.peer)}
     return (
         str(entry.index),
         _time(entry),
         entry.type,
-        _peer(entry, closed),
+        _cut(_peer(entry, closed)),
         " ".join(f"{printable(name)}={_short(value)}" for name, value in details.items()),
     )
 
@@ -60,9 +64,12 @@ def _value(value: str | int) -> str:
 
 
 def _short(value: str | int) -> str:
-    text = _value(value)
-    if text.startswith(DID_PREFIX):
-        return f"{text[: len(DID_PREFIX) + SHORT]}.."
-    if _LONG_HEX.fullmatch(text):
-        return f"{text[:SHORT]}.."
+    text = _cut(_value(value))
     return f"'{text}'" if " " in text else text
+
+
+def _cut(text: str) -> str:
+    """Return a DID or a hash cut short; anything else as it is."""
+    if text.startswith(DID_PREFIX):
+        return f"{text.removeprefix(DID_PREFIX)[:PEER_SHORT]}..."
+    return f"{text[:SHORT]}..." if _LONG_HEX.fullmatch(text) else text
