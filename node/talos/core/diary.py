@@ -141,13 +141,17 @@ class Diary:
         self._index_again()
 
     def _index_again(self) -> None:
-        """Index what no checkpoint covers. Each body must open: it vouches for a leaf that nothing else does yet."""
+        """Index what no checkpoint covers. Each body must open: it vouches for a leaf that nothing else does yet.
+
+        Without that, who has the disk and no key could put words into our mouth after a crash, and we would sign them.
+        """
         for index, raw in leaves(self._rows, self._signed_size):
             prefixes, key = [of_type(Leaf.decode(raw).type)], entry_key(index)
             sealed = self._rows.get(BODIES, key)
-            if sealed is not None:
-                opened = Opened.decode(self._box.open(body_place(key, leaf_hash(raw)), sealed))
-                prefixes += [of_subject(opened.subject)] if opened.subject else []
+            if sealed is None:
+                raise Damaged(f"audit entry {index} lost its body before it was signed for", fix=DAMAGE_FIX)
+            opened = Opened.decode(self._box.open(body_place(key, leaf_hash(raw)), sealed))
+            prefixes += [of_subject(opened.subject)] if opened.subject else []
             self._index.mark(index // BUNDLE, dict.fromkeys(prefixes, 1 << index % BUNDLE))
 
     def _recheck(self, size: int) -> None:

@@ -142,8 +142,10 @@ class Reader:
         if self._newest is None:
             self._newest = read_checkpoint(self._rows, read_card(self._rows))[0]
         newest = self._newest
+        if index >= newest.size and self._box is not None:
+            raise Damaged(f"audit entry {index} lost its body before it was signed for", fix=DAMAGE_FIX)
         if index >= newest.size:
-            return  # Of the last second; what is stored of the tree has it.
+            return  # Of the last second: without the passphrase only what is stored of the tree has it.
         try:
             path = inclusion_proof(index, newest.size, lambda level, row: self._rows.get(TREE, tree_key(level, row)))
             verify_inclusion(hashed, index, newest.size, path, newest.root)

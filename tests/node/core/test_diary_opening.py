@@ -10,9 +10,9 @@ import pytest
 from talos.core.diary import CARD_KEY, CHECKPOINT_KEY, LOG_KEY, RECHECKED, Diary, leaves, next_index
 from talos.core.keylog_keys import signer
 from talos.core.step import Put
-from talos.core.tables import ENTRIES, META, SECRETS, TREE, entry_key, tree_key
+from talos.core.tables import BODIES, ENTRIES, META, SECRETS, TREE, entry_key, tree_key
 from talos.errors import Damaged
-from talos_audit import Checkpoint, sign_checkpoint
+from talos_audit import Checkpoint, leaf_hash, sign_checkpoint
 from tests.node.core.logs import (
     LONG,
     Counting,
@@ -186,3 +186,19 @@ def test_a_private_log_key_is_sealed_and_never_shown() -> None:
     rows = [value for table in (META, SECRETS, ENTRIES) for _, value in log.store.scan(table)]
     assert not [value for value in rows if seed in value or seed.hex().encode() in value]
     assert seed.hex() not in repr(log.diary)
+
+
+@pytest.mark.parametrize("body", ["stays", "is taken away", "is another's"])
+def test_what_somebody_without_keys_wrote_after_the_last_checkpoint_is_never_signed(body: str) -> None:
+    log = short_log(SIZE)
+    log.write(note(1), note(2))
+    changed = flipped(leaf(log, SIZE), 8 * 11)  # The last byte of the time.
+    key, at = tree_key(0, SIZE // 16), SIZE % 16 * 32
+    hashes = row(log, TREE, key)
+    put(log, ENTRIES, entry_key(SIZE), changed)
+    put(log, TREE, key, hashes[:at] + leaf_hash(changed) + hashes[at + 32 :])
+    if body != "stays":
+        other = None if body == "is taken away" else row(log, BODIES, entry_key(SIZE + 1))
+        put(log, BODIES, entry_key(SIZE), other)
+    with pytest.raises(Damaged):
+        log.opened()

@@ -215,3 +215,13 @@ def test_a_log_rewritten_by_who_has_the_passphrase_can_be_read_so_readers_are_no
     entries = told(log)
     forge(log, [*entries[:7], entries[8], entries[7], *entries[9:]], resign=True)
     assert reader(log).entry(7).id == entries[8].leaf.id.hex()
+
+
+def test_an_entry_that_nothing_vouches_for_yet_is_not_returned_without_its_body() -> None:
+    log = short_log(20)
+    log.write(note(1))
+    assert reader(log).entry(20).details is not None
+    put(log, BODIES, entry_key(20), None)
+    with pytest.raises(Damaged, match="lost its body"):
+        reader(log).entry(20)
+    assert Reader(log.store, None).entry(20).details is None
