@@ -184,6 +184,11 @@ class Node:
             peers=self.peers(),
         )
 
+    @property
+    def last_crash(self) -> str | None:
+        """What the newest failure was that no code of ours foresaw: a bug. It cost a link, not the node."""
+        return self._running_now().links.last_crash
+
     def peers(self) -> tuple[PeerStatus, ...]:
         """Return every peer that has an address or a conversation, by DID."""
         dids = {peer.did for peer in self._desk.post.peers()} | set(self._desk.directory.known())

@@ -1,0 +1,120 @@
+"""What runs on every node of a scenario: it sends now and then, and takes what comes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import trio
+
+from talos.core.report import ReceiptState
+from talos.errors import NodeStopped, QueueFull, Refused, StoreFailed, StoreFull, TalosError
+from talos.runtime import Node
+from talos.services.messages import Message
+from talos_simulations.books import Act, Books, body, read_body
+from talos_simulations.clock import ProcessClock
+from talos_simulations.power import Power
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Who sends how much. The default is 1 KiB a second from each node, to one of its peers at a time."""
+
+    period_s: float = 1.0
+    size: int = 1_024  # Bytes; at least 64.
+    peers: int = 8  # Each node sends to so many others at most.
+    think_s: float = 0.0  # How long the application works on a message before it acknowledges it.
+
+
+class Application:
+    """Of one process; what it remembers is in the books."""
+
+    def __init__(
+        self,
+        name: str,
+        node: Node,
+        books: Books,
+        ids: Mapping[str, str],
+        load: Load,
+        clock: ProcessClock,
+        power: Power,
+        dice: random.Random,
+    ) -> None:
+        self._name = name
+        self._node = node
+        self._books = books
+        self._ids = ids  # The peer id of every name.
+        self._load = load
+        self._clock = clock
+        self._power = power
+        self._dice = dice
+        self.is_idle = False  # It takes no messages.
+        self.is_sending = True
+        self._idle_over = trio.Event()
+
+    async def run(self, peers: Sequence[str]) -> None:
+        """Until cancelled. `peers` are the names of those it sends to."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._take)
+            if not peers:
+                return
+            await self._clock.sleep(self._dice.random() * self._load.period_s)
+            while True:
+                if self.is_sending:
+                    nursery.start_soon(self._send, peers[self._dice.randrange(len(peers))])
+                await self._clock.sleep(self._load.period_s)
+
+    async def _send(self, to: str) -> None:
+        if self._power.is_gone:
+            return
+        number = self._books.write(Act.TRIED, self._name, to)
+        message = body(self._name, to, number, self._load.size)
+        try:
+            receipt = await self._node.send(self._ids[to], message)
+        except (QueueFull, StoreFull, Refused):
+            self._note(Act.REFUSED, self._name, to, number)
+        except (StoreFailed, NodeStopped):
+            self._note(Act.UNSURE, self._name, to, number)
+        else:
+            self._note(Act.ACCEPTED, self._name, to, number, receipt.id.seq)
+            if receipt.state is ReceiptState.DELIVERED:
+                self._note(Act.DELIVERED, self._name, to, number)
+
+    async def _take(self) -> None:
+        while True:
+            while self.is_idle:
+                await self._idle_over.wait()
+            message = await self._node.receive()
+            await self._work_on(message)
+
+    async def _work_on(self, message: Message) -> None:
+        try:
+            sender, receiver, number = read_body(message.body)
+        except ValueError:
+            self._note(Act.GARBLED, message.sender, self._name, 0)
+            return
+        if self._ids.get(sender) != message.sender:
+            self._note(Act.GARBLED, sender, receiver, number)
+        self._note(Act.HANDED, sender, receiver, number, message.id.seq)
+        if self._load.think_s:
+            await self._clock.sleep(self._load.think_s)
+        try:
+            await message.ack()
+        except StoreFailed:
+            message.release()  # It stays ours to be done; the store may recover.
+            await self._clock.sleep(1.0)
+        except TalosError:
+            pass
+        else:
+            self._note(Act.DONE, sender, receiver, number)
+
+    def _note(self, act: Act, sender: str, receiver: str, number: int, seq: int = 0) -> None:
+        if not self._power.is_gone:  # The dead see nothing.
+            self._books.write(act, sender, receiver, number, seq)
+
+    def set_idle(self, is_idle: bool) -> None:
+        """Take no messages from now on, or take them again."""
+        self.is_idle = is_idle
+        self._idle_over.set()
+        self._idle_over = trio.Event()

@@ -1,0 +1,35 @@
+"""What must hold in every run, each by its name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from talos_simulations.check import Check
+from talos_simulations.checks.log import LogOnlyGrows, LogTellsAll
+from talos_simulations.checks.messages import InOrder, NothingInvented, NothingLost, NothingTwice
+from talos_simulations.checks.nodes import NoCrash, NoKeyReused, WithinBounds
+
+ALL: Final[tuple[type[Check], ...]] = (
+    NothingLost,
+    NothingTwice,
+    NothingInvented,
+    InOrder,
+    LogOnlyGrows,
+    LogTellsAll,
+    NoKeyReused,
+    WithinBounds,
+    NoCrash,
+)
+
+__all__ = [
+    "ALL",
+    "InOrder",
+    "LogOnlyGrows",
+    "LogTellsAll",
+    "NoCrash",
+    "NoKeyReused",
+    "NothingInvented",
+    "NothingLost",
+    "NothingTwice",
+    "WithinBounds",
+]

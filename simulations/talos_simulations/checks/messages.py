@@ -1,0 +1,57 @@
+"""What senders and receivers were promised (DECISIONS 14)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from talos_simulations.books import Act, Deed
+from talos_simulations.check import Check
+
+
+class NothingLost(Check):
+    """What a node accepted arrives, if both nodes are sound in the end."""
+
+    def concludes(self) -> Iterator[str]:
+        for ledger in self.world.books.ledgers():
+            if not self.world.are_sound(ledger.sender, ledger.receiver):
+                continue
+            lost = sorted(ledger.missing())
+            if lost:
+                yield (
+                    f"{len(lost)} of {len(ledger.accepted)} messages from {ledger.sender} to {ledger.receiver} never "
+                    f"arrived, though all was well for {self.world.plan.calm_s:.0f} s: {_some(lost)}"
+                )
+
+
+class NothingTwice(Check):
+    """Once an application's acknowledgement has returned, its message is never handed out again."""
+
+    def sees(self, deed: Deed) -> Iterable[str]:
+        if deed.act is Act.HANDED and deed.number in self.world.books.ledger(deed.sender, deed.receiver).done:
+            yield f"{deed} was done, and is handed out again"
+
+
+class NothingInvented(Check):
+    """Whatever is handed out was sent: by the node it names, as it is, and not refused."""
+
+    def sees(self, deed: Deed) -> Iterable[str]:
+        ledger = self.world.books.ledger(deed.sender, deed.receiver)
+        if deed.act is Act.GARBLED:
+            yield f"{deed.receiver} was handed something, as from {deed.sender}, that this node never sent"
+        elif deed.act is Act.HANDED and not 1 <= deed.number <= ledger.tried:
+            yield f"{deed} was handed out, and {ledger.tried} were sent"
+        elif deed.act is Act.HANDED and deed.number in ledger.refused:
+            yield f"{deed} was refused, and arrived all the same"
+
+
+class InOrder(Check):
+    """A sender's messages are handed out in the order they were sent in, as far as they arrive."""
+
+    def sees(self, deed: Deed) -> Iterable[str]:
+        ledger = self.world.books.ledger(deed.sender, deed.receiver)
+        if deed.act is Act.HANDED and deed.number not in ledger.handed and deed.number < ledger.newest:
+            yield f"{deed} comes after message {ledger.newest}"
+
+
+def _some(numbers: list[int], most: int = 8) -> str:
+    return ", ".join(map(str, numbers[:most])) + (" ..." if len(numbers) > most else "")

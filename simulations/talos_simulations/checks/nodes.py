@@ -1,0 +1,65 @@
+"""What every node owes itself: keys used once, bounded work, no crash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from talos.core.inbox import NODE_ROWS_MAX
+from talos.services.links import LINKS_MAX, STRANGERS_MAX
+from talos_simulations.check import Check
+from talos_simulations.streams import WINDOW
+
+if TYPE_CHECKING:
+    from talos_simulations.world import World
+
+TASKS_OF_A_NODE: Final = 80  # Services, dials under way, the application's own.
+TASKS_OF_A_LINK: Final = 4
+
+
+class NoKeyReused(Check):
+    """No message key encrypts twice, whatever was restored, repeated or sent again."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        world.suite.reused = lambda key: world.happened(self.name, f"message key {key[:6].hex()} encrypts again")
+
+
+class WithinBounds(Check):
+    """Queues, links and tasks stay within the limits that were set."""
+
+    def looks(self) -> Iterator[str]:
+        for name, machine in self.world.machines.items():
+            process = machine.process
+            if process is None or not process.is_up or process.node is None:
+                continue
+            status = process.node.status()
+            if status.undelivered > status.queue_limit:
+                yield f"{status.undelivered} messages wait at {name}, whose limit is {status.queue_limit}"
+            if status.inbox > NODE_ROWS_MAX:
+                yield f"{status.inbox} messages lie in the inbox of {name}"
+            if status.links > LINKS_MAX:
+                yield f"{name} has {status.links} links"
+            allowed = TASKS_OF_A_NODE + TASKS_OF_A_LINK * (status.links + STRANGERS_MAX) + status.undelivered
+            tasks = self.world.steps.tasks_of(process.fuse)
+            if tasks > allowed:
+                yield f"{name} runs {tasks} tasks for {status.links} links"
+            held = max((stream.waiting for stream in process.card.streams), default=0)
+            if held > WINDOW:
+                yield f"a stream of {name} holds {held} bytes that nobody reads"
+
+
+class NoCrash(Check):
+    """Nothing fails in a way that nobody foresaw: no exception leaves a node, and no task of a peer dies of one."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        world.crashed = lambda name, error: world.happened(self.name, f"{name}: {error!r}")
+
+    def looks(self) -> Iterator[str]:
+        for name, machine in self.world.machines.items():
+            process = machine.process
+            if process is not None and process.is_up and process.node is not None:
+                crash = process.node.last_crash
+                if crash is not None:
+                    yield f"{name}: {crash}"

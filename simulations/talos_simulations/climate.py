@@ -1,0 +1,82 @@
+"""Swarm weather: each seed turns kinds of faults on and off, and likes their extremes.
+
+Groce et al., "Swarm testing" (ISSTA 2012): a run that has everything in it never has much of anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from talos_simulations.story import Settings, Sky
+from talos_simulations.weather import Kind
+
+ON: Final = 0.4  # How likely a seed has any faults of one kind.
+COUNT_MAX: Final = 4  # Of one kind, in one run.
+EXTREME: Final = 0.5  # How often a value is one of the two ends of its range.
+
+Range = tuple[float, float]
+
+NET: Final[dict[Kind, tuple[Range, Range]]] = {  # Kind -> how long, and how much.
+    Kind.ONE_WAY: ((1, 40), (0, 0)),
+    Kind.LOSS: ((5, 60), (0.05, 0.6)),
+    Kind.DELAY: ((1, 40), (0.1, 15)),
+    Kind.NARROW: ((5, 40), (200, 20_000)),
+    Kind.JAM: ((0.5, 40), (0, 0)),
+    Kind.RESET: ((0, 0), (0, 0)),
+    Kind.CUT: ((0, 0), (0, 0)),
+    Kind.FLIP: ((0, 0), (0, 0)),
+}
+MACHINE: Final[dict[Kind, tuple[Range, Range]]] = {
+    Kind.NAT: ((5, 60), (0, 0)),
+    Kind.KILL: ((0.1, 20), (0, 400)),
+    Kind.POWER: ((0.1, 40), (0, 400)),
+    Kind.FREEZE: ((0.5, 40), (0, 0)),
+    Kind.SUSPEND: ((1, 40), (0, 0)),
+    Kind.SLOW: ((1, 30), (0.001, 0.2)),
+    Kind.IDLE: ((5, 60), (0, 0)),
+    Kind.FULL: ((1, 20), (0, 4_000)),
+    Kind.FLUSH_ERROR: ((0.5, 20), (0, 0)),
+    Kind.SLOW_DISK: ((1, 40), (0.01, 2)),
+    Kind.STEP: ((1, 60), (-7_200, 7_200)),
+    Kind.DRIFT: ((5, 60), (0.98, 1.02)),
+}
+
+
+def swarm(sky: Sky, kinds: Sequence[Kind] = (Kind.PARTITION, *NET, *MACHINE)) -> None:
+    """Choose faults of some of these kinds, and settings."""
+    _set(sky)
+    chosen = [kind for kind in kinds if sky.dice.random() < ON] or [sky.dice.choice(kinds)]
+    for kind in chosen:
+        for _ in range(sky.dice.randint(1, COUNT_MAX)):
+            _add(sky, kind)
+
+
+def _set(sky: Sky) -> None:
+    dice = sky.dice
+    sky.settings = Settings(
+        latency_s=dice.choice(((0.0005, 0.002), (0.005, 0.05), (0.05, 0.4))),
+        queue_limit=dice.choice((3, 20, 1_000, 1_000)),
+        retry_interval_s=dice.choice((1.0, 5.0, 30.0)),
+        flush_s=dice.choice((0.0, 0.002, 0.02)),
+    )
+
+
+def _add(sky: Sky, kind: Kind) -> None:
+    at = sky.between(1, sky.storm_s - 1)
+    if kind is Kind.PARTITION:
+        group = sky.dice.choice((sky.half, lambda: (sky.one(),)))()
+        sky(kind, *group, at=at, for_s=_value(sky, (1, 40)))
+    elif kind in NET:
+        lasts, amount = NET[kind]
+        sky(kind, *sky.two(), at=at, for_s=_value(sky, lasts), amount=_value(sky, amount))
+    else:
+        lasts, amount = MACHINE[kind]
+        sky(kind, sky.one(), at=at, for_s=_value(sky, lasts), amount=_value(sky, amount))
+
+
+def _value(sky: Sky, span: Range) -> float:
+    least, most = span
+    if least == most:
+        return least
+    return sky.dice.choice(span) if sky.dice.random() < EXTREME else sky.between(least, most)

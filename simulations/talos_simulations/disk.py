@@ -1,0 +1,125 @@
+"""A disk that keeps what `talos.drivers.lmdb_store` promises, and nothing more.
+
+A commit that returned is there whatever happens. One under way at a crash is there whole or not at all: the time of
+the flush passes before the rows change (process.py), and whoever asked may die before it is told. A
+full disk takes nothing, and a failed flush stops all writes until the store is opened anew; the commit it was of may
+turn up then, or not. The contract tests of the real store run on this one too (tests/contracts).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+
+from talos.core.step import Put
+from talos.core.tables import Rows
+from talos.drivers.memory_store import MemoryStore
+from talos.errors import StoreFailed, StoreFull
+from talos_simulations.power import Power
+
+
+class Disk:
+    """One store of one machine; it outlives every process that opens it."""
+
+    def __init__(self, tables: Sequence[str], dice: random.Random) -> None:
+        self._tables = tables
+        self._dice = dice
+        self.rows = MemoryStore(tables)
+        self.room: int | None = None  # Bytes it still takes; None: more than anybody needs.
+        self.flush_fails = False  # The next one.
+        self.flush_s = 0.0  # How long one takes.
+        self._unsure: list[Put] = []  # A commit whose flush failed: what is on disk is only known at the next start.
+
+    def write(self, writes: Sequence[Put]) -> None:
+        """Raises `StoreFull` or `StoreFailed`, and then readers see nothing of it."""
+        size = sum(len(write.key) + len(write.value or b"") for write in writes)
+        if self.room is not None:
+            if size > self.room:
+                raise StoreFull("the simulated disk is full; nothing was written", fix="Free space on it")
+            self.room -= size
+        if self.flush_fails:
+            self.flush_fails = False
+            self._unsure = list(writes)
+            raise StoreFailed("the simulated disk failed to flush")
+        self.rows.commit(writes)
+
+    def mend(self) -> None:
+        """The store is opened anew: a commit of which nobody knew is there now, or is not."""
+        if self._unsure and self._dice.random() < 0.5:
+            self.rows.commit(self._unsure)
+        self._unsure, self.flush_fails = [], False
+
+    def copy(self) -> Disk:
+        """Return another disk with the same rows: a snapshot, or a clone."""
+        other = Disk(self._tables, self._dice)
+        for table in self._tables:
+            other.rows.commit([Put(table, key, value) for key, value in self.rows.scan(table)])
+        return other
+
+    def rot(self, place: float) -> str:
+        """Turn a bit in the value that lies `place` (0 to 1) of the way through; return which row it is of."""
+        rows = [(table, key) for table in self._tables for key, value in self.rows.scan(table) if value]
+        if not rows:
+            return "nothing"
+        table, key = rows[min(int(place * len(rows)), len(rows) - 1)]
+        value = bytearray(self.rows.get(table, key) or b"")
+        bit = self._dice.randrange(len(value) * 8)
+        value[bit // 8] ^= 1 << bit % 8
+        self.rows.commit([Put(table, key, bytes(value))])
+        return f"{table} {key.hex()}"
+
+
+class Mount:
+    """A `talos.host.Store`: a disk as one process sees it."""
+
+    def __init__(self, disk: Disk, power: Power) -> None:
+        self._disk = disk
+        self._power = power
+        self.failure: str | None = None
+        self._is_closed = False
+        self.commits = 0
+
+    def get(self, table: str, key: bytes) -> bytes | None:
+        self._check_open()
+        return self._disk.rows.get(table, key)
+
+    def scan(
+        self, table: str, prefix: bytes = b"", *, start: bytes = b"", reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        return self._checked(self._disk.rows.scan(table, prefix, start=start, reverse=reverse))
+
+    def _checked(self, rows: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+        self._check_open()
+        for row in rows:
+            yield row
+            self._check_open()
+
+    def snapshot(self) -> AbstractContextManager[Rows]:
+        self._check_open()
+        return self._disk.rows.snapshot()
+
+    def commit(self, writes: Sequence[Put]) -> None:
+        self._check_open()
+        if self._power.is_gone:
+            return  # The process is dead; it only does not know it yet.
+        if self.failure is not None:
+            raise StoreFailed(
+                f"the simulated disk takes no writes since: {self.failure}",
+                fix="Check the disk, then restart the node",
+            )
+        try:
+            self._disk.write(writes)
+        except StoreFull:
+            raise
+        except StoreFailed as failure:
+            self.failure = failure.what
+            raise
+        self.commits += 1
+
+    def close(self) -> None:
+        self._is_closed = True
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise StoreFailed("the store is closed; nothing was read or written")

@@ -1,0 +1,181 @@
+"""What each fault does to the world when it begins, and when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from talos.errors import UsageError
+from talos_simulations.weather import Fault, Kind
+
+if TYPE_CHECKING:
+    from talos_simulations.machine import Machine
+    from talos_simulations.world import World
+
+ROADS: Final = frozenset(
+    {
+        Kind.PARTITION,
+        Kind.ONE_WAY,
+        Kind.LOSS,
+        Kind.DELAY,
+        Kind.NARROW,
+        Kind.JAM,
+        Kind.DUPLICATE,
+        Kind.REORDER,
+        Kind.RESET,
+        Kind.CUT,
+        Kind.FLIP,
+    }
+)
+PAIRS: Final = ROADS - {Kind.PARTITION} | {Kind.CLONE}
+
+End = Callable[[], None]
+
+
+def require_sense(fault: Fault, names: list[str]) -> None:
+    """Raises `UsageError` where a fault is not about nodes of this run."""
+    strange = [name for name in fault.who if name not in names]
+    if strange:
+        raise UsageError(f"{fault.kind} is about {strange[0]}, and there is no such node", fix="Run with --nodes N")
+    wanted = 2 if fault.kind in PAIRS else 1
+    if len(set(fault.who)) != len(fault.who) or (len(fault.who) != wanted and fault.kind is not Kind.PARTITION):
+        raise UsageError(f"{fault.kind} is about {wanted} node(s), not {', '.join(fault.who) or 'none'}")
+
+
+def begin(world: World, fault: Fault) -> End:
+    """Let it happen; return what ends it."""
+    if fault.kind in ROADS:
+        world.network.begin(fault)
+        return lambda: world.network.end(fault)
+    return _ON_MACHINES[fault.kind](world.machines[fault.who[0]], fault)
+
+
+def _kill(machine: Machine, fault: Fault) -> End:
+    machine.crash(int(fault.amount), power_too=fault.kind is Kind.POWER)
+    return machine.start
+
+
+def _nat(machine: Machine, fault: Fault) -> End:
+    machine.site.can_be_dialled = False
+
+    def end() -> None:
+        machine.site.can_be_dialled = True
+        machine.network.look_again()
+
+    return end
+
+
+def _freeze(machine: Machine, fault: Fault) -> End:
+    now = machine.network.agenda.now()
+    until = max(machine.stands_until, now + fault.for_s)
+    is_suspended = fault.kind is Kind.SUSPEND
+    if is_suspended:
+        machine.clocks.suspend(now)
+    machine.stand_still(until)
+    if machine.process is not None:
+        machine.process.clock.put_off(until, fault.for_s if is_suspended else 0.0)
+
+    def end() -> None:
+        if is_suspended:
+            machine.clocks.resume(machine.network.agenda.now())
+
+    return end
+
+
+def _slow(machine: Machine, fault: Fault) -> End:
+    machine.lag_s += fault.amount
+    machine.stand_still()
+
+    def end() -> None:
+        machine.lag_s = max(0.0, machine.lag_s - fault.amount)
+        machine.stand_still()
+
+    return end
+
+
+def _idle(machine: Machine, fault: Fault) -> End:
+    machine.set_idle(True)
+    return lambda: machine.set_idle(False)
+
+
+def _full(machine: Machine, fault: Fault) -> End:
+    machine.state.room = int(fault.amount)
+
+    def end() -> None:
+        machine.state.room = None
+
+    return end
+
+
+def _flush_error(machine: Machine, fault: Fault) -> End:
+    machine.state.flush_fails = True
+
+    def end() -> None:
+        machine.state.flush_fails = False
+        machine.look_after()
+
+    return end
+
+
+def _slow_disk(machine: Machine, fault: Fault) -> End:
+    before = machine.state.flush_s
+    machine.state.flush_s = max(before, fault.amount)
+
+    def end() -> None:
+        machine.state.flush_s = before
+
+    return end
+
+
+def _rot(machine: Machine, fault: Fault) -> End:
+    machine.is_rotten = True
+    machine.note("rot", machine.state.rot(fault.amount))
+    return _nothing
+
+
+def _step(machine: Machine, fault: Fault) -> End:
+    machine.clocks.offset_s += fault.amount
+
+    def end() -> None:
+        machine.clocks.offset_s -= fault.amount
+
+    return end
+
+
+def _drift(machine: Machine, fault: Fault) -> End:
+    agenda = machine.network.agenda
+    machine.clocks.drift(agenda.now(), fault.amount)
+    return lambda: machine.clocks.drift(agenda.now(), 1.0)
+
+
+def _clone(machine: Machine, fault: Fault) -> End:
+    machine.world.machines[fault.who[1]].become(machine)
+    return _nothing
+
+
+def _old_snapshot(machine: Machine, fault: Fault) -> End:
+    machine.go_back()
+    return _nothing
+
+
+def _nothing() -> None:
+    pass
+
+
+_ON_MACHINES: Final[dict[Kind, Callable[[Machine, Fault], End]]] = {
+    Kind.NAT: _nat,
+    Kind.KILL: _kill,
+    Kind.POWER: _kill,
+    Kind.FREEZE: _freeze,
+    Kind.SUSPEND: _freeze,
+    Kind.SLOW: _slow,
+    Kind.IDLE: _idle,
+    Kind.FULL: _full,
+    Kind.FLUSH_ERROR: _flush_error,
+    Kind.SLOW_DISK: _slow_disk,
+    Kind.ROT: _rot,
+    Kind.STEP: _step,
+    Kind.DRIFT: _drift,
+    Kind.CLONE: _clone,
+    Kind.OLD_SNAPSHOT: _old_snapshot,
+}

@@ -1,0 +1,48 @@
+"""Finds a scenario by its word, or by the path of a file that somebody wrote."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+import re
+from pathlib import Path
+from typing import Final
+
+from talos.errors import UsageError
+from talos_simulations import scenarios
+from talos_simulations.story import Story
+
+WORD: Final = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def words() -> list[str]:
+    """Return the words of the scenarios that come with Talos."""
+    return sorted(module.name for module in pkgutil.iter_modules(scenarios.__path__))
+
+
+def find(name: str) -> Story:
+    """Return the story of a word, or of a file that ends in .py and sets STORY. Raises `UsageError`."""
+    if name.endswith(".py"):
+        return _load(Path(name))
+    if not WORD.fullmatch(name) or name not in words():
+        raise UsageError(
+            f"there is no scenario {name!r}", fix=f"Known are {', '.join(words())}; or give a file, NAME.py"
+        )
+    return _story(importlib.import_module(f"{scenarios.__name__}.{name}").__dict__, name)
+
+
+def _load(path: Path) -> Story:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise UsageError(f"there is no file {path}")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)  # It is somebody's own code: what it raises is theirs to see.
+    return _story(module.__dict__, str(path))
+
+
+def _story(found: dict[str, object], name: str) -> Story:
+    story = found.get("STORY")
+    if not isinstance(story, Story):
+        raise UsageError(f"{name} sets no STORY", fix="docs/simulator.md shows one")
+    return story

@@ -1,0 +1,236 @@
+"""A machine: disks, clocks, dice and a place in the network. It outlives the processes that run on it."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from talos.core.identity import enrol
+from talos.core.names import PeerAddress, did_of, peer_id_of
+from talos.core.tables import CACHE_TABLES, STATE_TABLES
+from talos.core.vault import Vault
+from talos.drivers.data_folder import settle
+from talos.errors import TalosError
+from talos.host import Address
+from talos_simulations import dice
+from talos_simulations.clock import Clocks
+from talos_simulations.disk import Disk
+from talos_simulations.process import Process
+
+if TYPE_CHECKING:
+    from talos_simulations.world import World
+
+PORT: Final = 4_000  # Of every node; each has a machine of its own.
+RESTART_S: Final = 2.0  # After a process has failed by itself, as a service manager would.
+KEY_SIZE: Final = 32  # Bytes.
+
+
+class Machine:
+    """Its owner wants one process on it, always: whatever ends is started again (`keep_running`)."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.world = world
+        self.name = name
+        self.persona = name  # Whose identity it has, and so whose messages it sends: another's, if it is a clone.
+        self.network = world.network
+        self.site = world.network.site(name)
+        self.steps = world.steps
+        self.dice = dice.stream(world.seed, "application", name)
+        self.entropy = world.kem.watched(dice.entropy(world.seed, "entropy", name))
+        self.encapsulate = world.kem.encapsulate_with(dice.entropy(world.seed, "kem", name))
+        self.clocks = Clocks()
+        self.state = Disk(STATE_TABLES, dice.stream(world.seed, "disk", name))
+        self.cache = Disk(CACHE_TABLES, dice.stream(world.seed, "cache", name))
+        self.vault = Vault({1: self.entropy(KEY_SIZE)}, 1)
+        made = enrol(name, self.entropy(KEY_SIZE), self.vault, self.entropy, self.clocks.wall_ms(0.0))
+        settle(self.state.rows, made.step.writes, self.vault, self.entropy)
+        self.rotation_key, self.did = made.rotation_key, made.did
+        self.config = world.settings(name, ())
+        self.peers: tuple[str, ...] = ()
+        self.process: Process | None = None
+        self.stays_down = False  # Until somebody says otherwise.
+        self.may_start = trio.Event()
+        self.is_rotten = False  # A bit of its disk has turned: it may refuse to work.
+        self.stands_until = 0.0
+        self.lag_s = 0.0
+        self.is_idle = False
+        self._snapshot: Disk | None = None
+
+    @property
+    def address(self) -> Address:
+        return Address(self.name, PORT)
+
+    @property
+    def did_text(self) -> str:
+        return did_of(self.did)
+
+    @property
+    def peer_id(self) -> str:
+        return peer_id_of(self.did)
+
+    @property
+    def is_up(self) -> bool:
+        return self.process is not None and self.process.is_up
+
+    def has_nothing_left(self, others: Container[str]) -> bool:
+        """True if it is up, and nothing waits here for the application or for the peers whose ids are given."""
+        if self.process is None or not self.process.is_up or self.process.node is None:
+            return False
+        status = self.process.node.status()
+        return not status.inbox and not any(peer.undelivered and peer.did in others for peer in status.peers)
+
+    def befriend(self, others: list[Machine]) -> None:
+        """Send to these, and know where they are."""
+        self.peers = tuple(other.name for other in others)
+        peers = tuple(PeerAddress(other.did, *_place(other.address)) for other in others)
+        self.config = self.world.settings(self.name, peers)
+
+    def note(self, kind: str, text: str = "") -> None:
+        self.world.note(kind, self.name, text=text)
+
+    async def keep_running(self) -> None:
+        """Until cancelled, or `stop` was called."""
+        while not self.world.is_over:
+            while self.stays_down:
+                await self.may_start.wait()
+            why = await self._run_once()
+            if self.world.is_over:
+                return
+            self.note("down", why)
+            if not self.stays_down:
+                await trio.sleep(RESTART_S)
+
+    async def _run_once(self) -> str:
+        """Return why it ended."""
+        for disk in (self.state, self.cache):
+            disk.mend()
+        self.process = process = Process(self)
+        self.stand_still()
+        try:
+            await process.run()
+        except Exception as error:
+            causes = list(_leaves(error))
+            if not process.power.is_gone and not all(isinstance(cause, TalosError) for cause in causes):
+                self.world.crashed(self.name, error)
+            if not process.power.is_gone:
+                return str(causes[0])
+        finally:
+            self.process = None
+        return "crashed" if process.power.is_gone else "stopped"
+
+    # What befalls it
+
+    def crash(self, steps: int, *, power_too: bool) -> None:
+        """Let the process die so many scheduler steps from now; it stays down until `start`."""
+        if self.process is not None:
+            process = self.process
+            if steps:
+                process.fuse.light(steps, lambda: self._crash_now(process, power_too))
+            else:
+                self._crash_now(process, power_too)
+        else:
+            self._stay_down(power_too)
+
+    def _crash_now(self, process: Process, power_too: bool) -> None:
+        self.note("crash", "power" if power_too else "kill")
+        process.crash(power_too=power_too)
+        self._stay_down(power_too)
+
+    def _stay_down(self, power_too: bool) -> None:
+        if not self.stays_down:
+            self.stays_down = True
+            self.may_start = trio.Event()
+        if power_too:
+            self.site.is_on = False
+
+    def start(self) -> None:
+        """It may run again."""
+        if not self.site.is_on:
+            self.site.is_on = True
+            self.clocks.reboot(trio.current_time())
+            self.network.look_again()
+        if self.process is not None:
+            self.process.fuse.steps_left = None  # It never came to the crash.
+        self.stays_down = False
+        self.may_start.set()
+
+    def stop(self) -> None:
+        """Ask the process to end well."""
+        if self.process is not None and self.process.node is not None:
+            self.process.node.stop()
+
+    async def has_stopped(self) -> None:
+        """Return once no process runs here."""
+        if self.process is not None:
+            await self.process.ended.wait()
+
+    def restart(self) -> None:
+        """Its owner stops the node by force, and starts it."""
+        self.crash(0, power_too=False)
+        self.network.agenda.after(RESTART_S, self.start)
+
+    def be_quiet(self) -> None:
+        """The storm is over: nobody sends."""
+        if self.process is not None and self.process.application is not None:
+            self.process.application.is_sending = False
+
+    def look_after(self) -> None:
+        """Do what its owner would: start a node anew whose store takes nothing more."""
+        if self.process is not None and self.process.has_failed_disk and not self.stays_down:
+            self.restart()
+
+    def keep_snapshot(self) -> None:
+        self._snapshot = self.state.copy()
+
+    def go_back(self) -> None:
+        """Somebody puts an old copy of the disk in its place."""
+        self.crash(0, power_too=False)
+        snapshot = self._snapshot
+
+        def put_back() -> None:
+            if snapshot is not None:
+                self.state = snapshot
+            self.start()
+
+        self.network.agenda.after(RESTART_S, put_back)
+
+    def become(self, other: Machine) -> None:
+        """Come back as a copy of another machine's folder."""
+        self.crash(0, power_too=False)
+        state, cache = other.state.copy(), other.cache.copy()
+
+        def come_back() -> None:
+            self.state, self.cache = state, cache
+            self.vault, self.rotation_key, self.did = other.vault, other.rotation_key, other.did
+            self.persona, self.peers = other.persona, other.peers
+            self.start()
+
+        self.network.agenda.after(RESTART_S, come_back)
+
+    def stand_still(self, until: float | None = None) -> None:
+        """Do nothing until then; the process that comes next does so too."""
+        if until is not None:
+            self.stands_until = until
+        if self.process is not None:
+            self.process.power.stands_until = self.stands_until
+            self.process.power.lag_s = self.lag_s
+
+    def set_idle(self, is_idle: bool) -> None:
+        self.is_idle = is_idle
+        if self.process is not None and self.process.application is not None:
+            self.process.application.set_idle(is_idle)
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """Yield the errors that a group is made of; of a lone one, itself."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _place(address: Address) -> tuple[str, int]:
+    return address.host, address.port

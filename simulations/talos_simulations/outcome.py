@@ -1,0 +1,93 @@
+"""Running one seed of one story, and what came of it. Equal arguments give an equal outcome, on every machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from talos_simulations.books import Act
+from talos_simulations.check import Violation
+from talos_simulations.story import Story
+from talos_simulations.trace import Trace
+from talos_simulations.weather import Fault, Weather
+from talos_simulations.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    seed: int
+    nodes: int
+    digest: str  # Of the trace: every message and every scheduler step.
+    violations: tuple[Violation, ...]  # None, or the first.
+    reports: tuple[Violation, ...]  # Of checks that this story does not demand.
+    weather: tuple[Fault, ...]
+    virtual_s: float
+    steps: int  # Of the scheduler.
+    sent: int  # Messages that applications tried to send ...
+    accepted: int  # ... that nodes accepted ...
+    refused: int  # ... or refused ...
+    handed: int  # ... that receiving applications got ...
+    done: int  # ... and were done with.
+
+    @property
+    def held(self) -> bool:
+        return not self.violations
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what varies with the seed only."""
+        return {
+            "seed": self.seed,
+            "nodes": self.nodes,
+            "digest": self.digest,
+            "held": self.held,
+            "violations": [_told(one) for one in self.violations],
+            "reports": [_told(one) for one in self.reports],
+            "faults": len(self.weather),
+            "virtual_s": round(self.virtual_s, 3),
+            "steps": self.steps,
+            "messages": {
+                "sent": self.sent,
+                "accepted": self.accepted,
+                "refused": self.refused,
+                "handed": self.handed,
+                "done": self.done,
+            },
+        }
+
+
+def _told(violation: Violation) -> dict[str, Any]:
+    return {"check": violation.check, "at": round(violation.at, 3), "text": violation.text}
+
+
+def run_seed(
+    story: Story,
+    seed: int,
+    *,
+    nodes: int | None = None,
+    weather: Weather | None = None,
+    trace: Trace | None = None,
+) -> Outcome:
+    """Run one seed to its end. `weather` takes the place of the story's own.
+
+    Raises `UsageError` where the weather is about nodes that are not there. Not inside another trio run.
+    """
+    plan = story.plan(seed, nodes, weather)
+    world = World(seed, plan, trace)
+    world.run()
+    total: Callable[[Act], int] = world.books.total
+    return Outcome(
+        seed=seed,
+        nodes=plan.nodes,
+        digest=world.trace.digest(),
+        violations=tuple(world.violations),
+        reports=tuple(world.reports),
+        weather=plan.weather,
+        virtual_s=world.virtual_s,
+        steps=world.trace.steps,
+        sent=total(Act.TRIED),
+        accepted=total(Act.ACCEPTED),
+        refused=total(Act.REFUSED),
+        handed=total(Act.HANDED),
+        done=total(Act.DONE),
+    )

@@ -1,0 +1,28 @@
+"""Whether a process runs, stands still or is gone. Everything it asks its host for passes here."""
+
+from __future__ import annotations
+
+import trio
+
+
+class Power:
+    """Of one process."""
+
+    def __init__(self) -> None:
+        self.is_gone = False  # Crashed: its host is void. What it still asks for vanishes, and nothing waits.
+        self.stands_until = 0.0  # World time; it stands still before that.
+        self.lag_s = 0.0  # Its machine is slow: everything takes so much longer.
+
+    async def awake(self) -> None:
+        """Wait while the machine stands still."""
+        while trio.current_time() < self.stands_until and not self.is_gone:
+            with trio.CancelScope(shield=True):  # What stands still does not even notice that it is cancelled.
+                await trio.sleep_until(self.stands_until)
+
+    async def work(self) -> None:
+        """Pass the time that a call of the host takes on this machine."""
+        if self.lag_s and not self.is_gone:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(self.lag_s)
+        if self.stands_until:
+            await self.awake()

@@ -1,0 +1,115 @@
+"""One run of a node on a machine: from start to stop, or to the crash that ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import trio
+
+from talos.core.identity import load
+from talos.drivers.data_folder import Opened
+from talos.host import Host
+from talos.runtime import Node
+from talos_simulations.application import Application
+from talos_simulations.clock import ProcessClock
+from talos_simulations.disk import Mount
+from talos_simulations.network import Card
+from talos_simulations.power import Power
+from talos_simulations.steps import Fuse
+
+if TYPE_CHECKING:
+    from talos_simulations.machine import Machine
+
+T = TypeVar("T")
+
+
+class Process:
+    """`run` it once. While it runs, `node` and `application` are what the checks look at."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self.power = Power()
+        self.card = Card(machine.network, machine.site, self.power)
+        self.card.watch = machine.world.suite.went_out
+        self.clock = ProcessClock(machine.clocks, self.power)
+        self.scope = trio.CancelScope()
+        self.fuse = Fuse()
+        self.ended = trio.Event()
+        self._mounts = [Mount(machine.state, self.power), Mount(machine.cache, self.power)]
+        self.host = Host(
+            network=self.card,
+            store=self._mounts[0],
+            cache=self._mounts[1],
+            entropy=machine.entropy,
+            encapsulate=machine.encapsulate,
+            clock=self.clock,
+            blocking=self._blocking,
+        )
+        self.node: Node | None = None
+        self.application: Application | None = None
+
+    @property
+    def is_up(self) -> bool:
+        """True once the node listens, until it is gone."""
+        return self.node is not None and not self.power.is_gone
+
+    @property
+    def has_failed_disk(self) -> bool:
+        return any(mount.failure is not None for mount in self._mounts)
+
+    async def run(self) -> None:
+        """Until it stops, crashes or fails. Raises what the node raises; what the dead raise means nothing."""
+        machine = self._machine
+        machine.steps.belongs_to(trio.lowlevel.current_task(), self.fuse)
+        try:
+            with self.scope:
+                await self._run(machine)
+        finally:
+            self.card.kill()
+            for mount in self._mounts:
+                mount.close()
+            self.ended.set()
+
+    async def _run(self, machine: Machine) -> None:
+        world, store = machine.world, self.host.store
+        me = load(store, machine.vault, machine.rotation_key, self.clock.wall_ms())
+        node = Node(machine.config, Opened(self.host, me, machine.vault), world.suite)
+        application = Application(
+            machine.persona, node, world.books, world.ids, world.load, self.clock, self.power, machine.dice
+        )
+        async with trio.open_nursery() as nursery:
+
+            async def run_node(*, task_status: trio.TaskStatus[None]) -> None:
+                await node.run(task_status=task_status)
+                nursery.cancel_scope.cancel()
+
+            await nursery.start(run_node)
+            self.node, self.application = node, application
+            application.is_sending = world.is_sending
+            application.set_idle(machine.is_idle)
+            machine.note("up")
+            await application.run(machine.peers)
+
+    async def _blocking(self, work: Callable[[], T]) -> T:
+        """Run blocking work here. It takes as long as a flush; then all of it is done, and then we are told."""
+        await self.power.work()
+        flush_s = self._machine.state.flush_s
+        with trio.CancelScope(shield=True):
+            if flush_s and not self.power.is_gone:
+                await trio.sleep(flush_s)
+            result = work()
+            await trio.lowlevel.checkpoint()
+        await self.power.awake()
+        return result
+
+    def crash(self, *, power_too: bool) -> None:
+        """Dead from this moment: the host is void first, then the tasks are cancelled (DECISIONS 19)."""
+        if self.power.is_gone:
+            return
+        self.power.is_gone = True
+        if power_too:
+            self.card.vanish()
+        else:
+            self.card.kill()
+        self.scope.cancel()

@@ -1,0 +1,116 @@
+"""What lies between two machines at this moment: how long a packet takes, and whether it arrives at all.
+
+Each link has dice of its own, for each direction, and the faults that are on are folded into one `Road` per
+direction, when they change.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from talos_simulations.dice import chance, stream
+from talos_simulations.weather import Fault, Kind
+
+RETRANSMIT_S = 0.2  # RFC 6298 would be 1 s at first; Linux starts at 0.2 s. Doubled for each loss in a row.
+RETRANSMIT_MAX_S = 10.0
+
+
+@dataclass(slots=True)
+class Road:
+    """One direction of a link. `latency_s` is drawn between the two for each packet."""
+
+    latency_s: tuple[float, float]
+    dice: random.Random
+    is_blocked: bool = False
+    is_jammed: bool = False
+    loss: float = 0.0
+    delay_s: float = 0.0
+    bandwidth: float | None = None  # Bytes a second.
+    duplicate: float = 0.0
+    reorder: float = 0.0
+    will_cut: bool = False  # The next segment ends half-way.
+    will_flip: bool = False  # A bit of the next segment turns.
+
+    def travel_s(self, size: int) -> float:
+        """Return how long a packet takes."""
+        least, most = self.latency_s
+        taken = least + (most - least) * self.dice.random() + self.delay_s
+        return taken + size / self.bandwidth if self.bandwidth else taken
+
+    def retransmitted_s(self) -> float:
+        """Return the time lost until one of a stream's segments gets through."""
+        lost, wait = 0.0, RETRANSMIT_S
+        while chance(self.dice, self.loss):
+            lost += wait
+            wait = min(2 * wait, RETRANSMIT_MAX_S)
+        return lost
+
+    @property
+    def is_shut(self) -> bool:
+        return self.is_blocked or self.is_jammed
+
+
+Latency = Callable[[str, str], tuple[float, float]]
+
+
+class Roads:
+    """All of them, under the faults that are on now."""
+
+    def __init__(self, seed: int, latency: Latency) -> None:
+        self._seed = seed
+        self._latency = latency
+        self._roads: dict[tuple[str, str], Road] = {}
+        self._faults: list[Fault] = []
+
+    def between(self, source: str, target: str) -> Road:
+        road = self._roads.get((source, target))
+        if road is None:
+            dice = stream(self._seed, "road", source, target)
+            road = self._roads[source, target] = Road(self._latency(source, target), dice)
+            self._fold(source, target, road)
+        return road
+
+    def begin(self, fault: Fault) -> None:
+        self._faults.append(fault)
+        self._refold()
+        if fault.kind is Kind.CUT:
+            self.between(fault.who[0], fault.who[1]).will_cut = True
+        elif fault.kind is Kind.FLIP:
+            self.between(fault.who[0], fault.who[1]).will_flip = True
+
+    def end(self, fault: Fault) -> None:
+        self._faults.remove(fault)
+        self._refold()
+
+    def _refold(self) -> None:
+        for (source, target), road in self._roads.items():
+            self._fold(source, target, road)
+
+    def _fold(self, source: str, target: str, road: Road) -> None:
+        road.is_blocked = road.is_jammed = False
+        road.loss = road.delay_s = road.duplicate = road.reorder = 0.0
+        road.bandwidth = None
+        for fault in self._faults:
+            match fault.kind:
+                case Kind.PARTITION:
+                    road.is_blocked |= (source in fault.who) != (target in fault.who)
+                case Kind.ONE_WAY:
+                    road.is_blocked |= fault.who == (source, target)
+                case _ if {source, target} != set(fault.who):
+                    pass
+                case Kind.LOSS:
+                    road.loss = max(road.loss, min(fault.amount, 0.95))
+                case Kind.DELAY:
+                    road.delay_s += fault.amount
+                case Kind.NARROW:
+                    road.bandwidth = min(road.bandwidth or fault.amount, max(1.0, fault.amount))
+                case Kind.JAM:
+                    road.is_jammed = True
+                case Kind.DUPLICATE:
+                    road.duplicate = max(road.duplicate, fault.amount)
+                case Kind.REORDER:
+                    road.reorder = max(road.reorder, fault.amount)
+                case _:
+                    pass

@@ -1,0 +1,72 @@
+"""trio, made to repeat itself: the order in which tasks run is drawn from a seed, and time jumps to what comes next.
+
+trio shuffles tasks that could run at once. It has a switch that sorts them first and a generator that shuffles them,
+both private; with the switch on and the generator seeded, a run is a function of its seed. `require_internals` fails
+loudly if a new trio has moved them (tests/simulations/test_scheduler.py).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from math import inf
+from typing import Any, Final, TypeVar
+
+import trio
+from trio._core import _run as internals
+
+from talos.errors import TalosError
+from talos_simulations.dice import stream
+
+T = TypeVar("T")
+
+SWITCH: Final = "_ALLOW_DETERMINISTIC_SCHEDULING"
+SHUFFLER: Final = "_r"
+
+
+class VirtualTime(trio.abc.Clock):
+    """Seconds from 0. While nothing can run it jumps to the next deadline, so that waiting costs nothing."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    def start_clock(self) -> None:
+        pass
+
+    def current_time(self) -> float:
+        return self._now
+
+    def deadline_to_sleep_time(self, deadline: float) -> float:
+        # trio asks only when no task can run.
+        if deadline == inf:
+            return inf  # Somebody waits for the world outside: there is none, and the run would hang.
+        self._now = max(self._now, deadline)
+        return 0
+
+
+def require_internals() -> None:
+    """Raises `TalosError` unless trio still has the two private parts that a repeatable run needs."""
+    if not (isinstance(getattr(internals, SHUFFLER, None), random.Random) and hasattr(internals, SWITCH)):
+        raise TalosError(
+            f"trio {trio.__version__} has no {SWITCH} or {SHUFFLER} any more, so no run would repeat",
+            fix="Install the newest trio that scripts/check has passed with",
+        )
+
+
+def run(seed: int, main: Callable[[], Awaitable[T]], instruments: Sequence[trio.abc.Instrument] = ()) -> T:
+    """Run `main` in virtual time, scheduled by the seed. Not inside another trio run."""
+    with _seeded(seed):
+        return trio.run(main, clock=VirtualTime(), instruments=instruments)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    require_internals()
+    private: Any = internals
+    shuffler, switch = private._r, private._ALLOW_DETERMINISTIC_SCHEDULING
+    private._r, private._ALLOW_DETERMINISTIC_SCHEDULING = stream(seed, "scheduler"), True
+    try:
+        yield
+    finally:
+        private._r, private._ALLOW_DETERMINISTIC_SCHEDULING = shuffler, switch

@@ -1,0 +1,72 @@
+"""What happened in a run, in order: a digest of all of it, and the events themselves where somebody wants to look.
+
+The digest takes in every scheduler step and every event, so two runs with one digest did the same things in the
+same order. Times are virtual; nothing in here depends on the machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final
+
+STEPS_MAX: Final = 4_096  # Held back before they are hashed.
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened. `kind` says what the other fields mean (docs/simulator.md)."""
+
+    at: float  # Virtual seconds.
+    kind: str
+    node: str = ""
+    other: str = ""
+    number: int = 0
+    text: str = ""
+
+    def line(self) -> str:
+        return f"{self.at:.6f} {self.kind} {self.node} {self.other} {self.number} {self.text}\n"
+
+
+class Trace:
+    """`keep`: hold the events in memory, for a page. `write`: hand every line on, for a file."""
+
+    def __init__(self, *, keep: bool = False, write: Callable[[str], object] | None = None) -> None:
+        self._keep = keep
+        self._write = write
+        self._hash = blake2b(digest_size=16)
+        self._steps: list[int] = []
+        self.events: list[Event] = []
+        self.count = 0  # Events.
+        self.steps = 0  # Of the scheduler.
+
+    def step(self, task: int) -> None:
+        """The scheduler lets a task run, the `task`-th that was spawned."""
+        self.steps += 1
+        self._steps.append(task)
+        if len(self._steps) >= STEPS_MAX:
+            self._flush()
+
+    def note(self, at: float, kind: str, node: str = "", other: str = "", number: int = 0, text: str = "") -> None:
+        self._flush()
+        self.count += 1
+        event = Event(at, kind, node, other, number, text)
+        self._take(event.line())
+        if self._keep:
+            self.events.append(event)
+
+    def digest(self) -> str:
+        """Return 32 hex digits that stand for all that happened so far."""
+        self._flush()
+        return self._hash.copy().hexdigest()
+
+    def _flush(self) -> None:
+        if self._steps:
+            self._take(f"steps {' '.join(map(str, self._steps))}\n")
+            self._steps.clear()
+
+    def _take(self, line: str) -> None:
+        self._hash.update(line.encode())
+        if self._write is not None:
+            self._write(line)

@@ -1,0 +1,215 @@
+"""One run: machines, the network between them, the weather, and the checks that watch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+import trio
+
+from talos.config import Config
+from talos.core.names import PeerAddress
+from talos.host import Address
+from talos_simulations import forces, scheduler
+from talos_simulations.agenda import Agenda
+from talos_simulations.application import Load
+from talos_simulations.books import Books, Deed
+from talos_simulations.check import Check, Violation
+from talos_simulations.checks import ALL
+from talos_simulations.dice import stream
+from talos_simulations.kem import OpenKem
+from talos_simulations.machine import PORT, Machine
+from talos_simulations.network import Network
+from talos_simulations.roads import Roads
+from talos_simulations.steps import Steps
+from talos_simulations.suite import WatchedSuite
+from talos_simulations.trace import Trace
+from talos_simulations.weather import Fault, Weather
+
+LOOK_S: Final = 1.0  # Between two looks of the checks at every node.
+STOP_S: Final = 60.0  # A node that is asked to stop has so long.
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that makes a run, apart from its seed."""
+
+    nodes: int
+    weather: Weather
+    demanded: tuple[type[Check], ...] = ALL  # What must hold.
+    reported: tuple[type[Check], ...] = ()  # What is looked at, and only told.
+    load: Load = field(default_factory=Load)
+    storm_s: float = 60.0  # So long the weather lasts and everybody sends.
+    calm_s: float = 240.0  # So long everything may take to arrive, once all is well again.
+    latency_s: tuple[float, float] = (0.005, 0.05)
+    queue_limit: int = 1_000
+    retry_interval_s: float = 30.0
+    flush_s: float = 0.0
+
+
+class World:
+    """`run` it once, outside of trio."""
+
+    def __init__(self, seed: int, plan: Plan, trace: Trace | None = None) -> None:
+        self.seed = seed
+        self.plan = plan
+        self.load = plan.load
+        self.trace = trace or Trace()
+        self.steps = Steps(self.trace)
+        self.agenda = Agenda()
+        self.network = Network(self.agenda, Roads(seed, self._latency), self.trace)
+        self.kem = OpenKem()
+        self.suite = WatchedSuite()
+        self.crashed: Callable[[str, BaseException], None] = lambda name, error: None
+        self.books = Books(self._sees)
+        self.violations: list[Violation] = []
+        self.reports: list[Violation] = []  # Of checks that were not demanded.
+        self.is_over = False
+        self.is_sending = True
+        self.virtual_s = 0.0
+        self._now: Callable[[], float] = lambda: 0.0
+        self._scope = trio.CancelScope()
+        self._finish: list[Callable[[], None]] = []  # Ends each fault that has begun.
+        names = [f"n{number}" for number in range(plan.nodes)]
+        for fault in plan.weather:
+            forces.require_sense(fault, names)
+        self.machines = {name: Machine(self, name) for name in names}
+        self.ids = {name: machine.peer_id for name, machine in self.machines.items()}
+        self.dids = {name: machine.did_text for name, machine in self.machines.items()}
+        machines = list(self.machines.values())
+        for at, machine in enumerate(machines):
+            others = machines[at + 1 :] + machines[:at]
+            machine.state.flush_s = plan.flush_s
+            machine.befriend(others[: plan.load.peers])
+        self.checks: list[Check] = [check(self) for check in (*plan.demanded, *plan.reported)]
+
+    def settings(self, name: str, peers: tuple[PeerAddress, ...]) -> Config:
+        plan = self.plan
+        return Config(
+            name=name,
+            listen=(Address(name, PORT),),
+            peers=peers,
+            queue_limit=plan.queue_limit,
+            retry_interval_s=plan.retry_interval_s,
+        )
+
+    def run(self) -> None:
+        """Run to the end, or to the first violation."""
+        scheduler.run(self.seed, self._run, [self.steps])
+
+    # What is told
+
+    def note(self, kind: str, node: str = "", other: str = "", number: int = 0, text: str = "") -> None:
+        self.trace.note(self._now(), kind, node, other, number, text)
+
+    def happened(self, check: str, text: str) -> None:
+        """A promise is broken. If it was demanded, the run ends here."""
+        demanded = any(one.__name__ == check for one in self.plan.demanded)
+        found = self.violations if demanded else self.reports
+        if not any(one.check == check for one in found):
+            self.note("violation" if demanded else "report", check, text=text)
+            found.append(Violation(check, self._now(), text))
+        if demanded:
+            self._scope.cancel()
+
+    def _sees(self, deed: Deed) -> None:
+        self.note(deed.act, deed.sender, deed.receiver, deed.number)
+        for check in self.checks:
+            for text in check.sees(deed):
+                self.happened(check.name, text)
+
+    def is_sound(self, name: str) -> bool:
+        """True if what this node promised can be demanded of it."""
+        return not self.machines[name].is_rotten
+
+    def are_sound(self, *names: str) -> bool:
+        return all(map(self.is_sound, names))
+
+    def _latency(self, source: str, target: str) -> tuple[float, float]:
+        """Return the least and the most of one link: it is near or far, and more or less steady."""
+        least, most = self.plan.latency_s
+        dice = stream(self.seed, "latency", *sorted((source, target)))
+        near = least + (most - least) * dice.random()
+        return near, near + (most - near) * dice.random()
+
+    # The run
+
+    async def _run(self) -> None:
+        self._now = self.agenda.now
+        with self._scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.agenda.run)
+                for machine in self.machines.values():
+                    nursery.start_soon(machine.keep_running)
+                for fault in self.plan.weather:
+                    self.agenda.at(fault.at, partial(self._begin, fault))
+                await self._storm()
+                await self._calm()
+                await self._stop()
+                nursery.cancel_scope.cancel()
+        self.virtual_s = self.agenda.now()
+        if not self.violations:
+            self._conclude()
+
+    def _begin(self, fault: Fault) -> None:
+        self.note("fault", ",".join(fault.who), fault.kind, text=f"{fault.for_s:g} {fault.amount:g}")
+        end = forces.begin(self, fault)
+        has_ended = False
+
+        def finish() -> None:
+            nonlocal has_ended
+            if not has_ended:
+                has_ended = True
+                self.note("fault_ended", ",".join(fault.who), fault.kind)
+                end()
+
+        self._finish.append(finish)
+        self.agenda.after(fault.for_s, finish)
+
+    async def _storm(self) -> None:
+        while self.agenda.now() < self.plan.storm_s:
+            await trio.sleep(LOOK_S)
+            self._look()
+
+    async def _calm(self) -> None:
+        """Everything is well again."""
+        self.note("calm")
+        self.is_sending = False
+        for finish in self._finish:
+            finish()
+        for machine in self.machines.values():
+            machine.be_quiet()
+        until = self.agenda.now() + self.plan.calm_s
+        while self.agenda.now() < until and not self._is_settled():
+            await trio.sleep(LOOK_S)
+            self._look()
+            for machine in self.machines.values():
+                machine.look_after()
+
+    def _is_settled(self) -> bool:
+        """True once every sound node has taken what it was sent, and delivered what it accepted."""
+        if any(ledger.missing() and self.are_sound(ledger.sender, ledger.receiver) for ledger in self.books.ledgers()):
+            return False
+        sound = {machine.did_text: machine for machine in self.machines.values() if not machine.is_rotten}
+        return all(machine.has_nothing_left(sound) for machine in sound.values())
+
+    def _look(self) -> None:
+        for check in self.checks:
+            for text in check.looks():
+                self.happened(check.name, text)
+
+    async def _stop(self) -> None:
+        """Every node stops as it would when it is asked to."""
+        self.is_over = True
+        with trio.move_on_after(STOP_S):
+            for machine in self.machines.values():
+                machine.stop()
+            for machine in self.machines.values():
+                await machine.has_stopped()
+
+    def _conclude(self) -> None:
+        for check in self.checks:
+            for text in check.concludes():
+                self.happened(check.name, text)

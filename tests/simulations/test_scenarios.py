@@ -1,0 +1,62 @@
+"""Every scenario holds, and every run repeats itself to the byte."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from talos_simulations.checks import ALL
+from talos_simulations.library import find, words
+
+ROOT: Final = Path(__file__).parents[2]
+SEED: Final = 1
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def runs() -> list[dict[str, Any]]:
+    """Two processes ran the same seed of every scenario, at once and with other hash seeds."""
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.simulations.digests", str(SEED)],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONHASHSEED": hash_seed},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for hash_seed in ("1", "2")
+    ]
+    printed = [process.communicate(timeout=300)[0] for process in running]
+    assert [process.returncode for process in running] == [0, 0]
+    return [json.loads(text) for text in printed]
+
+
+@pytest.mark.parametrize("word", words())
+def test_a_seed_does_the_same_in_two_processes_with_other_hash_seeds(runs: list[dict[str, Any]], word: str) -> None:
+    first, second = runs
+    assert first[word] == second[word]
+    assert first[word]["steps"] > 1_000, "a digest of nothing proves nothing"
+
+
+@pytest.mark.parametrize("word", words())
+def test_a_scenario_holds(runs: list[dict[str, Any]], word: str) -> None:
+    run = runs[0][word]
+    assert run["violations"] == []
+    assert run["messages"]["handed"] > 10, "who hears nothing breaks no promise"
+
+
+def test_another_seed_is_another_run(runs: list[dict[str, Any]]) -> None:
+    digests = {run["digest"] for run in runs[0].values()}
+    assert len(digests) == len(words())
+
+
+@pytest.mark.parametrize("word", [word for word in words() if word != "cloned_folder"])
+def test_every_scenario_but_that_of_a_clone_demands_every_check(word: str) -> None:
+    assert find(word).demanded == ALL
