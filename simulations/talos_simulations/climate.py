@@ -12,7 +12,9 @@ from talos_simulations.story import Settings, Sky
 from talos_simulations.weather import Kind
 
 ON: Final = 0.4  # How likely a seed has any faults of one kind.
+LIKELY: Final = {Kind.ROT: 0.1}  # Of a node whose disk lies, little can be demanded.
 COUNT_MAX: Final = 4  # Of one kind, in one run.
+AWAY: Final = 0.3  # How likely some nodes do not come back.
 EXTREME: Final = 0.5  # How often a value is one of the two ends of its range.
 
 Range = tuple[float, float]
@@ -38,6 +40,7 @@ MACHINE: Final[dict[Kind, tuple[Range, Range]]] = {
     Kind.FULL: ((1, 20), (0, 4_000)),
     Kind.FLUSH_ERROR: ((0.5, 20), (0, 0)),
     Kind.SLOW_DISK: ((1, 40), (0.01, 2)),
+    Kind.ROT: ((0, 0), (0, 1)),
     Kind.STEP: ((1, 60), (-7_200, 7_200)),
     Kind.DRIFT: ((5, 60), (0.98, 1.02)),
 }
@@ -46,7 +49,7 @@ MACHINE: Final[dict[Kind, tuple[Range, Range]]] = {
 def swarm(sky: Sky, kinds: Sequence[Kind] = (Kind.PARTITION, *NET, *MACHINE)) -> None:
     """Choose faults of some of these kinds, and settings."""
     _set(sky)
-    chosen = [kind for kind in kinds if sky.dice.random() < ON] or [sky.dice.choice(kinds)]
+    chosen = [kind for kind in kinds if sky.dice.random() < LIKELY.get(kind, ON)] or [sky.dice.choice(kinds)]
     for kind in chosen:
         for _ in range(sky.dice.randint(1, COUNT_MAX)):
             _add(sky, kind)
@@ -59,7 +62,13 @@ def _set(sky: Sky) -> None:
         queue_limit=dice.choice((3, 20, 1_000, 1_000)),
         retry_interval_s=dice.choice((1.0, 5.0, 30.0)),
         flush_s=dice.choice((0.0, 0.002, 0.02)),
+        away=_minority(sky) if dice.random() < AWAY else (),
     )
+
+
+def _minority(sky: Sky) -> tuple[str, ...]:
+    most = (len(sky.nodes) - 1) // 2
+    return tuple(sorted(sky.dice.sample(sky.nodes, sky.dice.randint(0, most))))
 
 
 def _add(sky: Sky, kind: Kind) -> None:

@@ -58,11 +58,15 @@ class Disk:
         return other
 
     def rot(self, place: float) -> str:
-        """Turn a bit in the value that lies `place` (0 to 1) of the way through; return which row it is of."""
-        rows = [(table, key) for table in self._tables for key, value in self.rows.scan(table) if value]
-        if not rows:
+        """Turn a bit in a row; return which. `place` (0 to 1) is drawn over the tables, and then within one."""
+        tables = [
+            rows for table in self._tables if (rows := [(table, key) for key, value in self.rows.scan(table) if value])
+        ]
+        if not tables:
             return "nothing"
-        table, key = rows[min(int(place * len(rows)), len(rows) - 1)]
+        at = place * len(tables)
+        rows = tables[min(int(at), len(tables) - 1)]
+        table, key = rows[min(int((at - int(at)) * len(rows)), len(rows) - 1)]
         value = bytearray(self.rows.get(table, key) or b"")
         bit = self._dice.randrange(len(value) * 8)
         value[bit // 8] ^= 1 << bit % 8

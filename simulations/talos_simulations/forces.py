@@ -42,6 +42,12 @@ def require_sense(fault: Fault, names: list[str]) -> None:
         raise UsageError(f"{fault.kind} is about {wanted} node(s), not {', '.join(fault.who) or 'none'}")
 
 
+def prepare(world: World, fault: Fault) -> None:
+    """Do what must have been done before the fault begins."""
+    if fault.kind is Kind.OLD_SNAPSHOT:
+        world.agenda.at(fault.at - fault.for_s, world.machines[fault.who[0]].keep_snapshot)
+
+
 def begin(world: World, fault: Fault) -> End:
     """Let it happen; return what ends it."""
     if fault.kind in ROADS:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from typing import Final
 
 import trio
 
 from talos_simulations.trace import Trace
 
+STEPS_MAX: Final = 50_000  # Of one node in one virtual second: ten times what the busiest scenario takes.
+
 
 class Fuse:
     """Of one process: burns down by one at each of its scheduler steps, once it is lit."""
 
-    __slots__ = ("blow", "steps_left")
+    __slots__ = ("blow", "steps_left", "tasks")
 
     def __init__(self) -> None:
+        self.tasks = 0  # Of the process, that are alive.
         self.steps_left: int | None = None
         self.blow: Callable[[], None] = lambda: None
 
@@ -31,6 +36,13 @@ class Steps(trio.abc.Instrument):
         self._numbers: dict[trio.lowlevel.Task, int] = {}
         self._fuses: dict[trio.lowlevel.Task, Fuse] = {}
         self._count = 0
+        self._limit = STEPS_MAX
+        self._beyond: Callable[[], None] = lambda: None
+
+    def limit(self, nodes: int, beyond: Callable[[], None]) -> None:
+        """Call `beyond` if so many nodes take more than STEPS_MAX steps each before `limit` is called again."""
+        self._limit = self._trace.steps + STEPS_MAX * nodes
+        self._beyond = beyond
 
     @property
     def tasks(self) -> int:
@@ -40,9 +52,7 @@ class Steps(trio.abc.Instrument):
     def belongs_to(self, task: trio.lowlevel.Task, fuse: Fuse) -> None:
         """This task, and every task that comes of it, is part of the process of this fuse."""
         self._fuses[task] = fuse
-
-    def tasks_of(self, fuse: Fuse) -> int:
-        return sum(one is fuse for one in self._fuses.values())
+        fuse.tasks += 1
 
     def task_spawned(self, task: trio.lowlevel.Task) -> None:
         self._count += 1
@@ -50,14 +60,19 @@ class Steps(trio.abc.Instrument):
         nursery = task.parent_nursery
         fuse = self._fuses.get(nursery.parent_task) if nursery is not None else None
         if fuse is not None:
-            self._fuses[task] = fuse
+            self.belongs_to(task, fuse)
 
     def task_exited(self, task: trio.lowlevel.Task) -> None:
         self._numbers.pop(task, None)
-        self._fuses.pop(task, None)
+        fuse = self._fuses.pop(task, None)
+        if fuse is not None:
+            fuse.tasks -= 1
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
         self._trace.step(self._numbers.get(task, 0))
+        if self._trace.steps > self._limit:
+            self._limit = sys.maxsize
+            self._beyond()
         fuse = self._fuses.get(task)
         if fuse is not None and fuse.steps_left is not None:
             fuse.steps_left -= 1

@@ -28,6 +28,7 @@ class Settings:
     queue_limit: int = 1_000
     retry_interval_s: float = 30.0
     flush_s: float = 0.0
+    away: tuple[str, ...] = ()  # Nodes, fewer than half, that do not come back in the end.
 
 
 class Sky:
@@ -90,4 +91,5 @@ class Story:
             queue_limit=chosen.queue_limit,
             retry_interval_s=chosen.retry_interval_s,
             flush_s=chosen.flush_s,
+            away=chosen.away,
         )

@@ -47,6 +47,7 @@ class Plan:
     queue_limit: int = 1_000
     retry_interval_s: float = 30.0
     flush_s: float = 0.0
+    away: tuple[str, ...] = ()  # These do not come back when all is well again.
 
 
 class World:
@@ -120,9 +121,13 @@ class World:
             for text in check.sees(deed):
                 self.happened(check.name, text)
 
+    def is_whole(self, name: str) -> bool:
+        """True if this node's disk holds what was written to it."""
+        return not self.machines[name].is_rotten
+
     def is_sound(self, name: str) -> bool:
         """True if what this node promised can be demanded of it."""
-        return not self.machines[name].is_rotten
+        return self.is_whole(name) and name not in self.plan.away
 
     def are_sound(self, *names: str) -> bool:
         return all(map(self.is_sound, names))
@@ -144,6 +149,7 @@ class World:
                 for machine in self.machines.values():
                     nursery.start_soon(machine.keep_running)
                 for fault in self.plan.weather:
+                    forces.prepare(self, fault)
                     self.agenda.at(fault.at, partial(self._begin, fault))
                 await self._storm()
                 await self._calm()
@@ -154,6 +160,8 @@ class World:
             self._conclude()
 
     def _begin(self, fault: Fault) -> None:
+        if not self.is_sending:
+            return  # The storm is over.
         self.note("fault", ",".join(fault.who), fault.kind, text=f"{fault.for_s:g} {fault.amount:g}")
         end = forces.begin(self, fault)
         has_ended = False
@@ -174,13 +182,15 @@ class World:
             self._look()
 
     async def _calm(self) -> None:
-        """Everything is well again."""
-        self.note("calm")
+        """All is well again, at least for a majority of the nodes."""
+        self.note("calm", ",".join(self.plan.away))
         self.is_sending = False
         for finish in self._finish:
             finish()
-        for machine in self.machines.values():
+        for name, machine in self.machines.items():
             machine.be_quiet()
+            if name in self.plan.away:
+                machine.crash(0, power_too=True)
         until = self.agenda.now() + self.plan.calm_s
         while self.agenda.now() < until and not self._is_settled():
             await trio.sleep(LOOK_S)
@@ -192,7 +202,7 @@ class World:
         """True once every sound node has taken what it was sent, and delivered what it accepted."""
         if any(ledger.missing() and self.are_sound(ledger.sender, ledger.receiver) for ledger in self.books.ledgers()):
             return False
-        sound = {machine.did_text: machine for machine in self.machines.values() if not machine.is_rotten}
+        sound = {machine.did_text: machine for name, machine in self.machines.items() if self.is_sound(name)}
         return all(machine.has_nothing_left(sound) for machine in sound.values())
 
     def _look(self) -> None:

@@ -38,13 +38,13 @@ class LogOnlyGrows(Check):
             if note is not None and (not kept or kept[-1] != note) and len(kept) < KEPT_MAX:
                 kept.append(note)
             size = next_index(machine.state.rows)
-            if size < self._sizes.get(name, 0) and self.world.is_sound(name):
+            if size < self._sizes.get(name, 0) and self.world.is_whole(name):
                 yield f"the log of {name} had {self._sizes[name]} entries, and has {size}"
             self._sizes[name] = size
 
     def concludes(self) -> Iterator[str]:
         for name, machine in self.world.machines.items():
-            if self.world.is_sound(name):
+            if self.world.is_whole(name):
                 rows = machine.state.rows
                 try:
                     card = read_card(rows)

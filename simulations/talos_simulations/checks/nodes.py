@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from talos.core.inbox import NODE_ROWS_MAX
 from talos.services.links import LINKS_MAX, STRANGERS_MAX
 from talos_simulations.check import Check
+from talos_simulations.steps import STEPS_MAX
 from talos_simulations.streams import WINDOW
 
 if TYPE_CHECKING:
@@ -28,7 +29,16 @@ class NoKeyReused(Check):
 class WithinBounds(Check):
     """Queues, links and tasks stay within the limits that were set."""
 
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._limit_steps()
+
+    def _limit_steps(self) -> None:
+        nodes, told = len(self.world.machines), f"the nodes run on and on: {STEPS_MAX} steps of each in a second"
+        self.world.steps.limit(nodes, lambda: self.world.happened(self.name, told))
+
     def looks(self) -> Iterator[str]:
+        self._limit_steps()
         for name, machine in self.world.machines.items():
             process = machine.process
             if process is None or not process.is_up or process.node is None:
@@ -41,7 +51,7 @@ class WithinBounds(Check):
             if status.links > LINKS_MAX:
                 yield f"{name} has {status.links} links"
             allowed = TASKS_OF_A_NODE + TASKS_OF_A_LINK * (status.links + STRANGERS_MAX) + status.undelivered
-            tasks = self.world.steps.tasks_of(process.fuse)
+            tasks = process.fuse.tasks
             if tasks > allowed:
                 yield f"{name} runs {tasks} tasks for {status.links} links"
             held = max((stream.waiting for stream in process.card.streams), default=0)
