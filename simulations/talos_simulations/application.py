@@ -5,16 +5,20 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import trio
 
 from talos.core.report import ReceiptState
-from talos.errors import NodeStopped, QueueFull, Refused, StoreFailed, StoreFull, TalosError
+from talos.errors import DeliveryFailed, NodeStopped, QueueFull, Refused, StoreFailed, StoreFull, TalosError
 from talos.runtime import Node
 from talos.services.messages import Message
 from talos_simulations.books import Act, Books, body, read_body
 from talos_simulations.clock import ProcessClock
+from talos_simulations.dice import chance
 from talos_simulations.power import Power
+
+IMPATIENT_S: Final = 3.0  # One try of who does not want to wait.
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,7 @@ class Load:
     size: int = 1_024  # Bytes; at least 64.
     peers: int = 8  # Each node sends to so many others at most.
     think_s: float = 0.0  # How long the application works on a message before it acknowledges it.
+    impatient: float = 0.0  # The share of messages that are given up unless they arrive within a try or two.
 
 
 class Application:
@@ -71,9 +76,16 @@ class Application:
         number = self._books.write(Act.TRIED, self._name, to)
         message = body(self._name, to, number, self._load.size)
         try:
-            receipt = await self._node.send(self._ids[to], message)
+            if chance(self._dice, self._load.impatient):
+                receipt = await self._node.send(
+                    self._ids[to], message, timeout=IMPATIENT_S, retry_count=1, on_failure="raise"
+                )
+            else:
+                receipt = await self._node.send(self._ids[to], message)
         except (QueueFull, StoreFull, Refused):
             self._note(Act.REFUSED, self._name, to, number)
+        except DeliveryFailed as failure:
+            self._note(Act.UNSURE if failure.may_have_arrived else Act.REFUSED, self._name, to, number)
         except (StoreFailed, NodeStopped):
             self._note(Act.UNSURE, self._name, to, number)
         else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from talos_simulations.application import Load
 from talos_simulations.story import Settings, Sky
 from talos_simulations.weather import Kind
 
@@ -31,6 +32,7 @@ NET: Final[dict[Kind, tuple[Range, Range]]] = {  # Kind -> how long, and how muc
 }
 MACHINE: Final[dict[Kind, tuple[Range, Range]]] = {
     Kind.NAT: ((5, 60), (0, 0)),
+    Kind.STOP: ((0.1, 20), (0, 0)),
     Kind.KILL: ((0.1, 20), (0, 400)),
     Kind.POWER: ((0.1, 40), (0, 400)),
     Kind.FREEZE: ((0.5, 40), (0, 0)),
@@ -62,7 +64,19 @@ def _set(sky: Sky) -> None:
         queue_limit=dice.choice((3, 20, 1_000, 1_000)),
         retry_interval_s=dice.choice((1.0, 5.0, 30.0)),
         flush_s=dice.choice((0.0, 0.002, 0.02)),
+        load=_load(sky),
         away=_minority(sky) if dice.random() < AWAY else (),
+    )
+
+
+def _load(sky: Sky) -> Load:
+    """Mostly the ordinary load; now and then more of it, larger messages, slow readers or impatient senders."""
+    dice = sky.dice
+    return Load(
+        period_s=dice.choice((1.0, 1.0, 1.0, 0.4)),
+        size=dice.choice((64, 1_024, 1_024, 40_000)),
+        think_s=dice.choice((0.0, 0.0, 0.2, 1.2)),
+        impatient=dice.choice((0.0, 0.0, 0.3)),
     )
 
 

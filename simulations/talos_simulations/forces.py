@@ -61,6 +61,12 @@ def _kill(machine: Machine, fault: Fault) -> End:
     return machine.start
 
 
+def _stop(machine: Machine, fault: Fault) -> End:
+    machine.stop()
+    machine.stay_down()
+    return machine.start
+
+
 def _nat(machine: Machine, fault: Fault) -> End:
     machine.site.can_be_dialled = False
 
@@ -172,6 +178,7 @@ _ON_MACHINES: Final[dict[Kind, Callable[[Machine, Fault], End]]] = {
     Kind.NAT: _nat,
     Kind.KILL: _kill,
     Kind.POWER: _kill,
+    Kind.STOP: _stop,
     Kind.FREEZE: _freeze,
     Kind.SUSPEND: _freeze,
     Kind.SLOW: _slow,

@@ -76,10 +76,12 @@ class Machine:
 
     def has_nothing_left(self, others: Container[str]) -> bool:
         """True if it is up, and nothing waits here for the application or for the peers whose ids are given."""
-        if self.process is None or not self.process.is_up or self.process.node is None:
-            return False
-        status = self.process.node.status()
-        return not status.inbox and not any(peer.undelivered and peer.did in others for peer in status.peers)
+        status = self.process.status() if self.process is not None else None
+        return (
+            status is not None
+            and not status.inbox
+            and not any(peer.undelivered and peer.did in others for peer in status.peers)
+        )
 
     def befriend(self, others: list[Machine]) -> None:
         """Send to these, and know where they are."""
@@ -95,6 +97,8 @@ class Machine:
         while not self.world.is_over:
             while self.stays_down:
                 await self.may_start.wait()
+            if self.world.is_over:
+                return
             why = await self._run_once()
             if self.world.is_over:
                 return
@@ -131,14 +135,15 @@ class Machine:
             else:
                 self._crash_now(process, power_too)
         else:
-            self._stay_down(power_too)
+            self.stay_down(power_too)
 
     def _crash_now(self, process: Process, power_too: bool) -> None:
         self.note("crash", "power" if power_too else "kill")
         process.crash(power_too=power_too)
-        self._stay_down(power_too)
+        self.stay_down(power_too)
 
-    def _stay_down(self, power_too: bool) -> None:
+    def stay_down(self, power_too: bool = False) -> None:
+        """Start no process until `start`."""
         if not self.stays_down:
             self.stays_down = True
             self.may_start = trio.Event()
@@ -158,8 +163,8 @@ class Machine:
 
     def stop(self) -> None:
         """Ask the process to end well."""
-        if self.process is not None and self.process.node is not None:
-            self.process.node.stop()
+        if self.process is not None:
+            self.process.stop()
 
     async def has_stopped(self) -> None:
         """Return once no process runs here."""

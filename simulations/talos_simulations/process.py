@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, TypeVar
 import trio
 
 from talos.core.identity import load
+from talos.core.report import NodeStatus
 from talos.drivers.data_folder import Opened
+from talos.errors import NodeStopped
 from talos.host import Host
 from talos.runtime import Node
 from talos_simulations.application import Application
@@ -36,6 +38,7 @@ class Process:
         self.scope = trio.CancelScope()
         self.fuse = Fuse()
         self.ended = trio.Event()
+        self.stopping_since: float | None = None  # On its monotonic clock.
         self._mounts = [Mount(machine.state, self.power), Mount(machine.cache, self.power)]
         self.host = Host(
             network=self.card,
@@ -51,8 +54,30 @@ class Process:
 
     @property
     def is_up(self) -> bool:
-        """True once the node listens, until it is gone."""
-        return self.node is not None and not self.power.is_gone
+        """True once the node listens, until it is gone or was asked to stop."""
+        return self.node is not None and not self.power.is_gone and self.stopping_since is None
+
+    def status(self) -> NodeStatus | None:
+        """Return what the node says of itself; None unless it is up."""
+        if self.node is None or not self.is_up:
+            return None
+        try:
+            return self.node.status()
+        except NodeStopped:
+            return None  # It is on its way out, by itself.
+
+    def last_crash(self) -> str | None:
+        """Return what failed in the node that nobody foresaw."""
+        try:
+            return self.node.last_crash if self.node is not None else None
+        except NodeStopped:
+            return None
+
+    def stopping_for(self) -> float:
+        """Return how many seconds ago it was asked to stop, less what its machine stood still."""
+        if self.stopping_since is None or self.power.is_gone:
+            return 0.0
+        return min(self.clock.monotonic() - self.stopping_since, trio.current_time() - self.power.stands_until)
 
     @property
     def has_failed_disk(self) -> bool:
@@ -102,6 +127,15 @@ class Process:
             await trio.lowlevel.checkpoint()
         await self.power.awake()
         return result
+
+    def stop(self) -> None:
+        """Ask it to end well; who has not come up yet is ended."""
+        if self.stopping_since is None:
+            self.stopping_since = self.clock.monotonic()
+        if self.node is not None:
+            self.node.stop()
+        else:
+            self.scope.cancel()
 
     def crash(self, *, power_too: bool) -> None:
         """Dead from this moment: the host is void first, then the tasks are cancelled (DECISIONS 19)."""

@@ -29,6 +29,7 @@ class Settings:
     retry_interval_s: float = 30.0
     flush_s: float = 0.0
     away: tuple[str, ...] = ()  # Nodes, fewer than half, that do not come back in the end.
+    load: Load | None = None  # None: that of the story.
 
 
 class Sky:
@@ -84,7 +85,7 @@ class Story:
             weather=tuple(sorted(sky.faults, key=lambda fault: fault.at)) if weather is None else weather,
             demanded=self.demanded,
             reported=tuple(check for check in ALL if check not in self.demanded),
-            load=self.load,
+            load=chosen.load or self.load,
             storm_s=self.storm_s,
             calm_s=self.calm_s,
             latency_s=chosen.latency_s,

@@ -36,6 +36,7 @@ class Kind(StrEnum):
     # A process and its machine
     KILL = "kill"  # who: one node; its process dies `amount` scheduler steps later, and starts again after `for_s`.
     POWER = "power"  # who: one node; the same, but the whole machine goes, with what was not flushed.
+    STOP = "stop"  # who: one node; it is asked to end, and starts again after `for_s`.
     FREEZE = "freeze"  # who: one node; it does nothing, while its clocks run on.
     SUSPEND = "suspend"  # who: one node; it does nothing, and its monotonic clock stands still.
     SLOW = "slow"  # who: one node; everything it asks its host for takes `amount` seconds longer.

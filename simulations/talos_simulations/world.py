@@ -213,11 +213,14 @@ class World:
     async def _stop(self) -> None:
         """Every node stops as it would when it is asked to."""
         self.is_over = True
-        with trio.move_on_after(STOP_S):
+        with trio.move_on_after(STOP_S) as patience:
             for machine in self.machines.values():
                 machine.stop()
             for machine in self.machines.values():
                 await machine.has_stopped()
+        if patience.cancelled_caught:
+            running = [name for name, machine in self.machines.items() if machine.process is not None]
+            self.happened("WithinBounds", f"{STOP_S:.0f} s after it was asked to stop, {', '.join(running)} runs")
 
     def _conclude(self) -> None:
         for check in self.checks:
