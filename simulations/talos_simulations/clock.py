@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
 from weakref import WeakSet
 
 import trio
 
 from talos_simulations.power import Power
 
-EPOCH_MS = 1_780_000_000_000  # Wall time at the start of every run: 2026-05-28.
+TICK_S: Final = 1e-6  # The shortest wait: less is lost when it is added to the time of a long run.
+EPOCH_MS: Final = 1_780_000_000_000  # Wall time at the start of every run: 2026-05-28.
 
 
 class Clocks:
@@ -74,17 +76,21 @@ class ProcessClock:
             await trio.lowlevel.checkpoint()
             return
         until = self.monotonic() + seconds
+        left = max(0.0, seconds)
         while True:
-            # Rounded up by a hair, so that it is not still a hair too early when it wakes.
-            await trio.sleep(max(0.0, (until - self.monotonic()) / self._clocks.rate + 1e-9))
+            await trio.sleep(left / self._clocks.rate)
             await self._power.awake()
-            if self.monotonic() >= until or self._power.is_gone:
+            left = until - self.monotonic()
+            if left <= 0 or self._power.is_gone:
                 return
+            left = max(left, TICK_S)  # The machine has stood still, or the sum was rounded down.
 
     def move_on_after(self, seconds: float) -> trio.CancelScope:
         if self._power.is_gone:
             seconds = 0.0  # Who cleans up after a crash finds nothing to wait for.
-        scope = trio.move_on_after(max(0.0, seconds) / self._clocks.rate)
+        # Time that is too short to be added to the world's would not pass, and who waits for it would spin.
+        wait_s = max(seconds / self._clocks.rate, TICK_S) if seconds > 0 else 0.0
+        scope = trio.move_on_after(wait_s)
         self._deadlines.add(scope)
         return scope
 

@@ -28,7 +28,8 @@ from talos_simulations.suite import WatchedSuite
 from talos_simulations.trace import Trace
 from talos_simulations.weather import Fault, Weather
 
-LOOK_S: Final = 1.0  # Between two looks of the checks at every node.
+LOOK_S: Final = 1.0  # Between two looks of the checks at every node, in a run of minutes ...
+LOOKS: Final = 1_000  # ... and so many looks in a run of days.
 STOP_S: Final = 60.0  # A node that is asked to stop has so long.
 
 
@@ -70,6 +71,7 @@ class World:
         self.is_over = False
         self.is_sending = True
         self.virtual_s = 0.0
+        self.look_s = max(LOOK_S, plan.storm_s / LOOKS)
         self._now: Callable[[], float] = lambda: 0.0
         self._scope = trio.CancelScope()
         self._finish: list[Callable[[], None]] = []  # Ends each fault that has begun.
@@ -178,7 +180,7 @@ class World:
 
     async def _storm(self) -> None:
         while self.agenda.now() < self.plan.storm_s:
-            await trio.sleep(LOOK_S)
+            await trio.sleep(self.look_s)
             self._look()
 
     async def _calm(self) -> None:
@@ -193,7 +195,7 @@ class World:
                 machine.crash(0, power_too=True)
         until = self.agenda.now() + self.plan.calm_s
         while self.agenda.now() < until and not self._is_settled():
-            await trio.sleep(LOOK_S)
+            await trio.sleep(self.look_s)
             self._look()
             for machine in self.machines.values():
                 machine.look_after()
