@@ -1,0 +1,116 @@
+"""Measure the simulator: `scripts/bench simulate [--quick] [--json] [--strict]`.
+
+Whole nodes with sessions and audit log, each sending 1 KiB a second to one of at most 8 peers; then cores alone, beside
+simpy's event loop with the same number of events and no work in them. One core, processor time of this process, so
+that what else the machine does counts little. Every message that a figure rests on has been checked.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from time import process_time  # noqa: TID251 - A benchmark measures the real thing.
+from typing import Final
+
+from talos_simulations.cores import Field, Out, Wire
+from talos_simulations.delivery import SAY, Parcels
+from talos_simulations.library import find
+from talos_simulations.outcome import run_seed
+
+PEERS: Final = 8
+FIELD: Final = 1_000  # Cores.
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    name: str
+    value: float
+    unit: str
+    goal: float | None  # At least.
+    messages: int  # Checked.
+    seconds: float  # Of processor time.
+
+    @property
+    def is_met(self) -> bool:
+        return self.goal is None or self.value >= self.goal
+
+
+def whole_nodes(nodes: int, goal: float | None) -> Figure:
+    """Run the calm scenario: 60 virtual seconds, every check on."""
+    story = find("calm")
+    gc.collect()
+    began = process_time()
+    outcome = run_seed(story, 1, nodes=nodes)
+    took = process_time() - began
+    if not outcome.held or outcome.done != outcome.sent:
+        raise SystemExit(f"{nodes} nodes: {outcome.violations or 'a message did not arrive'}")
+    return Figure(f"{nodes} nodes", outcome.virtual_s / took, "x real time", goal, outcome.done, took)
+
+
+def cores(messages: int) -> tuple[Figure, int]:
+    """Run the delivery cores over a wire that loses one packet in ten; return how many events that were, too."""
+    nodes = [Parcels(1, at, [(at + step) % FIELD for step in range(1, PEERS + 1)], messages) for at in range(FIELD)]
+    field = Field(1, list(nodes), Wire(loss=0.1))
+    for number in range(FIELD):
+        field.post(Out(number, SAY, number % 1_000))
+    gc.collect()
+    began = process_time()
+    field.run(until_ms=(messages + 60) * 1_000)
+    took = process_time() - began
+    handed = sum(len(node.handed) for node in nodes)
+    if handed != FIELD * messages:
+        raise SystemExit(f"{FIELD * messages - handed} messages did not arrive")
+    return Figure(f"{FIELD} cores", field.events / took, "events/s", 200_000, handed, took), field.events
+
+
+def simpy(events: int) -> Figure:
+    """Let simpy pass as many events through as many processes, which do nothing with them."""
+    import simpy as peer
+
+    environment = peer.Environment()
+
+    def process(count: int) -> Iterator[object]:
+        for _ in range(count):
+            yield environment.timeout(1)
+
+    for _ in range(FIELD):
+        environment.process(process(events // FIELD))
+    gc.collect()
+    began = process_time()
+    environment.run()
+    took = process_time() - began
+    return Figure("simpy, no work", events / took, "events/s", None, 0, took)
+
+
+def main() -> int:
+    parser = ArgumentParser(prog="scripts/bench simulate", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="leave out 1,000 nodes")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 if a goal is missed")
+    chosen = parser.parse_args()
+    figures = []
+    for nodes, goal in ((5, 200.0), (100, 5.0), (1_000, None)):
+        if nodes < 1_000 or not chosen.quick:
+            sys.stderr.write(f"{nodes} nodes ...\n")
+            figures.append(whole_nodes(nodes, goal))
+    sys.stderr.write("cores ...\n")
+    ours, events = cores(60)
+    figures += [ours, simpy(events)]
+    if chosen.json:
+        sys.stdout.write(json.dumps([asdict(figure) for figure in figures], indent=1) + "\n")
+    else:
+        for one in figures:
+            goal = "" if one.goal is None else f"goal {one.goal:>9,.0f}  {'met' if one.is_met else 'MISSED'}"
+            sys.stdout.write(
+                f"{one.name:<16}{one.value:>12,.1f} {one.unit:<12}{one.messages:>8,} messages checked"
+                f"{one.seconds:>9.2f} s  {goal}\n"
+            )
+    return int(chosen.strict and not all(figure.is_met for figure in figures))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
