@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import trio
 
@@ -19,6 +19,11 @@ from talos.core.tables import Rows
 from talos.errors import TalosError
 
 T = TypeVar("T")
+
+# Bytes. IPv6 passes packets of 1,280 whole on every road (RFC 8200, section 5); 1,200 leaves room for the headers, and
+# is what QUIC counts on (RFC 9000, section 14).
+DATAGRAM_SIZE_MAX: Final = 1_200
+DATAGRAMS_WAITING_MAX: Final = 256  # Of one socket, that nobody has received yet; those that come after them are lost.
 
 
 class DialError(TalosError):
@@ -35,7 +40,7 @@ class LinkClosed(TalosError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Address:
-    """Where a node listens: a host name or IP (v6 without brackets) and a TCP port, 0..65535."""
+    """Where a node listens: a host name or IP (v6 without brackets) and a port, 0..65535."""
 
     host: str
     port: int
@@ -70,12 +75,39 @@ class Listener(Protocol):
     async def aclose(self) -> None: ...
 
 
+class Datagrams(Protocol):
+    """Packets to and from anybody, from one port. Each may be lost, late, doubled or overtaken, and nobody says so.
+
+    Any task sends, one receives.
+    """
+
+    @property
+    def address(self) -> Address:
+        """The address bound, with the real port where 0 was asked for."""
+
+    async def send_to(self, data: bytes, address: Address) -> None:
+        """Send 0 to `DATAGRAM_SIZE_MAX` bytes. Never waits long: what cannot leave now is lost.
+
+        `address` is one that packets carry, never a name to be looked up. Raises `UsageError`, and sends nothing, where
+        `data` is larger or nothing can be sent to such an address from here; `LinkClosed` once closed.
+        """
+
+    async def receive_from(self) -> tuple[bytes, Address]:
+        """Return the next datagram, and who sent it, or says so. Raises `LinkClosed` once closed."""
+
+    async def aclose(self) -> None:
+        """Close at once; never raises, and is safe to call twice."""
+
+
 class Network(Protocol):
     async def listen_stream(self, address: Address) -> Listener:
         """Raises `UsageError` where the address cannot be bound."""
 
     async def dial_stream(self, address: Address) -> Stream:
         """Raises `DialError`. Sets no deadline of its own: wrap it in the clock's."""
+
+    async def open_datagrams(self, address: Address) -> Datagrams:
+        """Raises `UsageError` where the address cannot be bound."""
 
 
 class ReadableStore(Rows, Protocol):

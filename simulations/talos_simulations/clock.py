@@ -1,9 +1,14 @@
-"""The clocks of one machine: they drift, step, and stand still with it. A process sees them through `ProcessClock`."""
+"""The clocks of one machine: they drift, step, and stand still with it. A process sees them through `ProcessClock`.
+
+A sleep or deadline is a moment on the monotonic clock. Whatever changes how that clock runs moves those that are
+already set too, as the kernel does when time is slewed: its timers are kept in the time of the clock they were set on.
+"""
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import trio
 
@@ -22,7 +27,13 @@ class Clocks:
         self._boot = 1_000.0
         self._asleep = 0.0  # Seconds of `_boot` that the monotonic clock does not count.
         self._suspended_at: float | None = None  # In seconds of `_boot`.
+        self._suspensions = 0  # They may overlap.
         self.offset_s = 0.0  # Of the wall clock.
+        self.users: WeakKeyDictionary[ProcessClock, None] = WeakKeyDictionary()
+
+    @property
+    def is_suspended(self) -> bool:
+        return self._suspended_at is not None
 
     def boot(self, now: float) -> float:
         return self._boot + (now - self._since) * self.rate
@@ -37,19 +48,29 @@ class Clocks:
 
     def drift(self, now: float, rate: float) -> None:
         self._boot, self._since, self.rate = self.boot(now), now, rate
+        self._tell(now)
 
     def suspend(self, now: float) -> None:
+        self._suspensions += 1
         if self._suspended_at is None:
             self._suspended_at = self.boot(now)
+            self._tell(now)
 
     def resume(self, now: float) -> None:
-        if self._suspended_at is not None:
+        """End one suspension; the machine sleeps until all of them have ended."""
+        self._suspensions = max(0, self._suspensions - 1)
+        if self._suspended_at is not None and not self._suspensions:
             self._asleep += self.boot(now) - self._suspended_at
             self._suspended_at = None
+            self._tell(now)
+
+    def _tell(self, now: float) -> None:
+        for user in list(self.users):
+            user.retime(now)
 
     def reboot(self, now: float) -> None:
         """The machine starts: what counts from the start does, and the wall clock goes on as a battery keeps it."""
-        self.resume(now)
+        self._suspensions, self._suspended_at = 0, None
         self.offset_s += self.boot(now) - 1_000.0
         self._boot, self._since, self._asleep = 1_000.0, now, 0.0
 
@@ -60,7 +81,9 @@ class ProcessClock:
     def __init__(self, clocks: Clocks, power: Power) -> None:
         self._clocks = clocks
         self._power = power
-        self._deadlines: WeakSet[trio.CancelScope] = WeakSet()
+        # The moment of each, on the monotonic clock. Of those whose body is over, some may still be in here.
+        self._deadlines: WeakKeyDictionary[trio.CancelScope, float] = WeakKeyDictionary()
+        clocks.users[self] = None
 
     def monotonic(self) -> float:
         return self._clocks.monotonic(trio.current_time())
@@ -76,25 +99,34 @@ class ProcessClock:
             await trio.lowlevel.checkpoint()
             return
         until = self.monotonic() + seconds
-        left = max(0.0, seconds)
+        left = seconds
         while True:
-            await trio.sleep(left / self._clocks.rate)
+            with self.move_on_after(left):
+                await trio.sleep_forever()
             await self._power.awake()
             left = until - self.monotonic()
             if left <= 0 or self._power.is_gone:
-                return
-            left = max(left, TICK_S)  # The machine has stood still, or the sum was rounded down.
+                return  # Otherwise the sum was rounded down.
 
     def move_on_after(self, seconds: float) -> trio.CancelScope:
         if self._power.is_gone:
-            seconds = 0.0  # Who cleans up after a crash finds nothing to wait for.
-        # Time that is too short to be added to the world's would not pass, and who waits for it would spin.
-        wait_s = max(seconds / self._clocks.rate, TICK_S) if seconds > 0 else 0.0
-        scope = trio.move_on_after(wait_s)
-        self._deadlines.add(scope)
+            return trio.move_on_after(0)  # Who cleans up after a crash finds nothing to wait for.
+        now = trio.current_time()
+        until = self._clocks.monotonic(now) + seconds
+        scope = trio.CancelScope(deadline=self._due(until, now))
+        self._deadlines[scope] = until
         return scope
 
-    def put_off(self, until: float, by: float) -> None:
-        """The machine has stood still until now. Deadlines come `by` seconds later, and none before `until`."""
-        for scope in self._deadlines:  # In no order: each is changed by itself.
-            scope.deadline = max(scope.deadline + by, until)
+    def retime(self, now: float) -> None:
+        """The machine's clocks run in another way from now on, or it stands still until another time."""
+        for scope, until in self._deadlines.items():
+            scope.deadline = self._due(until, now)
+
+    def _due(self, until: float, now: float) -> float:
+        """Return the world time at which the monotonic clock shows `until`, and the process can notice."""
+        clocks = self._clocks
+        if clocks.is_suspended:
+            return inf  # Until somebody resumes it, and so tells us.
+        left = (until - clocks.monotonic(now)) / clocks.rate
+        # Time that is too short to be added to the world's would not pass, and who waits for it would spin.
+        return max(now + max(left, TICK_S) if left > 0 else now, self._power.stands_until)

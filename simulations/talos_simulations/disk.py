@@ -10,13 +10,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 
 from talos.core.step import Put
 from talos.core.tables import Rows
 from talos.drivers.memory_store import MemoryStore
+from talos.drivers.rows import outcome
 from talos.errors import StoreFailed, StoreFull
 from talos_simulations.power import Power
+
+
+class FlushFailed(StoreFailed):
+    """The disk reported an error: nobody knows what is on it."""
 
 
 class Disk:
@@ -32,17 +37,22 @@ class Disk:
         self._unsure: list[Put] = []  # A commit whose flush failed: what is on disk is only known at the next start.
 
     def write(self, writes: Sequence[Put]) -> None:
-        """Raises `StoreFull` or `StoreFailed`, and then readers see nothing of it."""
+        """Raises `StoreFull`, `FlushFailed` or `BadRow`, and then readers see nothing of it."""
+        if self.room is not None or self.flush_fails:
+            self._write_badly(writes)
+        self.rows.commit(writes)
+
+    def _write_badly(self, writes: Sequence[Put]) -> None:
+        outcome(writes, self._tables)  # Raises `BadRow` before anything else can be wrong.
         size = sum(len(write.key) + len(write.value or b"") for write in writes)
-        if self.room is not None:
-            if size > self.room:
-                raise StoreFull("the simulated disk is full; nothing was written", fix="Free space on it")
-            self.room -= size
+        if self.room is not None and size > self.room:
+            raise StoreFull("the simulated disk is full; nothing was written", fix="Free space on it")
         if self.flush_fails:
             self.flush_fails = False
             self._unsure = list(writes)
-            raise StoreFailed("the simulated disk failed to flush")
-        self.rows.commit(writes)
+            raise FlushFailed("the simulated disk failed to flush")
+        if self.room is not None:
+            self.room -= size
 
     def mend(self) -> None:
         """The store is opened anew: a commit of which nobody knew is there now, or is not."""
@@ -53,6 +63,7 @@ class Disk:
     def copy(self) -> Disk:
         """Return another disk with the same rows: a snapshot, or a clone."""
         other = Disk(self._tables, self._dice)
+        other.flush_s = self.flush_s  # It is the same hardware, or hardware like it.
         for table in self._tables:
             other.rows.commit([Put(table, key, value) for key, value in self.rows.scan(table)])
         return other
@@ -85,26 +96,29 @@ class Mount:
         self.commits = 0
 
     def get(self, table: str, key: bytes) -> bytes | None:
-        self._check_open()
+        self.check_open()
         return self._disk.rows.get(table, key)
 
     def scan(
         self, table: str, prefix: bytes = b"", *, start: bytes = b"", reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
-        return self._checked(self._disk.rows.scan(table, prefix, start=start, reverse=reverse))
+        return self.checked(self._disk.rows.scan(table, prefix, start=start, reverse=reverse))
 
-    def _checked(self, rows: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
-        self._check_open()
+    def checked(self, rows: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+        """Yield these rows as long as the store is open."""
+        self.check_open()
         for row in rows:
             yield row
-            self._check_open()
+            self.check_open()
 
-    def snapshot(self) -> AbstractContextManager[Rows]:
-        self._check_open()
-        return self._disk.rows.snapshot()
+    @contextmanager
+    def snapshot(self) -> Iterator[Rows]:
+        self.check_open()
+        with self._disk.rows.snapshot() as rows:
+            yield _Snapshot(self, rows)
 
     def commit(self, writes: Sequence[Put]) -> None:
-        self._check_open()
+        self.check_open()
         if self._power.is_gone:
             return  # The process is dead; it only does not know it yet.
         if self.failure is not None:
@@ -114,9 +128,7 @@ class Mount:
             )
         try:
             self._disk.write(writes)
-        except StoreFull:
-            raise
-        except StoreFailed as failure:
+        except FlushFailed as failure:
             self.failure = failure.what
             raise
         self.commits += 1
@@ -124,6 +136,24 @@ class Mount:
     def close(self) -> None:
         self._is_closed = True
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raises `StoreFailed` once the store is closed."""
         if self._is_closed:
             raise StoreFailed("the store is closed; nothing was read or written")
+
+
+class _Snapshot:
+    """`Rows` of one state of a disk, as long as its mount is open."""
+
+    def __init__(self, mount: Mount, rows: Rows) -> None:
+        self._mount = mount
+        self._rows = rows
+
+    def get(self, table: str, key: bytes) -> bytes | None:
+        self._mount.check_open()
+        return self._rows.get(table, key)
+
+    def scan(
+        self, table: str, prefix: bytes = b"", *, start: bytes = b"", reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        return self._mount.checked(self._rows.scan(table, prefix, start=start, reverse=reverse))

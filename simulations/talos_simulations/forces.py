@@ -85,11 +85,17 @@ def _freeze(machine: Machine, fault: Fault) -> End:
         machine.clocks.suspend(now)
     machine.stand_still(until)
     if machine.process is not None:
-        machine.process.clock.put_off(until, fault.for_s if is_suspended else 0.0)
+        machine.process.clock.retime(now)
 
     def end() -> None:
+        now = machine.network.agenda.now()
         if is_suspended:
-            machine.clocks.resume(machine.network.agenda.now())
+            machine.clocks.resume(now)
+        if now < until:  # All is well before its time.
+            machine.stand_still(now)
+            if machine.process is not None:
+                machine.process.power.wake()
+                machine.process.clock.retime(now)
 
     return end
 

@@ -112,17 +112,18 @@ class Machine:
             disk.mend()
         self.process = process = Process(self)
         self.stand_still()
+        why: str | None = None
         try:
             await process.run()
-        except Exception as error:
-            causes = list(_leaves(error))
-            if not process.power.is_gone and not all(isinstance(cause, TalosError) for cause in causes):
-                self.world.crashed(self.name, error)
+        except* Exception as errors:  # Also out of a group with a cancellation, which passes through.
             if not process.power.is_gone:
-                return str(causes[0])
+                causes = list(_leaves(errors))
+                why = str(causes[0])
+                if not all(isinstance(cause, TalosError) for cause in causes):
+                    self.world.crashed(self.name, errors)
         finally:
             self.process = None
-        return "crashed" if process.power.is_gone else "stopped"
+        return why or ("crashed" if process.power.is_gone else "stopped")
 
     # What befalls it
 

@@ -12,17 +12,30 @@ class Power:
         self.is_gone = False  # Crashed: its host is void. What it still asks for vanishes, and nothing waits.
         self.stands_until = 0.0  # World time; it stands still before that.
         self.lag_s = 0.0  # Its machine is slow: everything takes so much longer.
+        self._naps: dict[trio.CancelScope, None] = {}  # Of the tasks that wait in here.
 
     async def awake(self) -> None:
         """Wait while the machine stands still."""
         while trio.current_time() < self.stands_until and not self.is_gone:
-            with trio.CancelScope(shield=True):  # What stands still does not even notice that it is cancelled.
-                await trio.sleep_until(self.stands_until)
+            await self._nap(self.stands_until)
 
     async def work(self) -> None:
         """Pass the time that a call of the host takes on this machine."""
         if self.lag_s and not self.is_gone:
-            with trio.CancelScope(shield=True):
-                await trio.sleep(self.lag_s)
+            await self._nap(trio.current_time() + self.lag_s)
         if self.stands_until:
             await self.awake()
+
+    async def _nap(self, until: float) -> None:
+        # Shielded: what stands still does not even notice that it is cancelled.
+        with trio.CancelScope(shield=True, deadline=until) as nap:
+            self._naps[nap] = None
+            try:
+                await trio.sleep_forever()
+            finally:
+                del self._naps[nap]
+
+    def wake(self) -> None:
+        """Something has changed: it is gone, or stands still no longer. Whoever waits in here looks again."""
+        for nap in self._naps:
+            nap.cancel()

@@ -120,11 +120,11 @@ class Process:
         """Run blocking work here. It takes as long as a flush; then all of it is done, and then we are told."""
         await self.power.work()
         flush_s = self._machine.state.flush_s
-        with trio.CancelScope(shield=True):
-            if flush_s and not self.power.is_gone:
+        if flush_s and not self.power.is_gone:
+            with trio.CancelScope(shield=True):
                 await trio.sleep(flush_s)
-            result = work()
-            await trio.lowlevel.checkpoint()
+        result = work()
+        await trio.lowlevel.cancel_shielded_checkpoint()
         await self.power.awake()
         return result
 

@@ -30,14 +30,25 @@ class Road:
     bandwidth: float | None = None  # Bytes a second.
     duplicate: float = 0.0
     reorder: float = 0.0
-    will_cut: bool = False  # The next segment ends half-way.
-    will_flip: bool = False  # A bit of the next segment turns.
+    will_cut: bool = False  # The next segment or datagram ends half-way.
+    will_flip: bool = False  # A bit of the next segment or datagram turns.
+    free_at: float = 0.0  # A narrow road carries one packet after the other; then it is done with all so far.
+    datagrams_due: float = 0.0  # When the last one arrives; none overtakes another by itself.
+
+    def way_s(self) -> float:
+        """Return how long a packet is under way, beside what it waits for a narrow road. Draws."""
+        least, most = self.latency_s
+        return least + (most - least) * self.dice.random() + self.delay_s
 
     def travel_s(self, size: int) -> float:
-        """Return how long a packet takes."""
-        least, most = self.latency_s
-        taken = least + (most - least) * self.dice.random() + self.delay_s
+        """Return how long a packet takes that no other is in the way of."""
+        taken = self.way_s()
         return taken + size / self.bandwidth if self.bandwidth else taken
+
+    def carry(self, now: float, size: int) -> float:
+        """Take a packet in turn, where the road is narrow; return when the last of its bytes is through."""
+        self.free_at = max(now, self.free_at) + (size / self.bandwidth if self.bandwidth else 0.0)
+        return self.free_at
 
     def retransmitted_s(self) -> float:
         """Return the time lost until one of a stream's segments gets through."""
@@ -89,6 +100,7 @@ class Roads:
             self._fold(source, target, road)
 
     def _fold(self, source: str, target: str, road: Road) -> None:
+        before = road.delay_s, road.bandwidth
         road.is_blocked = road.is_jammed = False
         road.loss = road.delay_s = road.duplicate = road.reorder = 0.0
         road.bandwidth = None
@@ -114,3 +126,5 @@ class Roads:
                     road.reorder = max(road.reorder, fault.amount)
                 case _:
                     pass
+        if before != (road.delay_s, road.bandwidth):
+            road.free_at = road.datagrams_due = 0.0  # What comes now does not wait for what was slow before.

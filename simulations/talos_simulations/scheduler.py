@@ -11,7 +11,7 @@ import random
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import inf
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import trio
 from trio._core import _run as internals
@@ -25,11 +25,22 @@ SWITCH: Final = "_ALLOW_DETERMINISTIC_SCHEDULING"
 SHUFFLER: Final = "_r"
 
 
+class Due(Protocol):
+    """What happens at certain times, and needs no task for it."""
+
+    @property
+    def due(self) -> float:
+        """When the next thing happens; infinity if nothing will."""
+
+    def call_due(self, now: float) -> None: ...
+
+
 class VirtualTime(trio.abc.Clock):
     """Seconds from 0. While nothing can run it jumps to the next deadline, so that waiting costs nothing."""
 
     def __init__(self) -> None:
         self._now = 0.0
+        self.agenda: Due | None = None  # Comes before the tasks that wait for the same moment.
 
     def start_clock(self) -> None:
         pass
@@ -39,6 +50,11 @@ class VirtualTime(trio.abc.Clock):
 
     def deadline_to_sleep_time(self, deadline: float) -> float:
         # trio asks only when no task can run.
+        agenda = self.agenda
+        if agenda is not None and agenda.due <= deadline and agenda.due < inf:
+            self._now = max(self._now, agenda.due)
+            agenda.call_due(self._now)
+            return 0
         if deadline == inf:
             return inf  # Somebody waits for the world outside: there is none, and the run would hang.
         self._now = max(self._now, deadline)

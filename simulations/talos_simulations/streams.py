@@ -1,13 +1,15 @@
 """Streams as TCP has them: ordered, with a window, stalled by whatever shuts the road, broken by resets.
 
 A stream is two pipes. What is under way in a pipe arrives in order, one segment after the other; a segment that meets
-a shut road waits there until it opens, and everything behind it waits too.
+a shut road waits there until it opens, and everything behind it waits too. A narrow road carries the segments of all
+streams in turn. One thing is simpler than in life: the writer hears at once what the reader has taken.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import trio
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 WINDOW: Final = 64 * 1024  # Bytes that the reader has not taken, as far as the writer knows.
 RECOVER_MAX_S: Final = 1.0  # A stalled stream notices within this time that the road is open again.
 HEADERS: Final = 40  # Bytes of a segment beside its data.
+PIECE_MAX: Final = 1_400  # Bytes of a segment on a narrow road, so that streams share it. On others, up to a window.
 
 
 class Segment(NamedTuple):
@@ -47,13 +50,17 @@ class Pipe:
         self._unheard = 0  # Bytes taken, of which the writer has not heard: the way back is shut.
         self.has_ended = False
         self.is_stalled = False
+        self._is_forsaken = False  # The machine that would send again is gone.
+        self._is_in_turn = False  # The first segment waits for a narrow road ...
+        self._turn = 0  # ... for the so-manieth time.
+        self._owes_reset = False  # The way back is shut.
         self.news = trio.Event()  # For who waits to read ...
         self.room = trio.Event()  # ... or to write.
 
     def send(self, data: bytes = b"", *, is_reset: bool = False) -> None:
         """Put a segment on its way; one without data is the end of the stream."""
         road, network = self._road, self._network
-        due = max(network.agenda.now() + road.travel_s(len(data) + HEADERS), self._last_due)
+        due = max(network.agenda.now() + road.way_s(), self._last_due)
         if road.loss:
             due += road.retransmitted_s()
         self._last_due = due
@@ -64,21 +71,52 @@ class Pipe:
         if len(self._under_way) == 1:
             network.agenda.at(due, self._arrive)
 
+    @property
+    def narrow(self) -> bool:
+        return self._road.bandwidth is not None
+
     def _arrive(self) -> None:
-        """The first segment is there, unless something is in the way."""
-        if not self._under_way:
-            return
+        """The first segment is there, unless something is in the way. Called once for each."""
         if self._road.is_shut or not self.reader.card.site.is_on:
-            self.is_stalled = True
-            return
+            self._stall()
+        elif self._road.bandwidth:
+            self._turn += 1
+            self._is_in_turn = True
+            size = len(self._under_way[0].data) + HEADERS
+            agenda = self._network.agenda
+            agenda.at(self._road.carry(agenda.now(), size), partial(self._come_through, self._turn))
+        else:
+            self._deliver()
+
+    def _come_through(self, turn: int) -> None:
+        if turn != self._turn or not self._is_in_turn:
+            return  # The road is wide again, and so it is there already.
+        self._is_in_turn = False
+        if self._road.is_shut or not self.reader.card.site.is_on:
+            self._stall()
+        else:
+            self._deliver()
+
+    def _stall(self) -> None:
+        self.is_stalled = not self._is_forsaken
+        if self._is_forsaken:
+            self._under_way.clear()
+
+    def forsake(self) -> None:
+        """The writer's machine has lost its power: what meets a shut road now is not sent again."""
+        self._is_forsaken = True
+        if self.is_stalled:
+            self._stall()
+
+    def _deliver(self) -> None:
         segment = self._under_way.popleft()
         self._network.note("arrived", self.writer, self.reader, segment.number, len(segment.data))
-        if self.reader.is_closed:
+        if self.reader.is_closed or self.reader.is_broken:
             if segment.data:
                 self._refuse()
         elif segment.is_reset:
             self.reader.break_()
-        else:
+        elif not self.has_ended:
             self._take(segment.data)
         if self._under_way:
             self._network.agenda.at(self._under_way[0].due, self._arrive)
@@ -87,12 +125,11 @@ class Pipe:
         road = self._road
         if data and road.will_flip:
             road.will_flip = False
-            data = _flipped(data, road.dice.randrange(len(data) * 8))
+            data = flipped(data, road.dice.randrange(len(data) * 8))
         if data and road.will_cut:
             road.will_cut = False
             data = data[: len(data) // 2]
-            self._under_way.clear()
-            self.has_ended = True
+            self.has_ended = True  # What is behind it comes in vain.
             self._refuse()
         self.arrived += data
         self.has_ended |= not data
@@ -100,7 +137,11 @@ class Pipe:
 
     def _refuse(self) -> None:
         """Answer with a reset: there is nobody who reads."""
-        self._network.agenda.after(self._way_back.travel_s(HEADERS), self.writer.break_)
+        if self.writer.is_closed or self.writer.is_broken:
+            return
+        self._owes_reset = self._way_back.is_shut
+        if not self._owes_reset:
+            self._network.agenda.after(self._way_back.travel_s(HEADERS), self.writer.break_)
 
     def taken(self, size: int) -> None:
         self._unheard += size
@@ -115,12 +156,11 @@ class Pipe:
         if self.is_stalled and not self._road.is_shut and self.reader.card.site.is_on:
             self.is_stalled = False
             self._network.agenda.after(self._road.dice.random() * RECOVER_MAX_S, self._arrive)
-
-    def stop(self) -> None:
-        """Nothing more arrives."""
-        self._under_way.clear()
-        self.news.set()
-        self.room.set()
+        if self._is_in_turn and not self._road.bandwidth:
+            self._is_in_turn = False
+            self._network.agenda.after(0.0, self._arrive)
+        if self._owes_reset and not self._way_back.is_shut:
+            self._refuse()
 
 
 class SimStream:
@@ -147,17 +187,20 @@ class SimStream:
     async def send_all(self, data: bytes) -> None:
         await trio.lowlevel.checkpoint()
         await self.card.power.work()
+        self._check()
         self.card.watch(data)
         pipe, view = self._out, memoryview(data)
         while view:
-            self._check()
             room = WINDOW - pipe.unread
-            if room <= 0:
+            if room > 0:
+                if pipe.narrow:
+                    room = min(room, PIECE_MAX)
+                pipe.send(bytes(view[:room]))
+                view = view[room:]
+            else:
                 pipe.room = trio.Event()
                 await pipe.room.wait()
-                continue
-            pipe.send(bytes(view[:room]))
-            view = view[room:]
+                self._check()
 
     async def receive_some(self, size_max: int) -> bytes:
         pipe = self._in
@@ -169,8 +212,13 @@ class SimStream:
         await self.card.power.work()
         if self.is_closed or not (pipe.arrived or pipe.has_ended):
             self._check()
-        data = bytes(pipe.arrived[:size_max])
-        del pipe.arrived[:size_max]
+        arrived = pipe.arrived
+        if len(arrived) <= size_max:
+            data = bytes(arrived)
+            arrived.clear()
+        else:
+            data = bytes(arrived[:size_max])
+            del arrived[:size_max]
         pipe.taken(len(data))
         return data
 
@@ -181,11 +229,16 @@ class SimStream:
     def close(self) -> None:
         """Say that we send no more, and that what comes is in vain."""
         if not self.is_closed:
-            self._out.send(is_reset=bool(self._in.arrived))
-            self.vanish()
+            if not self.is_broken:
+                self._out.send(is_reset=bool(self._in.arrived))
+            self._end()
 
     def vanish(self) -> None:
         """Close, and say nothing: the machine lost its power."""
+        self._end()
+        self._out.forsake()
+
+    def _end(self) -> None:
         self.is_closed = True
         self.card.streams.pop(self, None)
         self._in.news.set()
@@ -194,8 +247,8 @@ class SimStream:
     def break_(self) -> None:
         """A reset has come. What arrived before it may still be read."""
         self.is_broken = True
-        self._in.stop()
-        self._out.stop()
+        self._in.news.set()
+        self._out.room.set()
 
     def look_again(self) -> None:
         self._in.look_again()
@@ -227,7 +280,8 @@ class StreamOwner:
         self.watch: Callable[[bytes], None] = lambda data: None  # Sees all that is sent.
 
 
-def _flipped(data: bytes, bit: int) -> bytes:
+def flipped(data: bytes, bit: int) -> bytes:
+    """Return the data with one bit turned."""
     changed = bytearray(data)
     changed[bit // 8] ^= 1 << bit % 8
     return bytes(changed)

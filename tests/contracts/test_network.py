@@ -1,55 +1,22 @@
-"""What every `talos.host.Network` does. A new network joins by an entry in `NETWORKS`."""
+"""What the streams of every `talos.host.Network` do. Those of one that is new join by an entry in networks.py."""
 
 from __future__ import annotations
 
-import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass
 from typing import Final
 
 import pytest
 import trio
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import assert_checkpoints, check_two_way_stream, wait_all_tasks_blocked
 
-from talos.drivers.tcp import TcpNetwork
 from talos.errors import UsageError
-from talos.host import Address, DialError, LinkClosed, Network, Stream
+from talos.host import Address, DialError, LinkClosed, Stream
+from tests.contracts.as_trio import AsTrio
+from tests.contracts.networks import Ends
 
 READ_SIZE_MAX: Final = 65_536  # Bytes.
 MORE_THAN_BUFFERS: Final = 32 * 1024 * 1024  # Bytes; no kernel holds that much for one loopback stream.
-
-
-@dataclass(frozen=True, slots=True)
-class Ends:
-    """Where one node listens and another dials; they may be one network."""
-
-    listening: Network
-    dialling: Network
-    address: Address  # Of the listening node; port 0 takes any.
-
-
-NETWORKS: Final[dict[str, Callable[[], Ends]]] = {
-    "tcp over IPv4": lambda: Ends(TcpNetwork(), TcpNetwork(), Address("127.0.0.1", 0)),
-    "tcp over IPv6": lambda: Ends(TcpNetwork(), TcpNetwork(), Address("::1", 0)),
-}
-
-
-def has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
-
-
-NEEDS_IPV6: Final = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 loopback")
-
-
-@pytest.fixture(params=[pytest.param(name, marks=NEEDS_IPV6 if "IPv6" in name else ()) for name in NETWORKS])
-def ends(request: pytest.FixtureRequest) -> Ends:
-    return NETWORKS[request.param]()
 
 
 @asynccontextmanager
@@ -226,3 +193,55 @@ async def test_a_cancelled_accept_loses_no_connection(ends: Ends) -> None:
         accepted = await listener.accept()
         await dialled.aclose()
         await accepted.aclose()
+
+
+async def test_an_end_we_closed_does_not_even_send_nothing(ends: Ends) -> None:
+    async with linked(ends) as (dialled, _):
+        await dialled.send_all(b"")
+        await dialled.aclose()
+        with pytest.raises(LinkClosed):
+            await dialled.send_all(b"")
+
+
+async def test_a_cancelled_receive_loses_no_bytes(ends: Ends) -> None:
+    async with linked(ends) as (dialled, accepted):
+        await dialled.send_all(b"kept")
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await accepted.receive_some(READ_SIZE_MAX)
+        assert scope.cancelled_caught
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(accepted.receive_some, 1)
+        assert await receive_exactly(accepted, 3) == b"ept"
+
+
+async def test_every_call_lets_others_run(ends: Ends) -> None:
+    listener = await ends.listening.listen_stream(ends.address)
+    with assert_checkpoints():
+        dialled = await ends.dialling.dial_stream(listener.address)
+    with assert_checkpoints():
+        accepted = await listener.accept()
+    with assert_checkpoints():
+        await dialled.send_all(b"x")
+    with assert_checkpoints():
+        await accepted.receive_some(READ_SIZE_MAX)
+    for closable in (dialled, accepted, listener):
+        await closable.aclose()
+
+
+@pytest.mark.parametrize("port", [-1, 65_536, 70_000])
+async def test_a_port_that_does_not_exist_is_refused(ends: Ends, port: int) -> None:
+    with pytest.raises(UsageError):
+        await ends.listening.listen_stream(Address(ends.address.host, port))
+    with pytest.raises(DialError):
+        await ends.dialling.dial_stream(Address(ends.address.host, port))
+
+
+async def test_streams_behave_as_trio_demands_of_its_own(ends: Ends) -> None:
+    async with aclosing(await ends.listening.listen_stream(ends.address)) as listener:
+
+        async def pair() -> tuple[AsTrio, AsTrio]:
+            dialled = await ends.dialling.dial_stream(listener.address)
+            return AsTrio(dialled), AsTrio(await listener.accept())
+
+        await check_two_way_stream(pair, None)

@@ -1,4 +1,4 @@
-"""Streams over TCP, IPv4 and IPv6."""
+"""Streams over TCP, IPv4 and IPv6; and the network that has them and datagrams."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Final
 import trio
 
 from talos.core.names import PORT_MAX
+from talos.drivers.udp import UdpDatagrams, open_udp
 from talos.errors import UsageError
 from talos.host import Address, DialError, LinkClosed
 
@@ -111,6 +112,9 @@ class TcpNetwork:
         # A peer may have told us this address, so nonsense in it is no bug of ours.
         except (OSError, ValueError) as error:
             raise DialError(f"nobody answered at {address}: {_reason(error)}") from error
+
+    async def open_datagrams(self, address: Address) -> UdpDatagrams:
+        return await open_udp(address)
 
 
 async def _listen(family: socket.AddressFamily, name: object) -> trio.socket.SocketType:

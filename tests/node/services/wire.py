@@ -26,7 +26,7 @@ from talos.drivers.data_folder import Opened, settle
 from talos.drivers.kem import encapsulate
 from talos.drivers.memory_store import MemoryStore
 from talos.errors import UsageError
-from talos.host import Address, Clock, DialError, Host, LinkClosed
+from talos.host import Address, Clock, Datagrams, DialError, Host, LinkClosed
 from talos.runtime import Node
 from talos.services.desk import Desk
 from talos.services.links import Links
@@ -163,6 +163,9 @@ class WireHost:
 
     async def dial_stream(self, address: Address) -> MemoryStream:
         return await self.wire.dial(address, self.name)
+
+    async def open_datagrams(self, address: Address) -> Datagrams:
+        raise UsageError("this wire carries streams only")
 
 
 async def inline(work: Callable[[], T]) -> T:
