@@ -13,7 +13,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run the many rounds that an everyday run has no time for")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def rounds(request: pytest.FixtureRequest) -> Rounds:
     """Tests that repeat ask `rounds(everyday, long)`, so that one flag deepens all of them."""
     is_long = bool(request.config.getoption("--long"))

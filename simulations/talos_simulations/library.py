@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import pkgutil
 import re
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -33,10 +34,11 @@ def find(name: str) -> Story:
 
 
 def _load(path: Path) -> Story:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location(f"scenario {path.stem}", path)  # No name that another module has.
     if spec is None or spec.loader is None or not path.is_file():
         raise UsageError(f"there is no file {path}")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # As `import` does: a dataclass looks there for its module.
     spec.loader.exec_module(module)  # It is somebody's own code: what it raises is theirs to see.
     return _story(module.__dict__, str(path))
 

@@ -10,6 +10,7 @@ from talos.cli.inbox import inbox
 from talos.cli.init import init
 from talos.cli.peers import peers
 from talos.cli.send import send
+from talos.cli.simulate import simulate
 from talos.cli.status import status
 from talos.cli.whoami import whoami
 
@@ -25,5 +26,5 @@ def app() -> None:
     """
 
 
-for verb in (init, whoami, status, peers, send, inbox, audit, demo):
+for verb in (init, whoami, status, peers, send, inbox, audit, demo, simulate):
     app.add_command(verb)
