@@ -10,12 +10,12 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from hashlib import sha256, shake_256
+from hashlib import sha256
 
 from nacl.signing import SigningKey
 
 from talos.core.conversation import Conversation
-from talos.core.dice import Encapsulate, Entropy
+from talos.core.dice import Entropy
 from talos.core.effects import Answered, Asked, Broken, Delivered, HandUp, Kept, Send, WentAway
 from talos.core.inbox import Arrived, Inbox, body_of
 from talos.core.keylog_keys import signer
@@ -35,43 +35,17 @@ from talos_ratchet import (
     make_prekey,
     read_bundle,
 )
+from talos_simulations.dice import entropy
+from talos_simulations.kem import OpenKem
 
 NOW_MS = 1_700_000_000_000
 DAY_MS = 24 * 3_600_000
-KEM_CIPHERTEXT_SIZE = 1568  # Bytes.
+KEM = OpenKem()
 
 
 def dice(seed: str) -> Entropy:
     """Return entropy that is the same in every run."""
-    drawn = 0
-
-    def entropy(size: int) -> bytes:
-        nonlocal drawn
-        drawn += 1
-        return shake_256(f"{seed} {drawn}".encode()).digest(size)
-
-    return entropy
-
-
-def open_kem(entropy: Entropy) -> Encapsulate:
-    """Return an encapsulation that hides nothing, but repeats: the real one rolls dice of its own."""
-
-    def encapsulate(public: bytes) -> tuple[bytes, bytes]:
-        secret = entropy(32)
-        return secret, secret + bytes(KEM_CIPHERTEXT_SIZE - len(secret))
-
-    return encapsulate
-
-
-@dataclass(frozen=True)
-class OpenKemPrekey:
-    """The other half of `open_kem`."""
-
-    id: int
-    public: bytes
-
-    def decapsulate(self, ciphertext: bytes) -> bytes:
-        return ciphertext[:32]
+    return KEM.watched(entropy(0, seed))
 
 
 @cache
@@ -125,7 +99,7 @@ class End:
         self.pair = make_key_pair(self.entropy)
         self.prekey = make_prekey(1, self.entropy)
         vault = Vault({1: self.entropy(32)}, 1)
-        origin, kem = self.entropy(16), open_kem(self.entropy)
+        origin, kem = self.entropy(16), KEM.encapsulate_with(self.entropy)
         self.ours = Ours(self.did, self.party, self.pair, origin, vault, self.entropy, kem)
         self.store = MemoryStore(STATE_TABLES)
         self.now_ms = NOW_MS
@@ -281,7 +255,7 @@ class End:
         return read_bundle(raw, now_ms=self.now_ms)
 
     def accept(self, opening: Opening) -> tuple[bytes, Step]:
-        prekeys = Prekeys(self.prekey, None, OpenKemPrekey(1, kem_prekey(self.name).public))
+        prekeys = Prekeys(self.prekey, None, kem_prekey(self.name))
         return self.conversation.accept(opening, self.peer.pair.public, prekeys, (), self.now_ms)
 
 
