@@ -13,7 +13,7 @@ from typing import Final
 
 from talos.core.diary import CARD_KEY, CHECKPOINT_KEY, DAMAGE_FIX, body_place, index_of, leaves, next_index, traces
 from talos.core.entries import Leaf, Opened
-from talos.core.entry_types import EntryType, read_body
+from talos.core.entry_types import EntryType, check_body, read_body
 from talos.core.identity import read_did
 from talos.core.keylog import KeyLog
 from talos.core.log_card import LogCard
@@ -94,7 +94,7 @@ def check_chain(
         if checkpoint.origin != card.origin:
             raise Damaged(f"the checkpoint kept is of another log: {checkpoint.origin}")
     size = next_index(rows)
-    check = _Check(rows, vault, card)
+    check = _Check(rows, vault, card, signed.size)
     for checkpoint in sorted(expected, key=lambda one: one.size):
         if checkpoint.size > size:
             raise Damaged(
@@ -115,6 +115,7 @@ def check_chain(
             f"{size - check.bodies} bodies are gone, and {check.redacted} entries tell of one that was erased",
             fix=DAMAGE_FIX,
         )
+    check.erased()
     traced = traces(rows)
     if traced > next_index(rows):  # Asked for in this order, so that a log that grows never looks cut short.
         raise Damaged(f"the audit log was cut short: it has left traces of {traced} entries", fix=DAMAGE_FIX)
@@ -131,12 +132,14 @@ def check_chain(
 class _Check:
     """A log that is built once more, beside the stored one."""
 
-    def __init__(self, rows: Rows, vault: Vault | None, card: LogCard) -> None:
+    def __init__(self, rows: Rows, vault: Vault | None, card: LogCard, signed_size: int) -> None:
         self._rows = rows
+        self._signed_size = signed_size
         self._card = card
         self._box = None if vault is None else vault.box(BODIES)
         self._expected: dict[bytes, int] = {}  # Rows of the index, by key.
-        self._sealed: dict[int, int] = {}  # Entries whose subject we do not know, by bundle.
+        self._sealed: dict[int, int] = {}  # Entries whose body is gone, by bundle: we do not know their subject.
+        self._named: dict[int, int] = {}  # Entries of which another one tells that they were erased, by bundle.
         self.tree = Tree()
         self.bodies = 0
         self.redacted = 0  # Entries that tell of a body that was erased.
@@ -147,15 +150,15 @@ class _Check:
             progress(self.tree.size, size)
             start = self.tree.size
             stop = min(target, (start // CHUNK + 1) * CHUNK)
-            chunk: list[bytes] = []
+            chunk: list[tuple[Leaf, bytes]] = []  # With their hashes.
             for index, raw in islice(leaves(self._rows, start), stop - start):
                 if index != self.tree.size:
                     break
-                type = _leaf(index, raw).type
-                self.redacted += type is EntryType.REDACTED
-                self._expect(of_type(type), index)
-                self.tree.append(leaf_hash(raw))
-                chunk.append(raw)
+                leaf, hashed = _leaf(index, raw), leaf_hash(raw)
+                self.redacted += leaf.type is EntryType.REDACTED
+                self._expect(of_type(leaf.type), index)
+                self.tree.append(hashed)
+                chunk.append((leaf, hashed))
             if self.tree.size < stop:
                 raise Damaged(f"audit entry {self.tree.size} is missing", fix=DAMAGE_FIX)
             self._compare(start)
@@ -173,7 +176,7 @@ class _Check:
                     fix=DAMAGE_FIX,
                 )
 
-    def _check_bodies(self, start: int, chunk: list[bytes]) -> None:
+    def _check_bodies(self, start: int, chunk: list[tuple[Leaf, bytes]]) -> None:
         present = 0
         for key, sealed in islice(self._rows.scan(BODIES, start=entry_key(start)), len(chunk)):
             at = index_of(key) - start
@@ -182,24 +185,35 @@ class _Check:
             present |= 1 << at
             self.bodies += 1
             if self._box is not None:
-                self._check_body(start + at, key, sealed, chunk[at], self._box)
-        if self._box is not None:
-            for at in range(len(chunk)):
-                if not present >> at & 1:
-                    bundle, bit = divmod(start + at, BUNDLE)
-                    self._sealed[bundle] = self._sealed.get(bundle, 0) | 1 << bit
+                self._check_body(start + at, key, sealed, *chunk[at], self._box)
+        if present == (1 << len(chunk)) - 1:
+            return
+        for at in range(len(chunk)):
+            if not present >> at & 1:
+                if start + at >= self._signed_size:
+                    raise Damaged(f"audit entry {start + at} lost its body before it was signed for", fix=DAMAGE_FIX)
+                _set(self._sealed, start + at)
 
-    def _check_body(self, index: int, key: bytes, sealed: bytes, raw: bytes, box: Box) -> None:
+    def _check_body(self, index: int, key: bytes, sealed: bytes, leaf: Leaf, hashed: bytes, box: Box) -> None:
         try:
-            opened = Opened.decode(box.open(body_place(key, leaf_hash(raw)), sealed))
+            opened = Opened.decode(box.open(body_place(key, hashed), sealed))
         except Damaged as error:
             raise Damaged(f"audit entry {index} does not hold: {error.what}", fix=DAMAGE_FIX) from error
-        leaf = Leaf.decode(raw)
         if not opened.belongs_to(leaf):
             raise Damaged(f"the body of audit entry {index} is not the one it was written with", fix=DAMAGE_FIX)
-        read_body(leaf.type, opened.body)
+        check_body(leaf.type, opened.body)
+        if leaf.type is EntryType.REDACTED:
+            _set(self._named, int(read_body(leaf.type, opened.body)["index"]))
         if opened.subject:
             self._expect(of_subject(opened.subject), index)
+
+    def erased(self) -> None:
+        """See that each body that is gone is one that an entry tells of: their number says little. Needs a vault."""
+        if self._box is not None:
+            for bundle, gone in self._sealed.items():
+                if untold := gone & ~self._named.get(bundle, 0):
+                    index = bundle * BUNDLE + (untold & -untold).bit_length() - 1
+                    raise Damaged(f"the body of audit entry {index} is gone, and no entry tells of it", fix=DAMAGE_FIX)
 
     def _expect(self, prefix: bytes, index: int) -> None:
         bundle, bit = divmod(index, BUNDLE)
@@ -230,6 +244,11 @@ class _Check:
             mask &= ~self._sealed.get(bundle, 0)
         if (stored ^ self._expected.pop(key, 0)) & mask:
             raise _wrong_index(key)
+
+
+def _set(bits: dict[int, int], index: int) -> None:
+    bundle, bit = divmod(index, BUNDLE)
+    bits[bundle] = bits.get(bundle, 0) | 1 << bit
 
 
 def _leaf(index: int, raw: bytes) -> Leaf:

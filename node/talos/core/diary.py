@@ -26,7 +26,7 @@ from talos.core.entries import DICE_SIZE, Entry, Leaf, Opened, write_entry
 from talos.core.entry_types import EntryType
 from talos.core.keylog_keys import SEED_SIZE, Sign, signer
 from talos.core.log_card import FIRST_GENERATION, LogCard, make_card
-from talos.core.log_index import BUNDLE, INDEXED_KEY, Index, of_subject, of_type
+from talos.core.log_index import BUNDLE, INDEXED_KEY, Index, indexed, of_subject, of_type
 from talos.core.step import Put
 from talos.core.tables import (
     BODIES,
@@ -133,6 +133,11 @@ class Diary:
                 self._proven, self._signed_size = Tree.load(signed.size, self._read_row), signed.size
                 if self._proven.root() != signed.root:
                     raise Damaged("the audit log is not the one that was signed for", fix=DAMAGE_FIX)
+                if (marked := indexed(rows)) != signed.size:
+                    raise Damaged(
+                        f"the index of the audit log covers {marked} entries, and {signed.size} were signed for",
+                        fix=DAMAGE_FIX,
+                    )
             self._recheck(size)
         if size != traces(rows):
             raise Damaged(

@@ -1,4 +1,4 @@
-"""Reading the audit log of this instance: entries checked against the tree before anybody sees them.
+"""Reading the audit log of this instance: seal or tree vouch for an entry before anybody sees it.
 
 Every entry that is returned has been vouched for: its leaf was hashed again, and its body, which was sealed for just
 this leaf in just this place, opened. Where there is no body, or no vault to open it with, the leaf is followed up to
@@ -155,10 +155,15 @@ class Reader:
 
 def _show_own(index: int, raw: bytes, row: bytes) -> AuditEntry:
     """As `show`, for what the seal of the body has vouched for: it is as we wrote it."""
-    _, number, time_ms, id, lease_epoch, _, _ = codec.quick_array(raw)
-    type = EntryType(cast("int", number))
-    subject, salt, body = split_row(row)
-    details = read_own_body(type, body)
+    try:
+        _, number, time_ms, id, lease_epoch, _, _ = codec.quick_array(raw)
+        type = EntryType(cast("int", number))
+        subject, salt, body = split_row(row)
+        details = read_own_body(type, body)
+    except (ValueError, KeyError) as error:
+        raise Damaged(
+            f"audit entry {index} was written by a newer Talos, or by nobody: {error}", fix="Read it with the newer one"
+        ) from error
     return AuditEntry(
         index,
         type.name,

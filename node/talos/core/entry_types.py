@@ -222,6 +222,11 @@ def read_body(type: EntryType, raw: bytes) -> Mapping[str, Shown]:
     return _show(type, _checked(type, values))
 
 
+def check_body(type: EntryType, raw: bytes) -> None:
+    """Return if `read_body` would. Raises `MalformedMessage`."""
+    _checked(type, codec.array(raw, length=len(BODIES[type]), size_max=BODY_SIZE_MAX, field="body"))
+
+
 def read_own_body(type: EntryType, raw: bytes) -> Mapping[str, Shown]:
     """As `read_body`, of one that we wrote, and whose seal has just been opened."""
     return _show(type, codec.quick_array(raw))

@@ -24,6 +24,7 @@ AGGREGATE_MS: Final = 60_000
 STRANGER_ENTRIES_MAX: Final = 1_000  # A day.
 PEERS_MAX: Final = 1_024  # Peers counted apart at once: four times the links a node has. More count as strangers.
 DAY_MS: Final = 24 * 3600 * 1000
+DAYS_AHEAD_MAX: Final = 1  # A day that lies further ahead was never today.
 STRANGER: Final = b""  # Instead of a DID hash.
 NO_SAMPLE: Final = bytes(32)
 
@@ -114,10 +115,16 @@ class Refusals:
         return peer, kind
 
     def _left(self, now_ms: int) -> int:
-        """Return how many entries strangers have left today. A clock that goes back gives them no second day."""
+        """Return how many entries strangers have left today. A clock that goes back gives them no second day.
+
+        If it has been far ahead, the day it believes in begins with what that one had left: waiting until then would
+        silence strangers for as long.
+        """
         day = now_ms // DAY_MS
         if day > self._day:
             self._day, self._written = day, 0
+        elif day < self._day - DAYS_AHEAD_MAX:
+            self._day = day
         return max(0, STRANGER_ENTRIES_MAX - self._written)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from math import inf
 from typing import Final, TypeVar
 
 from talos.core import codec
@@ -18,7 +19,7 @@ from talos.core.refusals import AGGREGATE_MS
 from talos.core.report import AuditEntry, ChainReport, LogHead
 from talos.core.tables import META, Rows
 from talos.core.vault import Vault
-from talos.errors import Damaged, NodeStopped, Refused, StoreFailed
+from talos.errors import Damaged, NodeStopped, Refused, StoreFailed, TalosError
 from talos.host import Host
 from talos.services.commit import Committer
 from talos.services.desk import Desk
@@ -41,14 +42,24 @@ class Audit:
         self._committer = committer
         self._desk = desk
         self._vault = vault
-        self.trouble: str | None = None  # Why the log is not signed, or refusals are not written down.
+        self._unsigned_why: str | None = None
+        self._untold_why: str | None = None
+        self._shown_at = -inf  # Monotonic: when a peer's question last led to a checkpoint.
         self.requests: Requests | None = None  # To peers, while the node runs.
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the log is not signed, or refusals are not written down; None if all is well."""
+        return self._unsigned_why or self._untold_why
 
     # Between nodes
 
     async def show_head(self, peer: Peer, body: bytes) -> bytes:
         """Answer a peer that asks how far our log has come: the card, and the newest checkpoint."""
-        note = await self._committer.checkpoint()
+        note, now = self._committer.newest, self._host.clock.monotonic()
+        if note is None or now - self._shown_at >= PUBLISH_S:  # Else questions would cost a flush of the disk each.
+            self._shown_at = now
+            note = await self._committer.checkpoint()
         card = self._host.store.get(META, CARD_KEY)
         return codec.pack(card, note)
 
@@ -86,9 +97,9 @@ class Audit:
         """Sign all that is on disk. What keeps us from it shows in the node's status until it is over."""
         try:
             await self._committer.checkpoint()
-            self.trouble = None
+            self._unsigned_why = None
         except StoreFailed as error:
-            self.trouble = str(error)
+            self._unsigned_why = str(error)
 
     async def keep_tally(self) -> None:
         """Write down what was refused, once a minute; until cancelled."""
@@ -98,18 +109,20 @@ class Audit:
 
     async def tally(self) -> None:
         """Write down what was refused since the last time. If that fails, it counts on."""
-        refusals = self._desk.post.refusals
-        step = refusals.due(self._desk.now_ms())
-        if step is None:
-            return
-        is_written = False
-        try:
-            await self._committer.commit(step)
-            is_written = True
-        except StoreFailed as error:
-            self.trouble = str(error)
-        finally:
-            refusals.settle(written=is_written)
+        step = self._desk.post.refusals.due(self._desk.now_ms())
+        if step is not None:
+            # What became of it says the committer, and not how our waiting ends: that may be cancelled before.
+            submitted = self._committer.submit(step, granted=self._told, refused=self._not_told)
+            with suppress(StoreFailed):
+                await submitted.on_disk()
+
+    def _told(self) -> None:
+        self._untold_why = None
+        self._desk.post.refusals.settle(written=True)
+
+    def _not_told(self, failure: TalosError) -> None:
+        self._untold_why = str(failure)
+        self._desk.post.refusals.settle(written=False)
 
     async def close(self) -> None:
         """Write down and sign what is left, if anybody still writes: a node that was cancelled loses its tally."""

@@ -146,11 +146,21 @@ class Committer:
     async def _write(self, group: list[Submitted]) -> None:
         if not any(step.writes or step.entries for request in group for step in request.steps):
             return
-        async with self._writing:
+        await self._take_turn()
+        try:
             await self._blocking(lambda: self._commit(group))
+        finally:
+            self._writing.release()
         if any(request.indexes for request in group):
             self.size = max(request.indexes.stop for request in group)
             self.grew.send()
+
+    async def _take_turn(self) -> None:
+        """Be the one who writes. A pause only if another is: the write that follows has one of its own."""
+        try:
+            self._writing.acquire_nowait()
+        except trio.WouldBlock:
+            await self._writing.acquire()
 
     def _commit(self, group: list[Submitted]) -> None:
         """Blocks. Puts steps and entries on disk in one transaction."""
@@ -181,17 +191,28 @@ class Committer:
 
     @property
     def has_unsigned(self) -> bool:
-        """True if entries are on disk that no checkpoint covers."""
-        return self._diary.signed_size < self.size
+        """True if entries are on disk that no checkpoint covers, or may be: a commit has failed."""
+        return self._is_ahead or self._diary.signed_size < self.size
+
+    @property
+    def newest(self) -> bytes | None:
+        """The newest signed checkpoint, which may not cover all; None while there is no entry."""
+        return self._diary.checkpoint
 
     async def checkpoint(self) -> bytes | None:
         """Return the signed checkpoint of all entries that are on disk; None while there is no entry.
 
         Raises `StoreFailed`, also where disk and memory differ.
         """
-        async with self._writing:
+        await self._take_turn()
+        try:
             await self._blocking(self._sign)
+            if self._diary.size > self.size:  # A commit that failed was read back from the disk: it is there.
+                self.size = self._diary.size
+                self.grew.send()
             return self._diary.checkpoint
+        finally:
+            self._writing.release()
 
     def _sign(self) -> None:
         """Blocks. Durable before signed, signed and durable before shown."""

@@ -9,6 +9,7 @@ import pytest
 
 from talos.core.diary import CARD_KEY, CHECKPOINT_KEY, LOG_KEY, RECHECKED, Diary, leaves, next_index
 from talos.core.keylog_keys import signer
+from talos.core.log_index import INDEXED_KEY
 from talos.core.step import Put
 from talos.core.tables import BODIES, ENTRIES, META, SECRETS, TREE, entry_key, tree_key
 from talos.errors import Damaged
@@ -201,4 +202,13 @@ def test_what_somebody_without_keys_wrote_after_the_last_checkpoint_is_never_sig
         other = None if body == "is taken away" else row(log, BODIES, entry_key(SIZE + 1))
         put(log, BODIES, entry_key(SIZE), other)
     with pytest.raises(Damaged):
+        log.opened()
+
+
+def test_an_index_that_says_it_reaches_further_than_the_checkpoint_is_damage() -> None:
+    log = Log()
+    log.write(note(1))
+    log.sign()
+    put(log, META, INDEXED_KEY, entry_key(2**62))
+    with pytest.raises(Damaged, match="index of the audit log covers"):
         log.opened()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from dataclasses import replace
+from typing import Final, cast
 
 import pytest
 
+from talos.core import codec
 from talos.core.diary_read import Query, Reader
+from talos.core.entries import Opened
 from talos.core.entry_types import EntryType
 from talos.core.log_index import of_type
 from talos.core.names import did_of
@@ -225,3 +228,26 @@ def test_an_entry_that_nothing_vouches_for_yet_is_not_returned_without_its_body(
     with pytest.raises(Damaged, match="lost its body"):
         reader(log).entry(20)
     assert Reader(log.store, None).entry(20).details is None
+
+
+@pytest.mark.parametrize("newer", ["a type", "fields of the leaf", "fields of the body", "a word"])
+def test_an_entry_of_a_newer_talos_is_named_and_crashes_nobody(newer: str) -> None:
+    log = Log()
+    log.write(note(1, BOB))
+    fields = [cast("codec.Field", field) for field in codec.quick_array(leaf(log, 1))]
+    opened = Opened(bytes(32), bytes(32), BOB, codec.pack(1))
+    match newer:
+        case "a type":
+            fields[1] = 99
+        case "fields of the leaf":
+            fields.append(1)
+        case "fields of the body":
+            opened = replace(opened, body=codec.pack(1, 2))
+        case _:
+            fields[1] = EntryType.SESSION
+            opened = replace(opened, body=codec.pack(9, BOB, bytes(16), 0))
+    raw = codec.pack(*fields)
+    put(log, ENTRIES, entry_key(1), raw)
+    log.store.commit([log.seal(1, raw, opened)])
+    with pytest.raises(Damaged, match="audit entry 1 was written by a newer Talos"):
+        Reader(log.store, log.vault).query(Query(last=1))

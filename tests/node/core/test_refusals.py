@@ -279,6 +279,13 @@ def test_peers_counted_apart_stay_few_while_nothing_can_be_written() -> None:
     assert sum(count for _, _, count, *_ in entries) == 4 * PEERS_MAX
 
 
+def test_a_clock_that_was_far_ahead_for_a_minute_does_not_silence_strangers_until_then() -> None:
+    office = Office()
+    for day in (0, 365, 1, 2, 3):
+        office.refuse(Refusal.GAVE_UP, STRANGER, NOON_MS + day * DAY_MS)
+        assert len(office.written(NOON_MS + day * DAY_MS)) == 1, f"day {day}"
+
+
 def test_entries_that_did_not_reach_the_disk_do_not_use_up_the_day() -> None:
     office = Office()
     for minute in range(STRANGER_ENTRIES_MAX + 10):
