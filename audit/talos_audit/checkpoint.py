@@ -29,7 +29,7 @@ class Checkpoint:
     root: bytes  # 32 bytes.
 
     def __post_init__(self) -> None:
-        if not self.origin or any(character < " " for character in self.origin):
+        if not self.origin or min(self.origin) < " ":
             raise BadNote(f"{self.origin!r} cannot name a log")
         if not 0 <= self.size <= SIZE_MAX:
             raise BadNote(f"no tree has {self.size} leaves")

@@ -14,6 +14,7 @@ Source: C2SP, signed-note v1.0.0.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -32,6 +33,7 @@ KEY_ID_SIZE: Final = 4  # Bytes.
 KEY_SIZE: Final = 32  # Bytes of an Ed25519 public key.
 SIGNATURE_SIZE: Final = 64  # Bytes of an Ed25519 signature.
 ED25519: Final = b"\x01"  # The signature type of the only keys known here.
+_NAME: Final = re.compile("[^\\s+\x00-\x1f\ud800-\udfff]+")
 CONTROLS: Final = bytes(set(range(0x20)) - {0x0A})  # Below a space, without newline: in no note.
 DASH: Final = "\u2014 "  # An em dash and a space begin a signature line.
 
@@ -217,7 +219,4 @@ def _check_count(lines: Sequence[object]) -> None:
 
 def _is_name(name: str) -> bool:
     """Whether `name` may name a key: not empty, UTF-8, no space of any alphabet, no plus, no control character."""
-    return bool(name) and not any(
-        character == "+" or character < " " or character.isspace() or "\ud800" <= character <= "\udfff"
-        for character in name
-    )
+    return _NAME.fullmatch(name) is not None

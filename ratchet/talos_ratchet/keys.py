@@ -127,11 +127,11 @@ class KemPrekey:
 
     __slots__ = ("_key", "id", "public", "seed")
 
-    def __init__(self, id: int, seed: bytes, public: bytes) -> None:
+    def __init__(self, id: int, seed: bytes, public: bytes, key: MLKEM1024PrivateKey | None = None) -> None:
         self.id = id
         self.seed = seed  # 64 bytes, secret.
         self.public = public  # 1568 bytes.
-        self._key: MLKEM1024PrivateKey | None = None  # Loaded when first used: expanding a seed costs three uses.
+        self._key = key  # If it is not at hand, loaded when first used: expanding a seed costs three uses.
 
     def __repr__(self) -> str:
         return f"KemPrekey(id={self.id})"
@@ -162,5 +162,5 @@ class KemPrekey:
 def make_kem_prekey(id: int, entropy: Entropy) -> KemPrekey:
     """Raises `Malformed` for an id that is not a u32."""
     seed = entropy(KEM_SEED_SIZE)
-    public = MLKEM1024PrivateKey.from_seed_bytes(seed).public_key().public_bytes_raw()
-    return KemPrekey(check_id(id), seed, public)
+    key = MLKEM1024PrivateKey.from_seed_bytes(seed)
+    return KemPrekey(check_id(id), seed, key.public_key().public_bytes_raw(), key)

@@ -28,6 +28,10 @@ class LateKeys:
         self.kept: dict[Place, tuple[bytes, int]] = {}  # place -> key 32, kept since (ms UTC). Read only.
         self._changed: set[Place] = set()
 
+    @property
+    def has_changed(self) -> bool:
+        return bool(self._changed)
+
     def expired(self, now_ms: int) -> list[Place]:
         """Return the places whose keys have outlived their time; all are looked at, for a clock may be set back."""
         return [place for place, (_, kept_ms) in self.kept.items() if is_past(kept_ms, now_ms)]

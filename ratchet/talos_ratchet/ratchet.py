@@ -124,6 +124,11 @@ class Ratchet:
     def can_send(self) -> bool:
         return self.turn_due or self.sending is not None
 
+    @property
+    def has_changed(self) -> bool:
+        """True if rows are to be written."""
+        return self.changed or self.old_changed or self.late.has_changed
+
     def turn(self, entropy: Entropy) -> None:
         """Begin a new sending chain under a fresh key pair: our half of a DH turn."""
         ours = make_key_pair(entropy)

@@ -173,7 +173,7 @@ class Session:
             rows.append((self.id + SESSION_TAG, self._row()))
             self._changed = False
         for ratchet in self._lanes:
-            if ratchet is not None:
+            if ratchet is not None and ratchet.has_changed:
                 rows += lane_changes(self.id, ratchet)
         return Changes(rows)
 

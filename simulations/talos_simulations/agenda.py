@@ -1,16 +1,21 @@
-"""What will happen in the world, and when: one queue and one task, however many packets are under way."""
+"""What will happen in the world, and when: one queue, however many packets are under way.
+
+Under the clock of a simulation nothing of this is a task: a step of the scheduler for each packet would be a tenth of
+all steps.
+"""
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from math import ceil
-from typing import Final
+from math import ceil, inf
+from typing import Final, NoReturn
 
 import trio
 
+from talos_simulations.scheduler import VirtualTime
+
 QUANTUM_S: Final = 0.001  # Things happen at whole milliseconds: fewer moments, so more of them happen at once.
-NEVER_S: Final = 1e9
 
 
 class Agenda:
@@ -36,14 +41,32 @@ class Agenda:
     def after(self, seconds: float, what: Callable[[], None]) -> None:
         self.at(self.now() + seconds, what)
 
-    async def run(self) -> None:
-        """Until cancelled. A callback must not raise."""
+    @property
+    def due(self) -> float:
+        """When the next thing happens; infinity if nothing will."""
+        return self._queue[0][0] if self._queue else inf
+
+    def call_due(self, now: float) -> None:
         queue = self._queue
+        while queue and queue[0][0] <= now:
+            heapq.heappop(queue)[2]()
+
+    async def run(self) -> None:
+        """Until cancelled. A callback must not raise, and it runs in no task if the clock is `VirtualTime`."""
+        clock = trio.lowlevel.current_clock()
+        if not isinstance(clock, VirtualTime):
+            await self._watch()
+        clock.agenda = self
+        try:
+            await trio.sleep_forever()
+        finally:
+            clock.agenda = None
+
+    async def _watch(self) -> NoReturn:
+        """Do what is due under a clock that does not ask."""
         while True:
-            now = self.now()
-            while queue and queue[0][0] <= now:
-                heapq.heappop(queue)[2]()
-            self._wakes_at = queue[0][0] if queue else NEVER_S
+            self.call_due(self.now())
+            self._wakes_at = self.due
             with trio.CancelScope(deadline=self._wakes_at) as self._nap:
                 await trio.sleep_forever()
             self._wakes_at = -1.0

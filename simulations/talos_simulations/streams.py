@@ -204,7 +204,8 @@ class SimStream:
 
     async def receive_some(self, size_max: int) -> bytes:
         pipe = self._in
-        await trio.lowlevel.checkpoint()
+        if pipe.arrived or pipe.has_ended:
+            await trio.lowlevel.checkpoint()  # Else it waits anyway.
         while not (pipe.arrived or pipe.has_ended):
             self._check()
             pipe.news = trio.Event()

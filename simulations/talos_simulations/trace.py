@@ -25,9 +25,6 @@ class Event:
     number: int = 0
     text: str = ""
 
-    def line(self) -> str:
-        return f"{self.at:.6f} {self.kind} {self.node} {self.other} {self.number} {self.text}\n"
-
 
 class Trace:
     """`keep`: hold the events in memory, for a page. `write`: hand every line on, for a file."""
@@ -51,10 +48,9 @@ class Trace:
     def note(self, at: float, kind: str, node: str = "", other: str = "", number: int = 0, text: str = "") -> None:
         self._flush()
         self.count += 1
-        event = Event(at, kind, node, other, number, text)
-        self._take(event.line())
+        self._take(f"{at:.6f} {kind} {node} {other} {number} {text}\n")
         if self._keep:
-            self.events.append(event)
+            self.events.append(Event(at, kind, node, other, number, text))
 
     def digest(self) -> str:
         """Return 32 hex digits that stand for all that happened so far."""

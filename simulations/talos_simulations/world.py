@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -30,6 +32,7 @@ from talos_simulations.weather import Fault, Weather
 
 LOOK_S: Final = 1.0  # Between two looks of the checks at every node, in a run of minutes ...
 LOOKS: Final = 1_000  # ... and so many looks in a run of days.
+GARBAGE_MAX: Final = 50_000  # Objects made before the collector looks for cycles: at 700, a tenth of a run is that.
 STOP_S: Final = 60.0  # A node that is asked to stop has so long.
 
 
@@ -101,7 +104,8 @@ class World:
 
     def run(self) -> None:
         """Run to the end, or to the first violation."""
-        scheduler.run(self.seed, self._run, [self.steps])
+        with _few_collections():
+            scheduler.run(self.seed, self._run, [self.steps])
 
     # What is told
 
@@ -229,3 +233,13 @@ class World:
         for check in self.checks:
             for text in check.concludes():
                 self.happened(check.name, text)
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    before = gc.get_threshold()
+    gc.set_threshold(GARBAGE_MAX, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)

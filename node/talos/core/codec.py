@@ -24,6 +24,7 @@ ITEMS_MAX: Final = 1_024  # Per array. A header may claim any length, and memory
 
 # Exactly these: an extension, which is not allowed, decodes to a kind of tuple.
 _ARRAYS: Final = frozenset({list, tuple})
+_PLAIN: Final = frozenset({bytes, int, str, bool})  # Of these exact types nearly every value is.
 _SCALARS: Final = (bytes, int, str)  # bool is an int to Python, and has an encoding of its own.
 
 
@@ -140,6 +141,8 @@ def _flaw(values: Sequence[object], depth: int, *, nil: bool) -> str | None:
     if depth == 0:
         return f"arrays nested deeper than {DEPTH_MAX}"
     for value in values:
+        if type(value) in _PLAIN:
+            continue
         if isinstance(value, list | tuple) and type(value) in _ARRAYS:
             flaw = _flaw(value, depth - 1, nil=nil)
             if flaw is not None:

@@ -57,7 +57,8 @@ class KeyLog:
             read = _read_line(rival, field="rival")
             _followed(state, read, controller_key)
             lines.append(line + read)
-        log = _log_of(lines)
+        # What one line comes to is itself; so say the rules for lines that differ, at twice the cost.
+        log = _log_of(lines) if len(lines) > 1 else KeyLog(line, (), state)
         if log.encode() != raw:
             raise BrokenKeyLog("the rivals are not what is left open of all events")
         return log
@@ -77,6 +78,8 @@ class KeyLog:
 
         Events of rank-2 rivals count: they dispute instances, not keys.
         """
+        if not self.rivals and (seq, digest) == (self.state.seq, self.state.digest):
+            return self.state.key
         for line in _lines(self):
             if seq < len(line) and line[seq].digest == digest:
                 return _replayed(line[: seq + 1]).key

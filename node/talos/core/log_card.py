@@ -9,6 +9,7 @@ instance is certified in the identity's key log. So a checkpoint leads back to a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from talos.core import codec
@@ -37,8 +38,7 @@ class LogCard:
     @property
     def origin(self) -> str:
         """What the log is called in its checkpoints (DECISIONS 20)."""
-        instance = name_of(instance_id(self.instance_ed25519))
-        return f"talos/audit/{peer_id_of(self.did)}/{instance}/{self.generation}"
+        return _origin(self.did, self.instance_ed25519, self.generation)
 
     @property
     def verifier(self) -> VerifierKey:
@@ -80,6 +80,11 @@ def make_card(did: bytes, instance_ed25519: bytes, generation: int, key: bytes, 
     """Return the card of a new log; `key` is the log's public key."""
     body = codec.pack(*_fields(did, instance_ed25519, generation, key))
     return LogCard(did, instance_ed25519, generation, key, sign_instance(codec.signed(LABEL_LOG, body)))
+
+
+@lru_cache(maxsize=4_096)  # Asked for with every checkpoint that is signed or checked.
+def _origin(did: bytes, instance_ed25519: bytes, generation: int) -> str:
+    return f"talos/audit/{peer_id_of(did)}/{name_of(instance_id(instance_ed25519))}/{generation}"
 
 
 def _fields(did: bytes, instance_ed25519: bytes, generation: int, key: bytes) -> tuple[codec.Field, ...]:

@@ -55,6 +55,7 @@ def instance_id(instance_ed25519: bytes) -> bytes:
     return digest(LABEL_INSTANCE, instance_ed25519)
 
 
+@lru_cache(maxsize=4_096)  # A node says the same few names again and again: its own and those of its peers.
 def name_of(hash: bytes) -> str:
     """Return the 52-character name of a 32-byte hash: base32, lower case, unpadded."""
     return b32encode(hash).decode("ascii").rstrip("=").lower()
@@ -75,6 +76,7 @@ def did_or_nobody(did_hash: bytes) -> str:
     return did_of(did_hash) if did_hash else ""
 
 
+@lru_cache(maxsize=4_096)
 def parse_peer(text: str) -> bytes:
     """Return the DID hash (32 bytes) that a peer id or a DID names.
 

@@ -6,8 +6,8 @@ Passes the same contract as the store on disk (tests/contracts/test_store.py).
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from threading import RLock
 
 from talos.core.step import Put
@@ -35,7 +35,14 @@ class _Table:
         elif self.values.pop(key, None) is not None:
             del self.keys[bisect_left(self.keys, key)]
 
-    def places(self, prefix: bytes, start: bytes, reverse: bool) -> range:
+    def scan(self, prefix: bytes, start: bytes, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
+        for at in self._places(prefix, start, reverse):
+            key = self.keys[at]
+            if not key.startswith(prefix):
+                return
+            yield key, self.values[key]
+
+    def _places(self, prefix: bytes, start: bytes, reverse: bool) -> range:
         """Return the places in `keys` that a scan visits, until one is not of its prefix."""
         if not reverse:
             return range(bisect_left(self.keys, max(prefix, start)), len(self.keys))
@@ -65,11 +72,8 @@ class _Snapshot:
 
     def _scan(self, table: _Table, prefix: bytes, start: bytes, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
         self._check()
-        for at in table.places(prefix, start, reverse):
-            key = table.keys[at]
-            if not key.startswith(prefix):
-                return
-            yield key, table.values[key]
+        for row in table.scan(prefix, start, reverse):
+            yield row
             self._check()
 
     def _check(self) -> None:
@@ -99,18 +103,24 @@ class MemoryStore:
         check_table(table, self._tables)
         return self._scan(table, prefix, start, reverse)
 
-    def _scan(self, table: str, prefix: bytes, start: bytes, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
-        with self._hold((table,)) as snapshot:
-            yield from snapshot.scan(table, prefix, start=start, reverse=reverse)
-
-    def snapshot(self) -> AbstractContextManager[Rows]:
-        return self._hold(self._tables)
-
-    @contextmanager
-    def _hold(self, names: Iterable[str]) -> Iterator[Rows]:
+    def _scan(self, name: str, prefix: bytes, start: bytes, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
         with self._lock:
             self.check_open()
-            held = {name: self._tables[name] for name in names}
+            table = self._tables[name]
+            table.readers += 1
+        try:
+            for row in table.scan(prefix, start, reverse):
+                yield row
+                self.check_open()
+        finally:
+            with self._lock:
+                table.readers -= 1
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Rows]:
+        with self._lock:
+            self.check_open()
+            held = self._tables.copy()
             for table in held.values():
                 table.readers += 1
         snapshot = _Snapshot(self, held)
@@ -130,8 +140,9 @@ class MemoryStore:
             for name, rows in changes.items():
                 if self._tables[name].readers:
                     self._tables[name] = self._tables[name].copy()
+                write = self._tables[name].write
                 for key, value in rows.items():
-                    self._tables[name].write(key, value)
+                    write(key, value)
 
     def close(self) -> None:
         self._is_closed = True

@@ -46,14 +46,14 @@ def outcome(writes: Iterable[Put], tables: Container[str]) -> dict[str, dict[byt
     Raises `BadRow` for the first write that no store takes. A hot path: called for every row that is written.
     """
     changes: dict[str, dict[bytes, bytes | None]] = {}
-    for write in writes:
-        key = write.key
-        if write.table not in changes:
-            check_table(write.table, tables)
-            changes[write.table] = {}
+    for table, key, value in writes:
+        rows = changes.get(table)
+        if rows is None:
+            check_table(table, tables)
+            rows = changes[table] = {}
         if not 1 <= len(key) <= KEY_SIZE_MAX:
-            check_key(write.table, key, tables)
-        changes[write.table][key] = write.value
+            check_key(table, key, tables)
+        rows[key] = value
     return changes
 
 

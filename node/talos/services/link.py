@@ -93,10 +93,9 @@ class Link:
         while True:
             await self._wake.wait()
             batch = self._next_batch()
-            if batch:
-                await self._write(batch)
-            else:
+            if not self.has_queued:
                 self._wake = trio.Event()
+            await self._write(batch)
 
     async def next_frames(self, wait_s: float) -> list[bytes]:
         """Return the frames that are here, at least one; or none if nothing came for `wait_s` seconds.

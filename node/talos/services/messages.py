@@ -159,8 +159,9 @@ class Messages:
     async def receive(self) -> Message:
         """Return the oldest message that nobody holds; wait for one if there is none."""
         post = self._desk.post
-        # Before a message is taken, never after: a cancel must not lose it, and a backlog must not starve others.
-        await trio.lowlevel.checkpoint()
+        if post.inbox.waiting:
+            # Before a message is taken, never after: a cancel must not lose it, and a backlog must not starve others.
+            await trio.lowlevel.checkpoint()
         while (row := post.inbox.hand_out()) is None:
             await post.mail_came.wait()
         return self._message(row)

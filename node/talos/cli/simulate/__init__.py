@@ -64,10 +64,10 @@ def simulate(
 
 def _perform(work: Callable[[], Callable[[], None]], *, as_json: bool) -> None:
     """Do the work, then `perform` the answer it returns: a simulated run cannot be within the trio run of `perform`."""
-    from talos_simulations.executor import attempt  # Late, as all of the simulator: `talos --help` has no need of it.
-
     made: Callable[[], None] | Exception | KeyboardInterrupt = KeyboardInterrupt()
     try:
+        from talos_simulations.executor import attempt  # Late, as all of the simulator: `talos --help` does without.
+
         made = attempt(work)
     except* KeyboardInterrupt:
         pass
