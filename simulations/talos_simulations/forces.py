@@ -30,6 +30,7 @@ ROADS: Final = frozenset(
 PAIRS: Final = ROADS - {Kind.PARTITION} | {Kind.CLONE}
 
 End = Callable[[], None]
+Force = Callable[["Machine", Fault], End]
 
 
 def require_sense(fault: Fault, names: list[str]) -> None:
@@ -67,14 +68,47 @@ def _stop(machine: Machine, fault: Fault) -> End:
     return machine.start
 
 
-def _nat(machine: Machine, fault: Fault) -> End:
-    machine.site.can_be_dialled = False
+def _lasting(apply: Callable[[Machine, list[float]], None]) -> Force:
+    """Return a force that is as all faults of its kind which are on make it; `apply` gets their amounts."""
 
-    def end() -> None:
-        machine.site.can_be_dialled = True
-        machine.network.look_again()
+    def begin(machine: Machine, fault: Fault) -> End:
+        amounts = machine.lasting.setdefault(fault.kind, [])
+        amounts.append(fault.amount)
+        apply(machine, amounts)
 
-    return end
+        def end() -> None:
+            amounts.remove(fault.amount)
+            apply(machine, amounts)
+
+        return end
+
+    return begin
+
+
+def _nat(machine: Machine, amounts: list[float]) -> None:
+    machine.site.can_be_dialled = not amounts
+    machine.network.look_again()
+
+
+def _slow(machine: Machine, amounts: list[float]) -> None:
+    machine.lag_s = sum(amounts)
+    machine.stand_still()
+
+
+def _idle(machine: Machine, amounts: list[float]) -> None:
+    machine.set_idle(bool(amounts))
+
+
+def _full(machine: Machine, amounts: list[float]) -> None:
+    machine.state.room = int(min(amounts)) if amounts else None
+
+
+def _slow_disk(machine: Machine, amounts: list[float]) -> None:
+    machine.state.flush_s = max([machine.world.plan.flush_s, *amounts])
+
+
+def _drift(machine: Machine, amounts: list[float]) -> None:
+    machine.clocks.drift(machine.network.agenda.now(), amounts[-1] if amounts else 1.0)
 
 
 def _freeze(machine: Machine, fault: Fault) -> End:
@@ -100,47 +134,12 @@ def _freeze(machine: Machine, fault: Fault) -> End:
     return end
 
 
-def _slow(machine: Machine, fault: Fault) -> End:
-    machine.lag_s += fault.amount
-    machine.stand_still()
-
-    def end() -> None:
-        machine.lag_s = max(0.0, machine.lag_s - fault.amount)
-        machine.stand_still()
-
-    return end
-
-
-def _idle(machine: Machine, fault: Fault) -> End:
-    machine.set_idle(True)
-    return lambda: machine.set_idle(False)
-
-
-def _full(machine: Machine, fault: Fault) -> End:
-    machine.state.room = int(fault.amount)
-
-    def end() -> None:
-        machine.state.room = None
-
-    return end
-
-
 def _flush_error(machine: Machine, fault: Fault) -> End:
     machine.state.flush_fails = True
 
     def end() -> None:
         machine.state.flush_fails = False
         machine.look_after()
-
-    return end
-
-
-def _slow_disk(machine: Machine, fault: Fault) -> End:
-    before = machine.state.flush_s
-    machine.state.flush_s = max(before, fault.amount)
-
-    def end() -> None:
-        machine.state.flush_s = before
 
     return end
 
@@ -160,12 +159,6 @@ def _step(machine: Machine, fault: Fault) -> End:
     return end
 
 
-def _drift(machine: Machine, fault: Fault) -> End:
-    agenda = machine.network.agenda
-    machine.clocks.drift(agenda.now(), fault.amount)
-    return lambda: machine.clocks.drift(agenda.now(), 1.0)
-
-
 def _clone(machine: Machine, fault: Fault) -> End:
     machine.world.machines[fault.who[1]].become(machine)
     return _nothing
@@ -180,21 +173,21 @@ def _nothing() -> None:
     pass
 
 
-_ON_MACHINES: Final[dict[Kind, Callable[[Machine, Fault], End]]] = {
-    Kind.NAT: _nat,
+_ON_MACHINES: Final[dict[Kind, Force]] = {
+    Kind.NAT: _lasting(_nat),
     Kind.KILL: _kill,
     Kind.POWER: _kill,
     Kind.STOP: _stop,
     Kind.FREEZE: _freeze,
     Kind.SUSPEND: _freeze,
-    Kind.SLOW: _slow,
-    Kind.IDLE: _idle,
-    Kind.FULL: _full,
+    Kind.SLOW: _lasting(_slow),
+    Kind.IDLE: _lasting(_idle),
+    Kind.FULL: _lasting(_full),
     Kind.FLUSH_ERROR: _flush_error,
-    Kind.SLOW_DISK: _slow_disk,
+    Kind.SLOW_DISK: _lasting(_slow_disk),
     Kind.ROT: _rot,
     Kind.STEP: _step,
-    Kind.DRIFT: _drift,
+    Kind.DRIFT: _lasting(_drift),
     Kind.CLONE: _clone,
     Kind.OLD_SNAPSHOT: _old_snapshot,
 }

@@ -18,6 +18,7 @@ from talos_simulations import dice
 from talos_simulations.clock import Clocks
 from talos_simulations.disk import Disk
 from talos_simulations.process import Process
+from talos_simulations.weather import Kind
 
 if TYPE_CHECKING:
     from talos_simulations.world import World
@@ -56,6 +57,7 @@ class Machine:
         self.stands_until = 0.0
         self.lag_s = 0.0
         self.is_idle = False
+        self.lasting: dict[Kind, list[float]] = {}  # Amounts of the faults that are on, of kinds that overlap.
         self._snapshot: Disk | None = None
 
     @property

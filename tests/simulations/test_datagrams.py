@@ -131,6 +131,14 @@ async def test_a_shut_road_drops_what_is_sent_and_what_is_under_way(kind: Kind, 
         assert await all_received(a) == [b"after"]
 
 
+async def test_what_was_sent_while_the_road_was_shut_is_lost_though_it_opens_at_once() -> None:
+    async with ends() as (world, a, b):
+        end = world.begin(Kind.PARTITION, "a")
+        await b.send_to(b"lost", A)
+        end()
+        assert await all_received(a) == []
+
+
 async def test_one_way_leaves_the_other_open() -> None:
     async with ends() as (world, a, b):
         world.begin(Kind.ONE_WAY, "b", "a")

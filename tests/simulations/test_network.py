@@ -224,6 +224,19 @@ async def test_no_news_of_a_closed_end_crosses_a_shut_road() -> None:
             await pair.dialled.send_all(b"x")
 
 
+async def test_a_reset_that_no_road_was_open_for_comes_when_it_opens() -> None:
+    async with paired() as pair:
+        await pair.accepted.aclose()
+        await trio.sleep(1.0)
+        end = pair.world.begin(Kind.ONE_WAY, "a", "b")
+        await pair.dialled.send_all(b"refused")
+        await trio.sleep(60.0)
+        end()
+        await trio.sleep(1.0)
+        with pytest.raises(LinkClosed):
+            await pair.dialled.send_all(b"")
+
+
 async def test_a_process_that_is_killed_ends_its_streams_and_its_port_is_free() -> None:
     async with paired() as pair:
         await pair.accepted.send_all(b"last words")

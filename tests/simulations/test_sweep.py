@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import json
+import re
 from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Final, TypeVar
 
 import pytest
+from click.testing import CliRunner
 
-from talos.errors import TalosError, UsageError
+from talos.cli.app import app
+from talos.errors import NotReachable, TalosError, UsageError
 from talos_simulations.check import Check
-from talos_simulations.executor import Chunk, Executor, LocalExecutor, WorkerLost, attempt
+from talos_simulations.executor import Chunk, Executor, LocalExecutor
 from talos_simulations.library import words
 from talos_simulations.outcome import run_seed
 from talos_simulations.story import Story
 from talos_simulations.sweep import CHUNK_S, SimulatorFailed, _Pace, run_one, scenarios, story_of, sweep
-from talos_simulations.weather import Fault, Kind
-from tests.simulations import workers
+from talos_simulations.weather import Fault, Kind, Weather
 
 R = TypeVar("R")
+
+PAGE: Final = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text()
 
 SHORT: Final = '''
 """A short story."""
@@ -73,76 +77,6 @@ class Dying(Check):
 class Unused:
     def run(self, work: Callable[[Chunk], list[R]], chunks: Iterable[Chunk]) -> Generator[list[R], None, None]:
         raise AssertionError("nothing is to be run")
-
-
-# Executors
-
-
-def ones(count: int) -> Iterator[Chunk]:
-    return (Chunk(range(seed, seed + 1)) for seed in range(count))
-
-
-@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_every_chunk_is_worked_on_once(jobs: int) -> None:
-    results = [number for found in LocalExecutor(jobs).run(workers.squares, ones(20)) for number in found]
-    assert sorted(results) == [seed * seed for seed in range(20)]
-
-
-@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_nothing_to_do_is_done_at_once(jobs: int) -> None:
-    assert list(LocalExecutor(jobs).run(workers.squares, ones(0))) == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("jobs", "work", "told"),
-    [
-        (2, workers.is_killed, "the process that ran seed 3 was killed by SIGKILL"),
-        (2, workers.exits, "the process that ran seed 3 ended with exit code 0"),
-        (1, workers.exits, "the process that ran seed 3 was told to exit"),
-    ],
-)
-def test_a_process_that_ends_is_an_error_that_names_its_seeds(
-    jobs: int, work: Callable[[Chunk], list[int]], told: str
-) -> None:
-    with pytest.raises(WorkerLost) as lost:
-        list(LocalExecutor(jobs).run(work, ones(8)))
-    assert lost.value.what == told
-    assert lost.value.exit_code == 70
-    assert multiprocessing.active_children() == []
-
-
-@pytest.mark.slow
-def test_seeds_of_a_lost_process_are_named_from_the_first_to_the_last() -> None:
-    with pytest.raises(WorkerLost, match=r"ran seeds 2\.\.5 was killed"):
-        list(LocalExecutor(2).run(workers.is_killed, [Chunk(range(0, 2)), Chunk(range(2, 6))]))
-
-
-@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_an_error_of_the_work_arrives_as_it_is(jobs: int) -> None:
-    with pytest.raises(UsageError) as error:
-        list(LocalExecutor(jobs).run(workers.complains, ones(8)))
-    assert (error.value.what, error.value.fix) == ("three is no seed", "Take another")
-    assert multiprocessing.active_children() == []
-
-
-@pytest.mark.slow
-def test_who_stops_asking_ends_every_process() -> None:
-    results = LocalExecutor(2).run(workers.squares, ones(1_000))
-    next(results)
-    assert len(multiprocessing.active_children()) == 2
-    results.close()
-    assert multiprocessing.active_children() == []
-
-
-def test_an_attempt_returns_what_is_raised_and_lets_an_interrupt_through() -> None:
-    def interrupt() -> None:
-        raise KeyboardInterrupt
-
-    assert attempt(lambda: 7) == 7
-    assert isinstance(attempt(lambda: [][0]), IndexError)
-    with pytest.raises(KeyboardInterrupt):
-        attempt(interrupt)
 
 
 # Chunks
@@ -212,9 +146,9 @@ def test_a_seed_that_an_executor_loses_is_missed(short: str) -> None:
 def test_what_makes_no_sense_is_refused_before_anything_runs(
     scenario: str, nodes: int | None, who: tuple[str, ...], told: str
 ) -> None:
-    weather = (Fault(Kind.IDLE, 1.0, 1.0, who),) if who else None
+    faults: Weather | None = (Fault(Kind.IDLE, 1.0, 1.0, who),) if who else None
     with pytest.raises(UsageError, match=told):
-        sweep(scenario, range(3), nodes=nodes, weather=weather, executor=Unused())
+        sweep(scenario, range(3), nodes=nodes, weather=faults, executor=Unused())
 
 
 @pytest.mark.parametrize(
@@ -250,12 +184,13 @@ def test_an_error_in_a_check_in_the_middle_of_a_run_is_told_with_its_line(tmp_pa
         sweep(str(path), range(1))
 
 
-def test_an_error_that_is_ours_is_told_as_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("failure", [KeyError("gone"), NotReachable("'gone'")])
+def test_an_error_that_is_ours_is_told_as_ours(monkeypatch: pytest.MonkeyPatch, failure: Exception) -> None:
     def fail(*_: object) -> None:
-        raise KeyError("gone")
+        raise failure
 
     monkeypatch.setattr("talos_simulations.world.World.run", fail)
-    with pytest.raises(SimulatorFailed, match=r"seed 3 of calm: KeyError: 'gone', at test_sweep\.py") as error:
+    with pytest.raises(SimulatorFailed, match=r"seed 3 of calm: \w+: 'gone', at test_sweep\.py") as error:
         run_one("calm", 3)
     assert error.value.exit_code == TalosError.exit_code == 70
 
@@ -270,3 +205,18 @@ def test_a_promise_that_breaks_while_a_node_dies_is_a_failed_run_and_no_error() 
 def test_every_scenario_says_in_a_line_what_happens() -> None:
     assert [name for name, _ in scenarios()] == words()
     assert all(about.endswith((".", "?")) and len(about) > 20 for _, about in scenarios())
+
+
+def test_the_example_of_a_scenario_is_short_and_runs_as_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    example = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    assert example is not None
+    assert len([line for line in example[1].splitlines() if line]) <= 12
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(example[1])
+    result = CliRunner().invoke(app, ["simulate", "mine.py", "--seeds", "0", "--json"])
+    assert result.exit_code == 0, result.output
+    (seed,) = json.loads(result.stdout)["seeds"]
+    assert (seed["faults"], seed["nodes"]) == (2, 3)
+    assert seed["messages"]["done"] > 100

@@ -9,19 +9,18 @@ import shlex
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from click.testing import CliRunner, Result
 
-from talos.cli.app import app
-from talos.cli.simulate.options import SEED_MAX, parse_seeds
-from talos.errors import UsageError
 from talos_simulations import report
 from talos_simulations.library import words
 from talos_simulations.weather import Kind, parse
+from tests.node.cli.simulating import answer, names, simulate
 
+TALOS: Final = [sys.executable, "-c", "from talos.cli import main; main()"]
 LATE_S: Final = 60.0  # Nothing here takes that long.
 SCENARIO: Final = '''
 """A check of its own fails while one node's clock is ahead and an application takes nothing; from seed 2 on."""
@@ -55,21 +54,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def simulate(*arguments: str) -> Result:
-    return CliRunner().invoke(app, ["simulate", *arguments])
-
-
-def answer(*arguments: str, exit_code: int = 0) -> Any:
-    result = simulate(*arguments, "--json")
-    assert result.exit_code == exit_code, result.output
-    (line,) = result.stdout.splitlines()
-    return json.loads(line)
-
-
-def names() -> set[str]:
-    return {path.name for path in Path().iterdir()} - {"mine.py"}
-
-
 # What holds
 
 
@@ -97,12 +81,7 @@ def test_other_numbers_of_nodes_are_run() -> None:
     assert (told["nodes"], told["seeds"][0]["nodes"], told["seeds"][0]["seed"]) == (3, 3, 4)
 
 
-def test_what_a_scenario_does_not_demand_is_told_and_breaks_nothing(here: Path) -> None:
-    text = (
-        SCENARIO.replace("demanded=(Calm,)", "demanded=()").replace("n0.is_idle and", "")
-        + "import talos_simulations.story\n"
-    )
-    (here / "mine.py").write_text(text)
+def test_what_a_scenario_does_not_demand_is_told_and_breaks_nothing() -> None:
     told = answer("restored_folder", "--seeds", "1", "--jobs", "1")
     assert told["held"]
     assert told["summary"]["reports"] == {one["check"]: 1 for one in told["seeds"][0]["reports"]} != {}
@@ -160,7 +139,7 @@ def test_a_person_is_told_seed_check_faults_files_and_command(failed: Any) -> No
 
 @pytest.mark.slow
 def test_the_answer_varies_neither_with_jobs_nor_with_the_hash_seed(failed: Any) -> None:
-    command = [sys.executable, "-c", "from talos.cli import main; main()", "simulate", "mine.py", "--seeds", "1..3"]
+    command = [*TALOS, "simulate", "mine.py", "--seeds", "1..3"]
     printed = [
         subprocess.run(
             [*command, "--jobs", jobs, "--json"],
@@ -220,67 +199,15 @@ def test_a_page_that_is_asked_for_is_of_the_run_that_failed(here: Path) -> None:
 
 
 def test_a_run_that_does_not_repeat_itself_is_told_so(here: Path) -> None:
-    text = SCENARIO.replace("class Calm", "import itertools\nimport builtins\nclass Calm")
-    text = text.replace("def weather(sky):", "def weather(sky):\n    builtins.runs = getattr(builtins, 'runs', 0) + 1")
-    text = text.replace('"n0", at=at, for_s=1', '"n0", at=at + builtins.runs / 10, for_s=1')
-    (here / "mine.py").write_text(text)
+    counting = """
+    with open("runs", "a+") as file:
+        file.write("x")
+        sky.settings.latency_s = 0.01 * file.tell(), 0.1
+"""
+    (here / "mine.py").write_text(SCENARIO.replace("def weather(sky):", f"def weather(sky):{counting}"))
     result = simulate("mine.py", "--seeds", "0", "--page", "a.html")
     assert result.exit_code == 70
     assert "seed 0 of mine.py did something else when it was run again" in result.stderr
-
-
-# What makes no sense
-
-
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        ([], "which scenario?"),
-        (["nowhere"], "there is no scenario 'nowhere'"),
-        (["nowhere.py"], "there is no file nowhere.py"),
-        (["mine.py", "--nodes", "1"], "--nodes is from 2 to 10000, not 1"),
-        (["mine.py", "--nodes", "10001"], "--nodes is from 2 to 10000, not 10001"),
-        (["mine.py", "--jobs", "0"], "--jobs is from 1 to "),
-        (["mine.py", "--jobs", "100000"], "--jobs is from 1 to "),
-        (["mine.py", "--budget", "-1"], "--budget is from 0 to "),
-        (["mine.py", "--seeds", "3..2"], "0 <= A <= B <= 1000000"),
-        (["mine.py", "--weather", "none.json"], "cannot read none.json"),
-        (["mine.py", "--weather", "mine.py"], "this is no weather file"),
-        (["mine.py", "--weather", "bytes.json"], "bytes.json is no weather file"),
-        (["mine.py", "--weather", "n5.json"], "idle is about n5, and there is no such node"),
-        (["mine.py", "--page", "no/such.html"], "--page: no/such.html cannot be written"),
-        (["mine.py", "--page", "folder"], "--page: folder cannot be written"),
-        (["mine.py", "--trace", "x", "--page", "./x"], "--page and --trace are the same file"),
-        (["mine.py", "--weather", "n5.json", "--page", "n5.json"], "--weather and --page are the same file"),
-    ],
-)
-def test_what_makes_no_sense_is_refused_with_2_and_writes_nothing(here: Path, arguments: list[str], told: str) -> None:
-    (here / "folder").mkdir()
-    (here / "bytes.json").write_bytes(b"\xff")
-    (here / "n5.json").write_text('{"version": 1, "faults": [{"kind": "idle", "at": 1, "who": ["n5"]}]}')
-    before = names()
-    result = simulate(*arguments, "--json")
-    assert result.exit_code == 2
-    assert told in json.loads(result.stdout)["error"]["what"]
-    assert told in result.stderr
-    assert names() == before
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "x", "1..", "..1", "-1", "1...2", "1..2..3", "1.5", " 1", "1\n", "２", "2..1", f"0..{SEED_MAX + 1}", "9" * 30],
-)
-def test_no_other_text_is_a_range_of_seeds(text: str) -> None:
-    with pytest.raises(UsageError):
-        parse_seeds(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "seeds"),
-    [("0", range(1)), ("7", range(7, 8)), ("3..5", range(3, 6)), (f"{SEED_MAX}", range(SEED_MAX, SEED_MAX + 1))],
-)
-def test_a_range_of_seeds_has_both_its_ends(text: str, seeds: range) -> None:
-    assert parse_seeds(text) == seeds
 
 
 # The process
@@ -288,22 +215,28 @@ def test_a_range_of_seeds_has_both_its_ends(text: str, seeds: range) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("jobs", ["1", "2"])
-def test_an_interrupt_ends_it_with_130_and_leaves_no_process(jobs: str) -> None:
-    code = f"import click; from talos.cli import main; click.echo('ready'); main()"
+def test_an_interrupt_ends_it_with_130_and_leaves_no_process(here: Path, jobs: str) -> None:
+    (here / "mine.py").write_text(
+        SCENARIO.replace("def weather(sky):", "def weather(sky):\n    print('ready', flush=True)")
+    )
     process = subprocess.Popen(
-        [sys.executable, "-u", "-c", code, "simulate", "chaos", "--seeds", "0..9999", "--jobs", jobs],
+        [*TALOS, "simulate", "mine.py", "--seeds", "2..9999", "--jobs", jobs],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    os.killpg(process.pid, signal.SIGINT)  # As a terminal does: to all of them.
-    out, err = process.communicate(timeout=LATE_S)
-    assert (process.returncode, out, err) == (130, "", "")
-    with pytest.raises(ProcessLookupError):
-        os.killpg(process.pid, 0)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        os.killpg(process.pid, signal.SIGINT)  # As a terminal does: to all of them.
+        out, err = process.communicate(timeout=LATE_S)  # Which ends when no process is left that could write there.
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    assert (process.returncode, err) == (130, "")
+    assert set(out.split()) <= {"ready"}, "whoever is interrupted gives no verdict"
 
 
 def test_the_simulator_is_not_loaded_before_it_is_needed() -> None:
