@@ -69,6 +69,7 @@ class LocalExecutor:
             busy: dict[Connection[Any, Any], _Worker] = {}
             for chunk in islice(supply, self.jobs):
                 worker = crew.enter_context(_Worker(work))
+                worker.start()  # Not before it is known to the crew: an interrupt may come as soon as it runs.
                 worker.give(chunk)
                 busy[worker.connection] = worker
             while busy:
@@ -119,15 +120,19 @@ class _Worker:
         self._chunk: Chunk | None = None
 
     def __enter__(self) -> Self:
-        with _deaf_to_interrupts():
-            self._process.start()
-        self._theirs.close()  # Else its end would not be seen from here.
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.connection.close()
-        self._process.kill()
-        self._process.join()
+        self._theirs.close()
+        if self._process.pid is not None:
+            self._process.kill()
+            self._process.join()
+
+    def start(self) -> None:
+        with _deaf_to_interrupts():
+            self._process.start()
+        self._theirs.close()  # Else its end would not be seen from here.
 
     def give(self, chunk: Chunk) -> None:
         self._chunk = chunk

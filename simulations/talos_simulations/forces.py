@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from talos.errors import UsageError
@@ -29,18 +30,40 @@ ROADS: Final = frozenset(
 )
 PAIRS: Final = ROADS - {Kind.PARTITION} | {Kind.CLONE}
 
+CHANCE: Final = (0.0, 1.0)
+SECONDS: Final = (0.0, 3_600.0)
+AMOUNTS: Final = {
+    Kind.LOSS: CHANCE,
+    Kind.DUPLICATE: CHANCE,
+    Kind.REORDER: CHANCE,
+    Kind.ROT: CHANCE,
+    Kind.DELAY: SECONDS,
+    Kind.SLOW: SECONDS,
+    Kind.SLOW_DISK: SECONDS,
+    Kind.NARROW: (1.0, 1e12),
+    Kind.KILL: (0.0, 1e9),
+    Kind.POWER: (0.0, 1e9),
+    Kind.FULL: (0.0, 1e12),
+    Kind.DRIFT: (0.5, 2.0),
+}
+
 End = Callable[[], None]
 Force = Callable[["Machine", Fault], End]
 
 
 def require_sense(fault: Fault, names: list[str]) -> None:
-    """Raises `UsageError` where a fault is not about nodes of this run."""
+    """Raises `UsageError` where a fault is not about nodes of this run, or of an amount that cannot be."""
     strange = [name for name in fault.who if name not in names]
     if strange:
         raise UsageError(f"{fault.kind} is about {strange[0]}, and there is no such node", fix="Run with --nodes N")
     wanted = 2 if fault.kind in PAIRS else 1
     if len(set(fault.who)) != len(fault.who) or (len(fault.who) != wanted and fault.kind is not Kind.PARTITION):
         raise UsageError(f"{fault.kind} is about {wanted} node(s), not {', '.join(fault.who) or 'none'}")
+    if not fault.who:
+        raise UsageError(f"{fault.kind} names no node that it is about")
+    least, most = AMOUNTS.get(fault.kind, (-inf, inf))
+    if not least <= fault.amount <= most:
+        raise UsageError(f"{fault.kind} has an amount from {least:g} to {most:g}, not {fault.amount:g}")
 
 
 def prepare(world: World, fault: Fault) -> None:

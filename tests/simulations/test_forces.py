@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from talos.errors import UsageError
 from talos_simulations.check import Check
 from talos_simulations.weather import Fault, Kind
 from talos_simulations.world import Plan, World
@@ -61,3 +62,19 @@ def test_faults_of_one_kind_that_overlap_last_until_the_last_of_them_ends(kind: 
 
 
 AS_EVER = (True, False, 0.0, 0.0, 1.0, None)
+
+
+@pytest.mark.parametrize(
+    ("fault", "complaint"),
+    [
+        (Fault(Kind.DRIFT, 0, 1, ("n0",), 0.0), "drift has an amount from 0.5 to 2, not 0"),
+        (Fault(Kind.LOSS, 0, 1, ("n0", "n1"), 1.5), "loss has an amount from 0 to 1"),
+        (Fault(Kind.NARROW, 0, 1, ("n0", "n1"), 0.0), "narrow has an amount from 1"),
+        (Fault(Kind.PARTITION, 0, 1, ()), "partition names no node"),
+        (Fault(Kind.KILL, 0, 1, ("n7",)), "no such node"),
+        (Fault(Kind.RESET, 0, 1, ("n0",)), r"about 2 node\(s\)"),
+    ],
+)
+def test_a_fault_that_makes_no_sense_is_refused_before_anything_runs(fault: Fault, complaint: str) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        World(1, Plan(nodes=2, weather=(fault,)))
