@@ -27,7 +27,7 @@ class WatchedSuite(Suite):
         self.reused = lambda key: None
         self._keys: dict[bytes, bytes] = {}  # By the tag of a frame that has not gone out.
         self._tags: dict[bytes, bytes] = {}  # By the key of one that has.
-        self.seal_aead = self._watched  # type: ignore[assignment]  # All that is used of a cipher here is `encrypt`.
+        self.seal_aead = self._watched
 
     def _watched(self, key: bytes) -> _WatchedCipher:
         return _WatchedCipher(key, self._keys)
@@ -54,7 +54,7 @@ class _WatchedCipher:
         self._key = key
         self._keys = keys
 
-    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes:
+    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None, /) -> bytes:
         sealed = self._cipher.encrypt(nonce, data, associated_data)
         self._keys[sealed[-TAG_SIZE:]] = self._key
         return sealed

@@ -30,6 +30,7 @@ from talos_ratchet import (
     read_opening,
     start,
 )
+from talos_ratchet.suite import Sealer
 
 NOW_MS = 1_700_000_000_000
 DAY_MS = 24 * 3_600_000
@@ -200,7 +201,7 @@ class WatchedSuite(Suite):
         self.counted = Counted()
         self.sealing_keys: list[bytes] = []
 
-    def seal_aead(self, key: bytes) -> ChaCha20Poly1305:
+    def seal_aead(self, key: bytes) -> Sealer:
         self.sealing_keys.append(sha256(key).digest())
         return super().seal_aead(key)
 
