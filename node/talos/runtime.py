@@ -16,7 +16,7 @@ from talos.core.report import NodeStatus, PeerCard, PeerStatus, Receipt
 from talos.core.sessions import Ours
 from talos.core.tables import PREKEYS
 from talos.drivers.data_folder import Created, DataFolder, Opened, in_memory
-from talos.errors import NodeStopped, TalosError, UsageError
+from talos.errors import Damaged, NodeStopped, TalosError, UsageError
 from talos.host import Address, Listener
 from talos.services.audit import Audit
 from talos.services.commit import Committer
@@ -192,7 +192,15 @@ class Node:
     def peers(self) -> tuple[PeerStatus, ...]:
         """Return every peer that has an address or a conversation, by DID."""
         dids = {peer.did for peer in self._desk.post.peers()} | set(self._desk.directory.known())
-        return tuple(self._peer_status(self._desk.post.peer(did)) for did in sorted(dids))
+        return tuple(map(self._status_of, sorted(dids)))
+
+    def _status_of(self, did: bytes) -> PeerStatus:
+        """Return how a peer is; where its rows are damaged, that. One peer's damage must not hide all others."""
+        try:
+            return self._peer_status(self._desk.post.peer(did))
+        except Damaged as error:
+            addresses = tuple(map(str, self._desk.directory.addresses(did)))
+            return PeerStatus(did_of(did), addresses, linked=False, session=False, undelivered=0, reason=str(error))
 
     def _peer_status(self, peer: Peer) -> PeerStatus:
         return PeerStatus(

@@ -102,17 +102,21 @@ class Outbox:
     def load(
         cls, peer: bytes, next_seq: int, stored: Iterable[tuple[bytes, bytes]], frames: Mapping[bytes, bytes]
     ) -> Outbox:
-        """`stored` are the peer's rows of `outbox` in order; `frames` maps keys to session ids."""
+        """`stored` are the peer's rows of `outbox` in order; `frames` maps keys to session ids. Raises `Damaged`."""
         rows = []
         for key, value in stored:
-            phase, was_sealed, count = _ROW.unpack_from(value)
+            try:
+                number, was_sealed, count = _ROW.unpack_from(value)
+                phase = Phase(number)
+            except (struct.error, ValueError) as error:
+                raise Damaged(f"an undelivered message is not as it was stored: {error}") from error
             session_id = frames.get(key)
             # A message's row is written once, WAITING, body and all; its frame is what makes it READY.
-            is_ready = session_id is not None and phase == Phase.WAITING
+            is_ready = session_id is not None and phase is Phase.WAITING
             rows.append(
                 Row(
                     seq=_SEQ.unpack(key[len(peer) :])[0],
-                    phase=Phase.READY if is_ready else Phase(phase),
+                    phase=Phase.READY if is_ready else phase,
                     size=len(value) - _ROW.size,
                     count=count,
                     was_sealed=bool(was_sealed) or is_ready,
