@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass
 from time import process_time  # noqa: TID251 - A benchmark measures the real thing.
 from typing import Final
 
+from talos_simulations.catalogue import find
 from talos_simulations.cores import Field, Out, Wire
 from talos_simulations.delivery import SAY, Parcels
-from talos_simulations.library import find
 from talos_simulations.outcome import run_seed
 
 PEERS: Final = 8

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from talos.errors import TalosError, UsageError
-from talos_simulations import forces, library
+from talos_simulations import catalogue, forces
 from talos_simulations import scenarios as shipped
 from talos_simulations.executor import Chunk, Executor, LocalExecutor, attempt, real_s
 from talos_simulations.outcome import Outcome, run_seed
@@ -111,7 +111,7 @@ def sweep(
 
 def scenarios() -> list[tuple[str, str]]:
     """Return the word of each scenario that comes with Talos, and the first line of what it says about itself."""
-    modules = ((word, import_module(f"{shipped.__name__}.{word}")) for word in library.words())
+    modules = ((word, import_module(f"{shipped.__name__}.{word}")) for word in catalogue.words())
     return [(word, (module.__doc__ or "").partition("\n")[0]) for word, module in modules]
 
 
@@ -126,7 +126,7 @@ def run_one(
     """Run one seed. What goes wrong apart from the nodes raises a `TalosError` that says where."""
 
     def run() -> Outcome:
-        story = library.find(scenario) if isinstance(scenario, str) else scenario
+        story = catalogue.find(scenario) if isinstance(scenario, str) else scenario
         return run_seed(story, seed, nodes=nodes, weather=weather, trace=trace)
 
     name = scenario if isinstance(scenario, str) else "a story"
@@ -135,7 +135,7 @@ def run_one(
 
 def story_of(scenario: str) -> Story:
     """Return the story of a word or of a file. Raises `UsageError`, also where that file itself fails."""
-    return _told(attempt(partial(library.find, scenario)), scenario, "loading")
+    return _told(attempt(partial(catalogue.find, scenario)), scenario, "loading")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from talos_simulations.library import find, words
+from talos_simulations.catalogue import find, words
 from talos_simulations.outcome import run_seed
 
 

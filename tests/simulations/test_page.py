@@ -19,8 +19,8 @@ import pytest
 
 from talos_simulations import page
 from talos_simulations.books import Act
+from talos_simulations.catalogue import find
 from talos_simulations.check import Violation
-from talos_simulations.library import find
 from talos_simulations.outcome import run_seed
 from talos_simulations.page import SCRIPTS, RunRecord, render
 from talos_simulations.trace import Event, Trace

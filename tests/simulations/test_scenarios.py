@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import pytest
 
+from talos_simulations.catalogue import find, words
 from talos_simulations.checks import ALL
-from talos_simulations.library import find, words
 
 ROOT: Final = Path(__file__).parents[2]
 SEED: Final = 1

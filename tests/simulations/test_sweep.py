@@ -13,9 +13,9 @@ from click.testing import CliRunner
 
 from talos.cli.app import app
 from talos.errors import NotReachable, TalosError, UsageError
+from talos_simulations.catalogue import words
 from talos_simulations.check import Check
 from talos_simulations.executor import Chunk, Executor, LocalExecutor
-from talos_simulations.library import words
 from talos_simulations.outcome import run_seed
 from talos_simulations.story import Story
 from talos_simulations.sweep import CHUNK_S, SimulatorFailed, _Pace, run_one, scenarios, story_of, sweep

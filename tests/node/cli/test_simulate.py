@@ -16,7 +16,7 @@ from typing import Any, Final
 import pytest
 
 from talos_simulations import report
-from talos_simulations.library import words
+from talos_simulations.catalogue import words
 from talos_simulations.weather import Kind, parse
 from tests.node.cli.simulating import answer, names, simulate
 
