@@ -91,7 +91,7 @@ class Application:
         else:
             self._note(Act.ACCEPTED, self._name, to, number, receipt.id.seq)
             if receipt.state is ReceiptState.DELIVERED:
-                self._note(Act.DELIVERED, self._name, to, number)
+                self._note(Act.DELIVERED, self._name, to, number, receipt.id.seq)
 
     async def _take(self) -> None:
         while True:
@@ -108,7 +108,7 @@ class Application:
             return
         if self._ids.get(sender) != message.sender:
             self._note(Act.GARBLED, sender, receiver, number)
-        self._note(Act.HANDED, sender, receiver, number, message.id.seq)
+        self._note(Act.HANDED, sender, receiver, number, message.id.seq, redelivered=message.redelivered)
         if self._load.think_s:
             await self._clock.sleep(self._load.think_s)
         try:
@@ -121,9 +121,11 @@ class Application:
         else:
             self._note(Act.DONE, sender, receiver, number)
 
-    def _note(self, act: Act, sender: str, receiver: str, number: int, seq: int = 0) -> None:
+    def _note(
+        self, act: Act, sender: str, receiver: str, number: int, seq: int = 0, *, redelivered: bool = False
+    ) -> None:
         if not self._power.is_gone:  # The dead see nothing.
-            self._books.write(act, sender, receiver, number, seq)
+            self._books.write(act, sender, receiver, number, seq, redelivered=redelivered)
 
     def set_idle(self, is_idle: bool) -> None:
         """Take no messages from now on, or take them again."""

@@ -30,6 +30,7 @@ class Deed:
     receiver: str
     number: int  # Of the message, among those of this sender to this receiver, from 1, in the order of the calls.
     seq: int = 0  # Its number in the sender's node, where that is known.
+    redelivered: bool = False  # The node said, when it handed it out, that it may have done so before.
 
     def __str__(self) -> str:
         return f"message {self.number} from {self.sender} to {self.receiver}"
@@ -80,7 +81,9 @@ class Books:
         }
         return sum(map(count[act], self._ledgers.values()))
 
-    def write(self, act: Act, sender: str, receiver: str, number: int = 0, seq: int = 0) -> int:
+    def write(
+        self, act: Act, sender: str, receiver: str, number: int = 0, seq: int = 0, *, redelivered: bool = False
+    ) -> int:
         """Note what happened; return the number of the message, a new one for TRIED."""
         if act is Act.GARBLED:
             self._tell(Deed(act, sender, receiver, number, seq))
@@ -89,9 +92,8 @@ class Books:
         if act is Act.TRIED:
             ledger.tried += 1
             number = ledger.tried
-        self._tell(
-            Deed(act, sender, receiver, number, seq)
-        )  # Before it is in the ledger: whoever checks sees the past.
+        # Before it is in the ledger: whoever checks sees the past.
+        self._tell(Deed(act, sender, receiver, number, seq, redelivered))
         match act:
             case Act.ACCEPTED:
                 ledger.accepted.add(number)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from talos.core.step import Put
+from talos.core.tables import ENTRIES
 from talos_simulations.books import Act
-from talos_simulations.checks import ALL
+from talos_simulations.check import Check
+from talos_simulations.checks import ALL, ComesToRest, LogTellsAll, WithinBounds
+from talos_simulations.process import Process
 from talos_simulations.world import Plan, World
 
 Told = tuple[Act, int]
@@ -70,3 +74,52 @@ def test_only_what_is_demanded_breaks_a_run() -> None:
     assert (len(world.reports), len(world.violations)) == (1, 0)
     world.happened(ALL[1].__name__, "broken")
     assert len(world.violations) == 1
+
+
+def test_a_receipt_for_what_the_receiver_does_not_have_is_noticed() -> None:
+    assert told(*TRIED, (Act.ACCEPTED, 1), (Act.DELIVERED, 1)) == ["DeliveredIsThere"]
+
+
+def test_what_comes_again_after_a_restart_must_be_marked() -> None:
+    world = World(1, Plan(nodes=2, weather=()))
+
+    def handed(*, redelivered: bool = False) -> list[str]:
+        world.books.write(Act.HANDED, "n0", "n1", 1, redelivered=redelivered)
+        return [violation.check for violation in world.violations]
+
+    world.books.write(Act.TRIED, "n0", "n1")
+    assert handed() == handed() == []
+    world.machines["n1"].process = Process(world.machines["n1"])
+    assert handed(redelivered=True) == []
+    world.machines["n1"].process = Process(world.machines["n1"])
+    assert handed() == ["RepeatsAreTold"]
+
+
+def concluded(world: World, check: type[Check]) -> list[str]:
+    return [text for one in world.checks if type(one) is check for text in one.concludes()]
+
+
+def test_a_run_that_does_not_come_to_rest_breaks_a_promise() -> None:
+    world = World(1, Plan(nodes=2, weather=()))
+    assert concluded(world, ComesToRest) == [
+        "240 s after all was well, something still waits, for an application or for a peer"
+    ]
+    world.run()
+    assert concluded(world, ComesToRest) == []
+
+
+def test_a_node_that_does_not_stop_breaks_a_promise() -> None:
+    world = World(1, Plan(nodes=2, weather=()))
+    assert concluded(world, WithinBounds) == []
+    world.still_running = ("n1",)
+    assert concluded(world, WithinBounds) == ["n1 was asked to stop 60 s ago, and runs"]
+
+
+def test_a_log_that_cannot_be_read_is_told_as_that() -> None:
+    world = World(1, Plan(nodes=2, weather=()))
+    world.run()
+    assert concluded(world, LogTellsAll) == []
+    rows = world.machines["n1"].state.rows
+    rows.commit([Put(ENTRIES, key, value[:-1]) for key, value in rows.scan(ENTRIES)])
+    (text,) = concluded(world, LogTellsAll)
+    assert text.startswith("the log of n1 cannot be read: ")

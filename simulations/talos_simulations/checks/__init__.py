@@ -6,7 +6,15 @@ from typing import Final
 
 from talos_simulations.check import Check
 from talos_simulations.checks.log import LogOnlyGrows, LogTellsAll
-from talos_simulations.checks.messages import InOrder, NothingInvented, NothingLost, NothingTwice
+from talos_simulations.checks.messages import (
+    ComesToRest,
+    DeliveredIsThere,
+    InOrder,
+    NothingInvented,
+    NothingLost,
+    NothingTwice,
+    RepeatsAreTold,
+)
 from talos_simulations.checks.nodes import NoCrash, NoKeyReused, WithinBounds
 
 ALL: Final[tuple[type[Check], ...]] = (
@@ -14,6 +22,9 @@ ALL: Final[tuple[type[Check], ...]] = (
     NothingTwice,
     NothingInvented,
     InOrder,
+    DeliveredIsThere,
+    RepeatsAreTold,
+    ComesToRest,
     LogOnlyGrows,
     LogTellsAll,
     NoKeyReused,
@@ -23,6 +34,8 @@ ALL: Final[tuple[type[Check], ...]] = (
 
 __all__ = [
     "ALL",
+    "ComesToRest",
+    "DeliveredIsThere",
     "InOrder",
     "LogOnlyGrows",
     "LogTellsAll",
@@ -31,5 +44,6 @@ __all__ = [
     "NothingInvented",
     "NothingLost",
     "NothingTwice",
+    "RepeatsAreTold",
     "WithinBounds",
 ]

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
+from talos.core.tables import MARKS
 from talos_simulations.books import Act, Deed
 from talos_simulations.check import Check
+
+if TYPE_CHECKING:
+    from talos_simulations.process import Process
+    from talos_simulations.world import World
 
 
 class NothingLost(Check):
@@ -51,6 +57,43 @@ class InOrder(Check):
         ledger = self.world.books.ledger(deed.sender, deed.receiver)
         if deed.act is Act.HANDED and deed.number not in ledger.handed and deed.number < ledger.newest:
             yield f"{deed} comes after message {ledger.newest}"
+
+
+class DeliveredIsThere(Check):
+    """A receipt says DELIVERED only of what is on the receiver's disk, taken."""
+
+    def sees(self, deed: Deed) -> Iterable[str]:
+        if deed.act is not Act.DELIVERED or not self.world.is_whole(deed.receiver):
+            return
+        sender, receiver = self.world.machines[deed.sender], self.world.machines[deed.receiver]
+        marks = receiver.state.rows.scan(MARKS, sender.did)
+        highest = max((int.from_bytes(value) for key, value in marks if key != sender.did), default=0)
+        if highest < deed.seq:
+            yield f"{deed} was said to be delivered, and {deed.receiver} has taken no more than number {highest}"
+
+
+class RepeatsAreTold(Check):
+    """What an earlier process may have handed out is marked so when it is handed out again."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._by: dict[tuple[str, str, int], Process | None] = {}
+
+    def sees(self, deed: Deed) -> Iterable[str]:
+        if deed.act is Act.HANDED:
+            key, process = (deed.sender, deed.receiver, deed.number), self.world.machines[deed.receiver].process
+            if key in self._by and self._by[key] is not process and not deed.redelivered:
+                yield f"{deed} was handed out before a restart, and comes again as if it were new"
+            self._by[key] = process
+
+
+class ComesToRest(Check):
+    """Once all is well, every sound node gets rid of what it accepted and of what it was sent."""
+
+    def concludes(self) -> Iterable[str]:
+        if not self.world.has_settled:
+            calm_s = self.world.plan.calm_s
+            yield f"{calm_s:.0f} s after all was well, something still waits, for an application or for a peer"
 
 
 def _some(numbers: list[int], most: int = 8) -> str:

@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from talos.core.inbox import NODE_ROWS_MAX
+from talos.core.outbox import Phase
+from talos.core.tables import OUTBOX
 from talos.services.links import LINKS_MAX, STRANGERS_MAX
 from talos_simulations.check import Check
+from talos_simulations.machine import STOP_S
 from talos_simulations.steps import STEPS_MAX
 from talos_simulations.streams import WINDOW
 
@@ -49,6 +52,10 @@ class WithinBounds(Check):
             status = process.status()
             if status is None:
                 continue
+            rows = machine.state.rows.scan(OUTBOX)  # Not what the node counts: that may be what is wrong.
+            stored = sum(value[0] != Phase.VOID for _, value in rows)
+            if stored > status.queue_limit and self.world.is_whole(name):
+                yield f"{stored} undelivered messages are stored at {name}, whose limit is {status.queue_limit}"
             if status.undelivered > status.queue_limit:
                 yield f"{status.undelivered} messages wait at {name}, whose limit is {status.queue_limit}"
             if status.inbox > NODE_ROWS_MAX:
@@ -62,6 +69,10 @@ class WithinBounds(Check):
             held = max((stream.waiting for stream in process.card.streams), default=0)
             if held > WINDOW:
                 yield f"a stream of {name} holds {held} bytes that nobody reads"
+
+    def concludes(self) -> Iterator[str]:
+        for name in self.world.still_running:
+            yield f"{name} was asked to stop {STOP_S:.0f} s ago, and runs"
 
 
 class NoCrash(Check):
