@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PORT: Final = 4_000  # Of every node; each has a machine of its own.
 RESTART_S: Final = 2.0  # After a process has failed by itself, as a service manager would.
+STOP_S: Final = 60.0  # A node that is asked to stop, when the run is over, has so long.
 KEY_SIZE: Final = 32  # Bytes.
 
 
@@ -51,7 +52,7 @@ class Machine:
         self.config = world.settings(name, ())
         self.peers: tuple[str, ...] = ()
         self.process: Process | None = None
-        self.stays_down = False  # Until somebody says otherwise.
+        self.holds = 0  # Faults that keep it down: what ends meanwhile is not started again before all are over.
         self.may_start = trio.Event()
         self.is_rotten = False  # A bit of its disk has turned: it may refuse to work.
         self.stands_until = 0.0
@@ -88,7 +89,7 @@ class Machine:
     def befriend(self, others: list[Machine]) -> None:
         """Send to these, and know where they are."""
         self.peers = tuple(other.name for other in others)
-        peers = tuple(PeerAddress(other.did, *_place(other.address)) for other in others)
+        peers = tuple(PeerAddress(other.did, other.name, PORT) for other in others)
         self.config = self.world.settings(self.name, peers)
 
     def note(self, kind: str, text: str = "") -> None:
@@ -97,7 +98,7 @@ class Machine:
     async def keep_running(self) -> None:
         """Until cancelled, or `stop` was called."""
         while not self.world.is_over:
-            while self.stays_down:
+            while self.holds:
                 await self.may_start.wait()
             if self.world.is_over:
                 return
@@ -105,7 +106,7 @@ class Machine:
             if self.world.is_over:
                 return
             self.note("down", why)
-            if not self.stays_down:
+            if not self.holds:
                 await trio.sleep(RESTART_S)
 
     async def _run_once(self) -> str:
@@ -131,37 +132,37 @@ class Machine:
 
     def crash(self, steps: int, *, power_too: bool) -> None:
         """Let the process die so many scheduler steps from now; it stays down until `start`."""
-        if self.process is not None:
-            process = self.process
-            if steps:
-                process.fuse.light(steps, lambda: self._crash_now(process, power_too))
-            else:
-                self._crash_now(process, power_too)
+        self.stay_down()
+        process = self.process
+        if process is not None and steps:
+            process.fuse.light(steps, lambda: self._crash_now(process, power_too))
         else:
-            self.stay_down(power_too)
+            self._crash_now(process, power_too)
 
-    def _crash_now(self, process: Process, power_too: bool) -> None:
-        self.note("crash", "power" if power_too else "kill")
-        process.crash(power_too=power_too)
-        self.stay_down(power_too)
-
-    def stay_down(self, power_too: bool = False) -> None:
-        """Start no process until `start`."""
-        if not self.stays_down:
-            self.stays_down = True
-            self.may_start = trio.Event()
+    def _crash_now(self, process: Process | None, power_too: bool) -> None:
+        if process is not None:
+            self.note("crash", "power" if power_too else "kill")
+            process.crash(power_too=power_too)
         if power_too:
             self.site.is_on = False
 
+    def stay_down(self) -> None:
+        """Start no process until `start` was called as often."""
+        if not self.holds:
+            self.may_start = trio.Event()
+        self.holds += 1
+
     def start(self) -> None:
-        """It may run again."""
+        """It may run again, unless something else keeps it down."""
+        self.holds -= 1
+        if self.holds:
+            return
         if not self.site.is_on:
             self.site.is_on = True
             self.clocks.reboot(trio.current_time())
             self.network.look_again()
         if self.process is not None:
             self.process.fuse.steps_left = None  # It never came to the crash.
-        self.stays_down = False
         self.may_start.set()
 
     def stop(self) -> None:
@@ -186,7 +187,7 @@ class Machine:
 
     def look_after(self) -> None:
         """Do what its owner would: start a node anew whose store takes nothing more."""
-        if self.process is not None and self.process.has_failed_disk and not self.stays_down:
+        if self.process is not None and self.process.has_failed_disk and not self.holds:
             self.restart()
 
     def keep_snapshot(self) -> None:
@@ -238,7 +239,3 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
             yield from _leaves(inner)
     else:
         yield error
-
-
-def _place(address: Address) -> tuple[str, int]:
-    return address.host, address.port

@@ -8,6 +8,7 @@ import pytest
 
 from talos.errors import UsageError
 from talos_simulations.check import Check
+from talos_simulations.trace import Trace
 from talos_simulations.weather import Fault, Kind
 from talos_simulations.world import Plan, World
 
@@ -59,6 +60,30 @@ def test_faults_of_one_kind_that_overlap_last_until_the_last_of_them_ends(kind: 
     weather = (Fault(kind, 1.5, 4.0, ("n0",), first), Fault(kind, 3.5, 5.0, ("n0",), second))
     World(1, Plan(nodes=2, weather=weather, demanded=(Watch,), storm_s=12.0)).run()
     assert [well[float(second)] for second in range(1, 12)] == [second < 1.5 or second > 8.5 for second in range(1, 12)]
+
+
+@pytest.mark.parametrize("kind", [Kind.KILL, Kind.POWER, Kind.STOP])
+@pytest.mark.parametrize("other", [Kind.KILL, Kind.POWER, Kind.STOP])
+def test_what_two_faults_keep_down_comes_back_when_both_are_over(kind: Kind, other: Kind) -> None:
+    up = dict[float, bool]()
+
+    class Watch(Check):
+        def looks(self) -> Iterable[str]:
+            up[self.world.agenda.now()] = self.world.machines["n0"].is_up
+            return ()
+
+    weather = (Fault(kind, 1.5, 8.0, ("n0",)), Fault(other, 3.5, 2.0, ("n0",)))
+    World(1, Plan(nodes=2, weather=weather, demanded=(Watch,), storm_s=15.0)).run()
+    assert [up[float(second)] for second in (1, 3, 5, 6, 9, 12)] == [True, False, False, False, False, True]
+
+
+def test_a_crash_that_is_still_to_come_does_not_come_after_its_fault_is_over() -> None:
+    weather = (Fault(Kind.KILL, 1.5, 1.0, ("n0",), 1e9), Fault(Kind.KILL, 2.0, 1.0, ("n0",), 1e9))
+    world = World(1, Plan(nodes=2, weather=weather, storm_s=15.0), Trace(keep=True))
+    world.run()
+    assert not world.violations
+    assert not [event for event in world.trace.events if event.kind == "crash"]
+    assert world.machines["n0"].holds == 0
 
 
 AS_EVER = (True, False, 0.0, 0.0, 1.0, None)
