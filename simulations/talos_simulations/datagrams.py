@@ -15,6 +15,7 @@ import trio
 from talos.core.names import PORT_MAX
 from talos.errors import UsageError
 from talos.host import DATAGRAM_SIZE_MAX, DATAGRAMS_WAITING_MAX, Address, LinkClosed
+from talos_simulations.arrivals import Arrivals
 from talos_simulations.dice import chance
 from talos_simulations.roads import Road
 from talos_simulations.streams import flipped
@@ -126,9 +127,7 @@ class SimDatagrams:
     def __init__(self, card: Card, address: Address) -> None:
         self.card = card
         self._address = address
-        self._arrived: deque[tuple[bytes, Address]] = deque()
-        self._news = trio.Event()
-        self._is_closed = False
+        self._arrived = Arrivals[tuple[bytes, Address]](card.power, f"the datagrams of {address} are")
         self._let_in: dict[Address, float] = {}  # Until when its datagrams pass our NAT.
 
     @property
@@ -144,36 +143,25 @@ class SimDatagrams:
         await self.card.power.work()
         if self.card.power.is_gone:
             return  # The process is dead; it only does not know it yet.
-        if self._is_closed:
-            raise self._closed()
+        if self._arrived.is_closed:
+            raise LinkClosed(f"the datagrams of {self._address} are closed")
         if not self.card.site.can_be_dialled:
             self._open_nat(address)
         self.card.network.post.send(bytes(data), self._address, address)
 
     async def receive_from(self) -> tuple[bytes, Address]:
-        await trio.lowlevel.checkpoint()
-        while True:
-            while not self._arrived:
-                if self._is_closed:
-                    raise self._closed()
-                self._news = trio.Event()
-                await self._news.wait()
-            await self.card.power.work()
-            if self._arrived:  # It may have closed meanwhile.
-                return self._arrived.popleft()
+        return await self._arrived.take()
 
     async def aclose(self) -> None:
         self.close()
         await trio.lowlevel.cancel_shielded_checkpoint()
 
     def close(self) -> None:
-        if self._is_closed:
+        if self._arrived.is_closed:
             return  # Another may have the address by now.
-        self._is_closed = True
-        self._arrived.clear()
+        self._arrived.close()
         self.card.network.post.boxes.pop(self._address, None)
         self.card.datagrams.pop(self, None)
-        self._news.set()
 
     # What the post asks
 
@@ -188,17 +176,13 @@ class SimDatagrams:
         return self._let_in.get(source, -1.0) >= self.card.network.agenda.now()
 
     def take(self, data: bytes, source: Address) -> None:
-        self._arrived.append((data, source))
-        self._news.set()
+        self._arrived.put((data, source))
 
     def _open_nat(self, address: Address) -> None:
         now = self.card.network.agenda.now()
         if len(self._let_in) >= NAT_MAX:
             self._let_in = {known: until for known, until in self._let_in.items() if until >= now}
         self._let_in[address] = now + NAT_S
-
-    def _closed(self) -> LinkClosed:
-        return LinkClosed(f"the datagrams of {self._address} are closed")
 
 
 def _harmed(data: bytes, road: Road) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Container
 from typing import Final
 
@@ -10,8 +9,9 @@ import trio
 
 from talos.core.names import PORT_MAX
 from talos.errors import UsageError
-from talos.host import Address, DialError, LinkClosed
+from talos.host import Address, DialError
 from talos_simulations.agenda import Agenda
+from talos_simulations.arrivals import Arrivals
 from talos_simulations.datagrams import Post, SimDatagrams
 from talos_simulations.power import Power
 from talos_simulations.roads import Road, Roads
@@ -100,9 +100,7 @@ class SimListener:
     def __init__(self, card: Card, address: Address) -> None:
         self.card = card
         self._address = address
-        self._waiting: deque[SimStream] = deque()
-        self._news = trio.Event()
-        self._is_closed = False
+        self._streams = Arrivals[SimStream](card.power, "the listener is")
 
     @property
     def address(self) -> Address:
@@ -110,37 +108,25 @@ class SimListener:
 
     @property
     def has_room(self) -> bool:
-        return len(self._waiting) < BACKLOG
+        return len(self._streams) < BACKLOG
 
     def dialled(self, stream: SimStream) -> None:
-        self._waiting.append(stream)
-        self._news.set()
+        self._streams.put(stream)
 
     async def accept(self) -> SimStream:
-        await trio.lowlevel.checkpoint()
-        while True:
-            while not self._waiting:
-                if self._is_closed:
-                    raise LinkClosed("the listener is closed")
-                self._news = trio.Event()
-                await self._news.wait()
-            await self.card.power.work()
-            if self._waiting:  # It may have closed meanwhile.
-                return self._waiting.popleft()
+        return await self._streams.take()
 
     async def aclose(self) -> None:
         self.close()
         await trio.lowlevel.cancel_shielded_checkpoint()
 
     def close(self) -> None:
-        if self._is_closed:
+        if self._streams.is_closed:
             return  # Another may have the address by now.
-        self._is_closed = True
         self.card.network.listeners.pop(self._address, None)
         self.card.listeners.pop(self, None)
-        while self._waiting:
-            self._waiting.popleft().close()
-        self._news.set()
+        for stream in self._streams.close():
+            stream.close()
 
 
 class Card(StreamOwner):
