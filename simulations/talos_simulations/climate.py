@@ -20,6 +20,7 @@ EXTREME: Final = 0.5  # How often a value is one of the two ends of its range.
 
 Range = tuple[float, float]
 
+# Without DUPLICATE and REORDER, which are of datagrams, for no node sends any yet.
 NET: Final[dict[Kind, tuple[Range, Range]]] = {  # Kind -> how long, and how much.
     Kind.ONE_WAY: ((1, 40), (0, 0)),
     Kind.LOSS: ((5, 60), (0.05, 0.6)),

@@ -1,4 +1,4 @@
-"""Everything but clones and old snapshots, in a mixture of its own for each seed; then all is well, and must be."""
+"""All that can befall a node but clones and old snapshots, mixed anew for each seed; then all must be well."""
 
 from talos_simulations.climate import swarm
 from talos_simulations.story import Story
