@@ -16,7 +16,7 @@ from typing import Final
 from nacl.signing import SigningKey
 
 from talos.core import acts, codec
-from talos.core.diary import CARD_KEY, Diary, body_place
+from talos.core.diary import CARD_KEY, Diary
 from talos.core.diary_read import Reader
 from talos.core.entries import Entry, Leaf, Opened
 from talos.core.entry_types import EntryType, SessionEvent, read_body, write_body
@@ -27,6 +27,7 @@ from talos.core.keylog_kinds import Reveal, Role
 from talos.core.keylog_rank1 import Inception
 from talos.core.keylog_rank2 import Instance
 from talos.core.log_card import make_card
+from talos.core.log_rows import body_place
 from talos.core.names import did_of
 from talos.core.proof_file import make_proof
 from talos.core.step import Put

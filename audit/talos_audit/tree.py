@@ -170,6 +170,11 @@ class Tree:
         self._saved = self._size
         return rows
 
+    def edge(self) -> list[tuple[int, int, bytes]]:
+        """Return (stored level, row index, bytes) of each row that is not full yet; right after `changed`."""
+        levels = zip(range(0, ROW_LEVELS * len(self._new), ROW_LEVELS), self._new, strict=True)
+        return [(level, (self._size >> level) // ROW_HASHES, b"".join(hashes)) for level, hashes in levels if hashes]
+
 
 def _partial_row(level: int, count: int, rows: Rows) -> list[bytes]:
     """Return the hashes of the row that is not full yet, on a level of `count` hashes."""

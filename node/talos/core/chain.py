@@ -7,11 +7,11 @@ an older checkpoint finds with it what the holder of the log key might have rewr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
-from talos.core.diary import CARD_KEY, CHECKPOINT_KEY, DAMAGE_FIX, body_place, index_of, leaves, next_index, traces
+from talos.core.diary import CARD_KEY, CHECKPOINT_KEY
 from talos.core.entries import Leaf, Opened
 from talos.core.entry_types import EntryType, check_body, read_body
 from talos.core.identity import read_did
@@ -28,6 +28,7 @@ from talos.core.log_index import (
     of_subject,
     of_type,
 )
+from talos.core.log_rows import DAMAGE_FIX, body_place, index_of, leaves, next_index, traces
 from talos.core.report import ChainReport, LogHead
 from talos.core.tables import BODIES, KEYLOGS, LOOKUP, META, TREE, Rows, entry_key, tree_key
 from talos.core.vault import Box, Vault
@@ -87,6 +88,22 @@ def check_chain(
     progress: Progress = lambda done, of: None,
 ) -> ChainReport:
     """Check the log. `held` are checkpoints kept elsewhere. Raises `Damaged`, naming the first thing that is wrong."""
+    checking = steps_of_check(rows, vault, held=held)
+    while True:
+        try:
+            progress(*next(checking))
+        except StopIteration as end:
+            report: ChainReport = end.value
+            return report
+
+
+def steps_of_check(
+    rows: Rows, vault: Vault | None = None, *, held: Sequence[Checkpoint] = ()
+) -> Generator[tuple[int, int], None, ChainReport]:
+    """Do what `check_chain` does, `CHUNK` entries at a time; yield how many are done, and of how many.
+
+    So that whoever waits for it can change their mind.
+    """
     card = read_card(rows)
     signed = read_checkpoint(rows, card)[0]
     expected = [*held, signed]
@@ -101,14 +118,14 @@ def check_chain(
                 f"the audit log was cut short: {checkpoint.size} entries were signed for, {size} are there",
                 fix=DAMAGE_FIX,
             )
-        check.up_to(checkpoint.size, size, progress)
+        yield from check.up_to(checkpoint.size, size)
         if check.tree.root() != checkpoint.root:
             raise Damaged(
                 f"the first {checkpoint.size} entries are not those that were signed for: some were changed, "
                 "added, removed or put in another order",
                 fix=DAMAGE_FIX,
             )
-    check.up_to(size, size, progress)
+    yield from check.up_to(size, size)
     check.index(signed.size)
     if size - check.bodies > check.redacted:
         raise Damaged(
@@ -144,10 +161,10 @@ class _Check:
         self.bodies = 0
         self.redacted = 0  # Entries that tell of a body that was erased.
 
-    def up_to(self, target: int, size: int, progress: Progress) -> None:
-        """Take entries until there are `target`."""
+    def up_to(self, target: int, size: int) -> Iterator[tuple[int, int]]:
+        """Take entries until there are `target`; yield how many there are, and `size`."""
         while self.tree.size < target:
-            progress(self.tree.size, size)
+            yield self.tree.size, size
             start = self.tree.size
             stop = min(target, (start // CHUNK + 1) * CHUNK)
             chunk: list[tuple[Leaf, bytes]] = []  # With their hashes.
@@ -163,7 +180,7 @@ class _Check:
                 raise Damaged(f"audit entry {self.tree.size} is missing", fix=DAMAGE_FIX)
             self._compare(start)
             self._check_bodies(start, chunk)
-        progress(self.tree.size, size)
+        yield self.tree.size, size
 
     def _compare(self, start: int) -> None:
         for level, row, expected in self.tree.changed():

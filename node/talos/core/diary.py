@@ -14,7 +14,7 @@ Rows: `meta` log -> the log's card, checkpoint -> the newest signed checkpoint, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -27,6 +27,7 @@ from talos.core.entry_types import EntryType
 from talos.core.keylog_keys import SEED_SIZE, Sign, signer
 from talos.core.log_card import FIRST_GENERATION, LogCard, make_card
 from talos.core.log_index import BUNDLE, INDEXED_KEY, Index, indexed, of_subject, of_type
+from talos.core.log_rows import DAMAGE_FIX, body_place, leaf_hashes, leaves, next_index, rebuilt, traces
 from talos.core.step import Put
 from talos.core.tables import (
     BODIES,
@@ -41,6 +42,7 @@ from talos.core.tables import (
 from talos.core.vault import BOX_NONCE_SIZE, Vault
 from talos.errors import Damaged
 from talos_audit import (
+    EMPTY_ROOT,
     HASH_SIZE,
     ROW_HASHES,
     AuditError,
@@ -54,13 +56,10 @@ from talos_audit import (
 CARD_KEY: Final = b"log"
 CHECKPOINT_KEY: Final = b"checkpoint"
 LOG_KEY: Final = b"log"
-ENTRY_KEY_SIZE: Final = 8  # Bytes.
 ENTRY_DICE: Final = DICE_SIZE + BOX_NONCE_SIZE  # Bytes of entropy that an entry takes.
 new_row: Final = tuple.__new__  # Puts by hundreds: a named tuple's own constructor takes twice as long.
 TYPE_PREFIXES: Final = {type: of_type(type) for type in EntryType}
 RECHECKED: Final = 256  # Entries at the end that every opening hashes again: where a crash would show.
-
-DAMAGE_FIX: Final = "Keep the data folder as evidence, and make another identity: talos init --new-identity"
 
 
 class Diary:
@@ -73,6 +72,7 @@ class Diary:
         "_flaws",
         "_index",
         "_is_new",
+        "_mended",
         "_pack",
         "_proven",
         "_rows",
@@ -94,6 +94,7 @@ class Diary:
         self._pack = codec.packer()
         self._is_new = is_new
         self._flaw: str | None = None  # Once set, nothing is appended or signed any more ...
+        self._mended: dict[tuple[int, int], bytes] = {}  # Rows of hashes that are wrong on disk, as they should be.
         self._flaws = 0  # ... until it was read from the disk again; the second time, for good.
         self.card = card
         self.checkpoint: bytes | None = None  # The newest signed one that is on disk.
@@ -112,38 +113,55 @@ class Diary:
         return cls(rows, card, signer(key), vault, entropy, is_new=is_new)
 
     def reload(self) -> None:
-        """Forget what is in memory, and take what is on disk. Raises `Damaged`."""
+        """Forget what is in memory, and take what is on disk. Raises `Damaged`.
+
+        Rows of hashes that are not full yet are written again and again, so what was wrong in memory may have been
+        written over what was right. They are made anew, from the leaves, and go to disk with the next commit.
+        """
         rows, size = self._rows, next_index(self._rows)
         if self._flaws <= 1:
             self._flaw = None
         self._index = Index(rows)
         with _damaged():
-            self._tree = Tree.load(size, self._read_row)
-            self.checkpoint = rows.get(META, CHECKPOINT_KEY)
-            self._proven, self._signed_size = Tree(), 0
-            if self.checkpoint is None and not self._is_new:
-                raise Damaged("the audit log has lost its checkpoint", fix=DAMAGE_FIX)
-            if self.checkpoint is not None:
-                signed = open_checkpoint(self.checkpoint, self.card.verifier)
-                if signed.size > size:
-                    raise Damaged(
-                        f"the audit log was cut short: {signed.size} entries were signed for, {size} are there",
-                        fix=DAMAGE_FIX,
-                    )
-                self._proven, self._signed_size = Tree.load(signed.size, self._read_row), signed.size
-                if self._proven.root() != signed.root:
-                    raise Damaged("the audit log is not the one that was signed for", fix=DAMAGE_FIX)
-                if (marked := indexed(rows)) != signed.size:
-                    raise Damaged(
-                        f"the index of the audit log covers {marked} entries, and {signed.size} were signed for",
-                        fix=DAMAGE_FIX,
-                    )
-            self._recheck(size)
+            signed = self._open_checkpoint(size)
+            self._signed_size = signed.size
+            start = signed.size // ROW_HASHES * ROW_HASHES  # All rows below it are full, and signed for.
+            self._recheck(start)
+            hashes = leaf_hashes(rows, start, size)
+            read = rebuilt(rows, start, hashes)
+            self._proven, self._tree = Tree.load(signed.size, read), Tree.load(signed.size, read)
+            if self._proven.root() != signed.root:
+                raise Damaged("the audit log is not the one that was signed for", fix=DAMAGE_FIX)
+            if signed.size and (marked := indexed(rows)) != signed.size:
+                raise Damaged(
+                    f"the index of the audit log covers {marked} entries, and {signed.size} were signed for",
+                    fix=DAMAGE_FIX,
+                )
         if size != traces(rows):
             raise Damaged(
                 f"the audit log was cut short: it has {size} entries, and left traces of more", fix=DAMAGE_FIX
             )
+        self._tree.extend(hashes[signed.size - start :])
+        self._mended = {
+            (level, row): value
+            for level, row, value in (*self._tree.changed(), *self._tree.edge())
+            if value != self._read_row(level, row)
+        }
         self._index_again()
+
+    def _open_checkpoint(self, size: int) -> Checkpoint:
+        """Return the newest signed checkpoint of a log of `size` entries. Raises `Damaged` or `AuditError`."""
+        self.checkpoint = self._rows.get(META, CHECKPOINT_KEY)
+        if self.checkpoint is None:
+            if not self._is_new:
+                raise Damaged("the audit log has lost its checkpoint", fix=DAMAGE_FIX)
+            return Checkpoint(self.card.origin, 0, EMPTY_ROOT)
+        signed = open_checkpoint(self.checkpoint, self.card.verifier)
+        if signed.size > size:
+            raise Damaged(
+                f"the audit log was cut short: {signed.size} entries were signed for, {size} are there", fix=DAMAGE_FIX
+            )
+        return signed
 
     def _index_again(self) -> None:
         """Index what no checkpoint covers. Each body must open: it vouches for a leaf that nothing else does yet.
@@ -151,26 +169,29 @@ class Diary:
         Without that, who has the disk and no key could put words into our mouth after a crash, and we would sign them.
         """
         for index, raw in leaves(self._rows, self._signed_size):
-            prefixes, key = [of_type(Leaf.decode(raw).type)], entry_key(index)
-            sealed = self._rows.get(BODIES, key)
-            if sealed is None:
-                raise Damaged(f"audit entry {index} lost its body before it was signed for", fix=DAMAGE_FIX)
-            opened = Opened.decode(self._box.open(body_place(key, leaf_hash(raw)), sealed))
-            prefixes += [of_subject(opened.subject)] if opened.subject else []
+            try:
+                prefixes = self._prefixes(index, raw)
+            except Damaged as error:
+                raise Damaged(f"audit entry {index} was changed: {error}", fix=DAMAGE_FIX) from error
             self._index.mark(index // BUNDLE, dict.fromkeys(prefixes, 1 << index % BUNDLE))
 
-    def _recheck(self, size: int) -> None:
-        expected = max(0, size - RECHECKED) // ROW_HASHES * ROW_HASHES
-        row = b""
-        for index, leaf in leaves(self._rows, expected):
-            if index != expected:
-                raise Damaged(f"audit entry {expected} is missing", fix=DAMAGE_FIX)
-            expected += 1
-            at = index % ROW_HASHES * HASH_SIZE
-            if not at:
-                row = self._read_row(0, index // ROW_HASHES) or b""
-            if row[at : at + HASH_SIZE] != leaf_hash(leaf):
-                raise Damaged(f"audit entry {index} was changed", fix=DAMAGE_FIX)
+    def _prefixes(self, index: int, raw: bytes) -> list[bytes]:
+        """Return under what an entry is indexed. Raises `Damaged`."""
+        key = entry_key(index)
+        sealed = self._rows.get(BODIES, key)
+        if sealed is None:
+            raise Damaged("it has lost its body before it was signed for")
+        opened = Opened.decode(self._box.open(body_place(key, leaf_hash(raw)), sealed))
+        return [of_type(Leaf.decode(raw).type), *([of_subject(opened.subject)] if opened.subject else ())]
+
+    def _recheck(self, stop: int) -> None:
+        """Hash the last leaves below `stop`, which ends a row, and compare them with the rows, which are full."""
+        start = max(0, stop - RECHECKED)
+        for first in range(start, stop, ROW_HASHES):
+            row = self._read_row(0, first // ROW_HASHES) or b""
+            for at, hashed in enumerate(leaf_hashes(self._rows, first, first + ROW_HASHES)):
+                if row[at * HASH_SIZE : (at + 1) * HASH_SIZE] != hashed:
+                    raise Damaged(f"audit entry {first + at} was changed", fix=DAMAGE_FIX)
 
     def _read_row(self, level: int, row: int) -> bytes | None:
         return self._rows.get(TREE, tree_key(level, row))
@@ -218,16 +239,18 @@ class Diary:
 
     def changed(self) -> list[Put]:
         """Return the rows of the tree that changed since the last call: once per transaction, after all `append`s."""
-        return [Put(TREE, tree_key(level, row), value) for level, row, value in self._tree.changed()]
+        mended, self._mended = self._mended, {}
+        return _of_tree({**mended, **{(level, row): value for level, row, value in self._tree.changed()}})
 
     def sign(self) -> list[Put]:
         """Sign the log as it is on disk, and return what to commit: the index and, last, the checkpoint.
 
-        Nothing if the newest checkpoint says all. Call it with nothing uncommitted, and `signed` after the commit.
+        Nothing if the newest checkpoint says all. Call it with nothing uncommitted, but for what `reload` has mended,
+        and `signed` after the commit.
         Raises `Damaged` if disk and memory differ; `reload` helps if it was the memory.
         """
         self._require_sound()
-        if self._signed_size == self._tree.size:
+        if self._signed_size == self._tree.size and not self._mended:
             return []
         self._flaw = self._prove()
         if self._flaw is not None:
@@ -235,6 +258,7 @@ class Diary:
         self._require_sound()
         checkpoint = Checkpoint(self.card.origin, self._tree.size, self._proven.root())
         return [
+            *_of_tree(self._mended),
             *self._index.changed(),
             Put(META, INDEXED_KEY, entry_key(checkpoint.size)),
             Put(META, CHECKPOINT_KEY, sign_checkpoint(checkpoint, self.card.key, self._sign)),
@@ -247,6 +271,7 @@ class Diary:
     def signed(self, writes: Sequence[Put]) -> None:
         """What `sign` returned is on disk: the checkpoint may be shown."""
         self._index.written()
+        self._mended = {}
         self.checkpoint, self._signed_size, self._is_new = writes[-1].value, self._proven.size, False
 
     def _prove(self) -> str | None:
@@ -256,7 +281,7 @@ class Diary:
                 return f"entry {self._proven.size} is missing"
             self._proven.append(leaf_hash(leaf))
         for level, number, expected in self._proven.changed():
-            if (self._read_row(level, number) or b"") != expected:
+            if (self._mended.get((level, number)) or self._read_row(level, number) or b"") != expected:
                 return f"row {number} of the hashes of level {level} is not what it should be"
         if self._proven.size != self._tree.size or self._proven.root() != self._tree.root():
             return f"what is on disk is not what was appended, somewhere below entry {self._tree.size}"
@@ -274,46 +299,13 @@ def begin(
     return Diary(rows, card, signer(key), vault, entropy, is_new=True), writes
 
 
-def body_place(key: bytes, leaf_hash: bytes) -> bytes:
-    """Return what a body row is sealed for: its place and its leaf, so that it vouches for every bit of that."""
-    return key + leaf_hash
-
-
-def leaves(rows: Rows, start: int) -> Iterator[tuple[int, bytes]]:
-    """Yield index and leaf of every entry from `start` on. Raises `Damaged` for a row that is of no entry."""
-    for key, leaf in rows.scan(ENTRIES, start=entry_key(start) if start else b""):
-        yield index_of(key), leaf
-
-
-def next_index(rows: Rows) -> int:
-    """Return the index after the last entry; 0 if there is none. Old entries may have been pruned.
-
-    Raises `Damaged`.
-    """
-    last = next(rows.scan(ENTRIES, reverse=True), None)
-    return 0 if last is None else index_of(last[0]) + 1
-
-
-def traces(rows: Rows) -> int:
-    """Return how many entries there are by what else was written with them: their hashes and bodies.
-
-    Raises `Damaged`.
-    """
-    body, row = next(rows.scan(BODIES, reverse=True), None), next(rows.scan(TREE, reverse=True), None)
-    hashes = 0 if row is None else int.from_bytes(row[0][1:], "big") * ROW_HASHES + len(row[1]) // HASH_SIZE
-    return max(hashes, 0 if body is None else index_of(body[0]) + 1)
-
-
-def index_of(key: bytes) -> int:
-    """Return the index in a key of `entries` or `bodies`. Raises `Damaged`."""
-    if len(key) != ENTRY_KEY_SIZE:
-        raise Damaged(f"the audit log has a row that is of no entry: its key is {key[:16].hex()}", fix=DAMAGE_FIX)
-    return int.from_bytes(key, "big")
-
-
 @contextmanager
 def _damaged() -> Iterator[None]:
     try:
         yield
     except AuditError as error:
         raise Damaged(f"the audit log is damaged: {error}", fix=DAMAGE_FIX) from error
+
+
+def _of_tree(rows: Mapping[tuple[int, int], bytes]) -> list[Put]:
+    return [Put(TREE, tree_key(level, row), value) for (level, row), value in rows.items()]

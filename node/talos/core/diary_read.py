@@ -13,10 +13,10 @@ from typing import Final, cast
 
 from talos.core import codec
 from talos.core.chain import read_card, read_checkpoint
-from talos.core.diary import DAMAGE_FIX, body_place, next_index
 from talos.core.entries import Leaf, Opened, split_row
 from talos.core.entry_types import EntryType, Shown, read_body, read_own_body
 from talos.core.log_index import indexed, listed, of_subject, of_type
+from talos.core.log_rows import DAMAGE_FIX, body_place, next_index
 from talos.core.names import did_of, did_or_nobody
 from talos.core.report import AuditEntry
 from talos.core.tables import BODIES, ENTRIES, TREE, Rows, entry_key, tree_key

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from math import inf
 from typing import Final, TypeVar
 
+import trio
+
 from talos.core import codec
-from talos.core.chain import check_chain, head_of, log_head
+from talos.core.chain import head_of, log_head, steps_of_check
 from talos.core.diary import CARD_KEY
 from talos.core.diary_read import Query, Reader
 from talos.core.keylog import KeyLog
-from talos.core.log_card import LogCard
+from talos.core.log_card import CARD_SIZE_MAX, LogCard
 from talos.core.proof_file import Proof, check_proof, make_proof
 from talos.core.refusals import AGGREGATE_MS
 from talos.core.report import AuditEntry, ChainReport, LogHead
@@ -25,13 +26,15 @@ from talos.services.commit import Committer
 from talos.services.desk import Desk
 from talos.services.post import Peer
 from talos.services.requests import Requests, RequestType
+from talos_audit import NOTE_SIZE_MAX
 
 T = TypeVar("T")
 
 PUBLISH_S: Final = 1.0  # Between two checkpoints of a busy log: witnesses must be able to sign the same one.
 STREAM_ENTRIES: Final = 256  # Read at a time.
 ASK_S: Final = 30.0
-HEAD_SIZE_MAX: Final = 64 * 1024  # Bytes: a checkpoint may carry the signatures of many witnesses.
+READS_MAX: Final = 2  # At a time: so that not every worker reads while a commit waits for one.
+HEAD_SIZE_MAX: Final = CARD_SIZE_MAX + NOTE_SIZE_MAX + 16  # Bytes: what `show_head` packs, and 16 around it.
 
 
 class Audit:
@@ -45,6 +48,7 @@ class Audit:
         self._unsigned_why: str | None = None
         self._untold_why: str | None = None
         self._shown_at = -inf  # Monotonic: when a peer's question last led to a checkpoint.
+        self._reads = trio.CapacityLimiter(READS_MAX)
         self.requests: Requests | None = None  # To peers, while the node runs.
 
     @property
@@ -163,10 +167,24 @@ class Audit:
         proof.card.check(merged)
         return entry
 
-    async def verify_chain(self, progress: Callable[[int, int], None] = lambda done, of: None) -> ChainReport:
-        """Check the whole log, bodies too. Raises `Damaged`, naming the first thing that is wrong."""
-        store = self._host.store
-        return await self._host.blocking(partial(check_chain, store, self._vault, progress=progress))
+    async def verify_chain(self) -> ChainReport:
+        """Check the whole log, bodies too. Raises `Damaged`, naming the first thing that is wrong.
+
+        A cancel, and whoever else wants to read, waits for one step of it, not for all.
+        """
+        checking = steps_of_check(self._host.store, self._vault)
+
+        def step() -> ChainReport | None:
+            try:
+                next(checking)
+            except StopIteration as end:
+                report: ChainReport = end.value
+                return report
+            return None
+
+        while (report := await self._read_slowly(step)) is None:
+            pass
+        return report
 
     async def following(self, index: int) -> list[AuditEntry]:
         """Return entries from `index` on, in order: at most `STREAM_ENTRIES` of them; wait for the first."""
@@ -185,4 +203,8 @@ class Audit:
             with self._host.store.snapshot() as rows:
                 return work(rows)
 
-        return await self._host.blocking(read)
+        return await self._read_slowly(read)
+
+    async def _read_slowly(self, work: Callable[[], T]) -> T:
+        async with self._reads:
+            return await self._host.blocking(work)

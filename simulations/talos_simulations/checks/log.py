@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from talos.core.acts import content_commitment
 from talos.core.chain import check_chain, open_note_of, read_card
-from talos.core.diary import CHECKPOINT_KEY, next_index
+from talos.core.diary import CHECKPOINT_KEY
 from talos.core.diary_read import Query, Reader
 from talos.core.entry_types import EntryType
+from talos.core.log_rows import next_index
 from talos.core.tables import META
 from talos.errors import TalosError
 from talos_simulations.books import Ledger, body

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from nacl.signing import SigningKey
 
-from talos.core.diary import CHECKPOINT_KEY, LOG_KEY, Diary, body_place, leaves
+from talos.core.diary import CHECKPOINT_KEY, LOG_KEY, Diary
 from talos.core.dice import Entropy
 from talos.core.entries import Entry, Leaf, Opened
 from talos.core.entry_types import EntryType, write_body
@@ -22,6 +22,7 @@ from talos.core.identity import Enrolled, enrol
 from talos.core.keylog import KeyLog
 from talos.core.keylog_keys import signer
 from talos.core.log_index import INDEXED_KEY
+from talos.core.log_rows import body_place, leaves
 from talos.core.step import Put
 from talos.core.tables import (
     BODIES,

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from talos.core.diary import CHECKPOINT_KEY, Diary, leaves, next_index
+from talos.core.diary import CHECKPOINT_KEY, Diary
 from talos.core.entries import Opened
 from talos.core.keylog_keys import signer
 from talos.core.log_index import INDEXED_KEY
+from talos.core.log_rows import leaves, next_index
 from talos.core.step import Put
 from talos.core.tables import BODIES, ENTRIES, LOOKUP, META, TREE, entry_key, tree_key
 from talos.errors import Damaged, StoreFailed

@@ -7,9 +7,11 @@ from typing import Final
 
 import pytest
 
-from talos.core.diary import CARD_KEY, CHECKPOINT_KEY, LOG_KEY, RECHECKED, Diary, leaves, next_index
+from talos.core.chain import check_chain
+from talos.core.diary import CARD_KEY, CHECKPOINT_KEY, LOG_KEY, RECHECKED, Diary
 from talos.core.keylog_keys import signer
 from talos.core.log_index import INDEXED_KEY
+from talos.core.log_rows import leaves, next_index
 from talos.core.step import Put
 from talos.core.tables import BODIES, ENTRIES, META, SECRETS, TREE, entry_key, tree_key
 from talos.errors import Damaged
@@ -102,14 +104,7 @@ DAMAGES: Final[dict[str, Damage]] = {
     "two of the last were swapped": swap(SIZE - 2, SIZE - 100),
     "two neighbours were swapped": swap(SIZE - 2, SIZE - 3),
     "all hashes are gone": without_rows(TREE),
-    "the last row of leaf hashes is gone": without(TREE, tree_key(0, SIZE // 16)),
     "a row of leaf hashes is gone": without(TREE, tree_key(0, SIZE // 16 - 3)),
-    "the last row of level 4 is gone": without(TREE, tree_key(4, 1)),
-    "the row of level 8 is gone": without(TREE, tree_key(8, 0)),
-    "the last row of leaf hashes was changed": flip(TREE, tree_key(0, SIZE // 16), 9),
-    "the last row of level 4 was changed": flip(TREE, tree_key(4, 1), 0),
-    "the row of level 8 was changed": flip(TREE, tree_key(8, 0), 255),
-    "a row is cut short": cut_row,
     "the card is gone": without(META, CARD_KEY),
     "the key is gone": without(SECRETS, LOG_KEY),
     "the key was changed": flip(SECRETS, LOG_KEY, 300),
@@ -129,6 +124,40 @@ def test_a_log_is_not_opened_where(damage: Damage) -> None:
     assert log.opened().size == SIZE
     damage(log)
     with pytest.raises(Damaged):
+        log.opened()
+
+
+MENDED: Final[dict[str, Damage]] = {
+    "the last row of leaf hashes is gone": without(TREE, tree_key(0, SIZE // 16)),
+    "the last row of level 4 is gone": without(TREE, tree_key(4, 1)),
+    "the row of level 8 is gone": without(TREE, tree_key(8, 0)),
+    "the last row of leaf hashes was changed": flip(TREE, tree_key(0, SIZE // 16), 9),
+    "the last row of level 4 was changed": flip(TREE, tree_key(4, 1), 0),
+    "the row of level 8 was changed": flip(TREE, tree_key(8, 0), 255),
+    "a row is cut short": cut_row,
+}
+
+
+@pytest.mark.parametrize("damage", MENDED.values(), ids=MENDED.keys())
+@pytest.mark.parametrize("writes", [0, 1, 20])
+def test_a_row_of_hashes_that_is_not_full_yet_is_made_anew_from_the_leaves_where(damage: Damage, writes: int) -> None:
+    whole, log = short_log(SIZE), short_log(SIZE)
+    damage(log)
+    log.diary = log.opened()
+    for one in (whole, log):
+        if writes:
+            one.write(*[note(1)] * writes)
+        one.sign()
+    assert check_chain(log.store, log.vault).size == SIZE + writes
+    full = [key for key, value in whole.store.scan(TREE) if len(value) == 16 * 32]
+    assert full
+    assert [row(log, TREE, key) for key in full][: SIZE // 16] == [row(whole, TREE, key) for key in full][: SIZE // 16]
+
+
+def test_a_row_of_hashes_that_is_full_is_not_made_anew() -> None:
+    log = short_log(SIZE)
+    flip(TREE, tree_key(0, SIZE // 16 - 1), 9)(log)
+    with pytest.raises(Damaged, match="audit entry 272 was changed"):
         log.opened()
 
 

@@ -10,10 +10,11 @@ import trio
 from nacl.signing import SigningKey
 from trio.testing import wait_all_tasks_blocked
 
-from talos.core.diary import CARD_KEY, CHECKPOINT_KEY, Diary, begin, body_place
+from talos.core.diary import CARD_KEY, CHECKPOINT_KEY, Diary, begin
 from talos.core.entries import Entry, Opened
 from talos.core.entry_types import EntryType
 from talos.core.keylog_keys import signer
+from talos.core.log_rows import body_place
 from talos.core.step import Put, Step
 from talos.core.tables import BODIES, ENTRIES, META, STATE_TABLES
 from talos.core.vault import KEY_SIZE, Vault

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pytest
 import trio
 from trio.testing import MockClock
 
+from talos.core import codec
 from talos.core.acts import content_commitment
 from talos.core.diary_read import Query
 from talos.core.entry_types import EntryType
 from talos.core.frames import Kind, wrap
+from talos.core.log_card import CARD_SIZE_MAX
 from talos.core.proof_file import Proof
 from talos.core.refusals import AGGREGATE_MS
 from talos.core.report import AuditEntry, ReceiptState
 from talos.core.step import Put
 from talos.core.tables import BODIES, ENTRIES, entry_key
+from talos.drivers.real_host import WORKERS_MAX
 from talos.errors import Damaged, DeliveryFailed, NotReachable, StoreFailed
-from talos.services.audit import PUBLISH_S
+from talos.services.audit import HEAD_SIZE_MAX, PUBLISH_S, READS_MAX
+from talos_audit import NOTE_SIZE_MAX, Tree
+from tests.node.core.logs import flipped
 from tests.node.services.wire import CLOCK, Running, running, until
 
 MINUTE_S = AGGREGATE_MS / 1000
@@ -219,14 +224,33 @@ async def test_a_log_that_was_changed_on_disk_takes_and_signs_nothing_more_and_s
         assert a.node._committer._diary.signed_size == signed
 
 
+def flip_a_peak(tree: Tree) -> None:
+    tree._peaks[-1] = flipped(tree._peaks[-1], 0)
+
+
+def flip_a_hash_of_a_row(tree: Tree) -> None:
+    tree._new[0][0] = flipped(tree._new[0][0], 0)
+
+
+@pytest.mark.parametrize("flip", [flip_a_peak, flip_a_hash_of_a_row])
+@pytest.mark.parametrize("is_written_over", [False, True])
 async def test_a_bit_that_flips_in_memory_is_found_before_it_is_signed_for_and_the_disk_heals_it(
-    autojump_clock: MockClock,
+    autojump_clock: MockClock, flip: Callable[[Tree], None], is_written_over: bool
 ) -> None:
     async with running("a", "b") as (a, b):
         await a.node.send(b.node.did, b"x")
-        tree = a.node._committer._diary._tree
-        tree._peaks[-1] = bytes((tree._peaks[-1][0] ^ 1,)) + tree._peaks[-1][1:]
+        flip(a.node._committer._diary._tree)
+        if is_written_over:
+            await a.node.send(b.node.did, b"y")  # The row with the wrong hash goes to disk, over the good one.
         await CLOCK.sleep(3 * PUBLISH_S)
         assert a.node.status().store_ok
         assert not a.node._committer.has_unsigned
         assert (await a.node.audit.verify_chain()).signed_size == a.node.audit.size
+
+
+def test_long_reads_leave_a_worker_for_the_next_commit() -> None:
+    assert READS_MAX < WORKERS_MAX
+
+
+def test_the_largest_head_of_a_log_that_a_peer_may_show_is_taken() -> None:
+    assert len(codec.pack(bytes(CARD_SIZE_MAX), bytes(NOTE_SIZE_MAX))) <= HEAD_SIZE_MAX

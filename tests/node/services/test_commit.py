@@ -10,8 +10,8 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from talos.core.diary import next_index
 from talos.core.entry_types import BODY_SIZE_MAX
+from talos.core.log_rows import next_index
 from talos.core.step import Put, Step
 from talos.core.tables import BODIES, ENTRIES, META, STATE_TABLES, TREE, entry_key
 from talos.drivers.lmdb_store import LmdbStore

@@ -17,7 +17,7 @@ from typing import Final
 from talos.cli.audit.progress import Progress
 from talos.cli.audit.source import damage, read_file
 from talos.core.chain import log_head
-from talos.core.diary import DAMAGE_FIX, leaves
+from talos.core.log_rows import DAMAGE_FIX, leaves
 from talos.core.report import LogHead
 from talos.core.tables import TREE, tree_key
 from talos.drivers.files import DISK_FULL, atomic_write
