@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
+from talos.core.inbox import NODE_ROWS_MAX, PEER_ROWS_MAX
 from talos.core.names import PeerAddress, parse_place
 from talos.errors import UsageError
 from talos.host import Address
@@ -29,6 +30,7 @@ KEYS: Final[Mapping[str, str]] = {
     "listen": "listen",
     "peers": "peers",
     "queue_limit": "queue_limit",
+    "inbox_limit": "inbox_limit",
     "retry_interval_s": "retry_interval_s",
     "offline_mode": "offline_mode",
     "replay_window_s": "replay_window_s",
@@ -55,6 +57,7 @@ class Config:
     listen: tuple[Address, ...] = (Address("127.0.0.1", 0),)  # Port 0 takes any free one.
     peers: tuple[PeerAddress, ...] = ()  # Known from the start, beside those that `talos peers add` stored.
     queue_limit: int = 1_000  # Messages that may wait undelivered, for all peers together.
+    inbox_limit: int = PEER_ROWS_MAX  # Messages of one peer that may lie here, not done; then it has to wait.
     retry_interval_s: float = 30.0  # Between two attempts to reach a peer for which messages wait.
     offline_mode: bool = False  # True: no listening, no dialling; what is sent waits.
     replay_window_s: int = 3_600  # How long a duplicate is still written into the audit log.
@@ -64,6 +67,7 @@ class Config:
     def __post_init__(self) -> None:
         _NAME.take(self.name, "Config.name")
         _QUEUE_LIMIT.take(self.queue_limit, "Config.queue_limit")
+        _INBOX_LIMIT.take(self.inbox_limit, "Config.inbox_limit")
         _RETRY_INTERVAL.take(self.retry_interval_s, "Config.retry_interval_s")
         _REPLAY_WINDOW.take(self.replay_window_s, "Config.replay_window_s")
         _STORE_SIZE.take(self.store_size_max_mib, "Config.store_size_max_mib")
@@ -132,6 +136,7 @@ def parse(text: str, folder: Path, environment: Mapping[str, str], flags: Mappin
         listen=seek.find("listen", _LISTEN, DEFAULTS.listen),
         peers=seek.find("peers", _PEERS, DEFAULTS.peers),
         queue_limit=seek.find("queue_limit", _QUEUE_LIMIT, DEFAULTS.queue_limit),
+        inbox_limit=seek.find("inbox_limit", _INBOX_LIMIT, DEFAULTS.inbox_limit),
         retry_interval_s=seek.find("retry_interval_s", _RETRY_INTERVAL, DEFAULTS.retry_interval_s),
         offline_mode=seek.find("offline_mode", _OFFLINE_MODE, DEFAULTS.offline_mode),
         replay_window_s=seek.find("replay_window_s", _REPLAY_WINDOW, DEFAULTS.replay_window_s),
@@ -263,6 +268,7 @@ _NAME: Final = _Kind("1 to 64 letters, digits or ._- , a letter or digit first",
 _LISTEN: Final = _list(parse_address, "a list of HOST:PORT")
 _PEERS: Final = _list(PeerAddress.parse, "a list of DID@HOST:PORT")
 _QUEUE_LIMIT: Final = _whole(1, QUEUE_LIMIT_MAX)
+_INBOX_LIMIT: Final = _whole(1, NODE_ROWS_MAX)
 _RETRY_INTERVAL: Final = _Kind(
     f"seconds, from {RETRY_INTERVAL_MIN_S} to {DAY_S}", _number(RETRY_INTERVAL_MIN_S, DAY_S), float
 )

@@ -63,7 +63,7 @@ class Node:
         )
         ring.load(host.store.scan(PREKEYS))
         directory = Directory(host, self._committer, me.key_log)
-        post = Post(host, ours, self._committer, replay_window_s=config.replay_window_s)
+        post = Post(host, ours, self._committer, replay_window_s=config.replay_window_s, inbox_limit=config.inbox_limit)
         self._desk = Desk(host, me, ring, directory, post)
         self._vault = opened.vault
         self.audit = Audit(host, self._committer, self._desk, opened.vault)

@@ -13,6 +13,7 @@ import trio
 
 from talos.core import inbox
 from talos.core.frames import MESSAGE_SIZE_MAX
+from talos.core.inbox import PEER_ROWS_MAX
 from talos.core.keylog import KeyLog
 from talos.core.names import did_of
 from talos.core.report import ReceiptState
@@ -31,9 +32,10 @@ LITTLE: Final = 100  # Bytes of a body.
 
 
 @asynccontextmanager
-async def linked() -> AsyncIterator[tuple[Node, Node]]:
-    """Run ada and bob; ada has called bob."""
-    async with running(settings("ada")) as ada, running(settings("bob")) as bob:
+async def linked(inbox_limit: int = PEER_ROWS_MAX) -> AsyncIterator[tuple[Node, Node]]:
+    """Run ada and bob, who takes so many messages of one peer; ada has called bob."""
+    bobs = replace(settings("bob"), inbox_limit=inbox_limit)
+    async with running(settings("ada")) as ada, running(bobs) as bob:
         assert (await ada.add_peer(place(bob))).linked
         yield ada, bob
 
@@ -57,11 +59,8 @@ async def test_what_never_left_and_is_given_up_cannot_have_arrived() -> None:
         assert ada.status().undelivered == 0
 
 
-async def test_what_was_sent_and_is_given_up_may_have_arrived_and_does_not_stall_the_next(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async with linked() as (ada, bob):
-        monkeypatch.setattr(inbox, "PEER_ROWS_MAX", 1)
+async def test_what_was_sent_and_is_given_up_may_have_arrived_and_does_not_stall_the_next() -> None:
+    async with linked(inbox_limit=1) as (ada, bob):
         await ada.send(bob.did, b"1")
         with pytest.raises(DeliveryFailed) as failure:
             await ada.send(bob.did, b"2", timeout=SOON_S, retry_count=0, on_failure="raise")
@@ -86,9 +85,7 @@ async def test_messages_given_up_before_the_first_meeting_leave_no_gap_that_stal
 
 
 @pytest.mark.parametrize(("on_failure", "expected"), [("queue", "queued"), ("raise", "failed, but may have arrived")])
-async def test_a_send_whose_peer_goes_away_hears_of_it_at_once(
-    on_failure: OnFailure, expected: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_send_whose_peer_goes_away_hears_of_it_at_once(on_failure: OnFailure, expected: str) -> None:
     outcomes = list[str]()
 
     async def send(ada: Node, to: str) -> None:
@@ -98,9 +95,8 @@ async def test_a_send_whose_peer_goes_away_hears_of_it_at_once(
         except DeliveryFailed as failure:
             outcomes.append("failed, but may have arrived" if failure.may_have_arrived else "failed")
 
-    monkeypatch.setattr(inbox, "PEER_ROWS_MAX", 1)
     async with running(settings("ada")) as ada, trio.open_nursery() as sends:
-        async with running(settings("bob")) as bob:
+        async with running(replace(settings("bob"), inbox_limit=1)) as bob:
             await ada.add_peer(place(bob))
             await ada.send(bob.did, b"taken")
             sends.start_soon(send, ada, bob.did)
@@ -176,7 +172,7 @@ async def test_a_node_does_not_send_to_itself() -> None:
 @pytest.mark.parametrize(
     ("limit", "most"),
     [
-        ("PEER_ROWS_MAX", 2),
+        ("inbox_limit", 2),
         ("NODE_ROWS_MAX", 2),
         ("PEER_BYTES_MAX", 2 * (LITTLE + OVERHEAD)),
         ("NODE_BYTES_MAX", 2 * (LITTLE + OVERHEAD)),
@@ -185,8 +181,9 @@ async def test_a_node_does_not_send_to_itself() -> None:
 async def test_a_full_inbox_takes_no_more_and_goes_on_in_order_as_messages_are_done(
     limit: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inbox, limit, most)
-    async with linked() as (ada, bob), trio.open_nursery() as sends:
+    if limit != "inbox_limit":
+        monkeypatch.setattr(inbox, limit, most)
+    async with linked(most if limit == "inbox_limit" else PEER_ROWS_MAX) as (ada, bob), trio.open_nursery() as sends:
         for _ in range(6):
             sends.start_soon(partial(ada.send, bob.did, bytes(LITTLE), timeout=LONGER_THAN_PATIENCE_S))
         await until(lambda: ada.status().undelivered == 4)

@@ -16,7 +16,7 @@ from typing import Final
 import trio
 
 from talos.config import Config
-from talos.core import inbox
+from talos.core.inbox import PEER_ROWS_MAX
 from talos.core.names import PeerAddress, did_of
 from talos.core.report import ReceiptState
 from talos.errors import DeliveryFailed, StoreFailed
@@ -72,9 +72,8 @@ def live(spec: Spec, pipe: Connection) -> None:
         queue_limit=QUEUE_LIMIT,
         retry_interval_s=RETRY_S,
         store_size_max_mib=STORE_SIZE_MIB,
+        inbox_limit=LITTLE_ROOM if spec.nature.impatient else PEER_ROWS_MAX,
     )
-    if spec.nature.impatient:
-        inbox.PEER_ROWS_MAX = LITTLE_ROOM  # type: ignore[misc]  # Final; this process has no other node.
     journal = Journal(spec.journal)
     with data_folder(config).open(None) as opened:
         host = spied(opened.host, journal, spec.doom, spec.nature.refuse_every)

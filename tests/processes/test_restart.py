@@ -13,7 +13,6 @@ import pytest
 import trio
 
 from talos.config import Config
-from talos.core import inbox
 from talos.core.report import ReceiptState
 from talos.core.step import Put
 from talos.core.tables import SESSIONS, STATE_TABLES
@@ -127,20 +126,19 @@ def forget_sessions(config: Config) -> None:
 
 @pytest.mark.parametrize("loser_calls", [False, True])
 async def test_after_one_side_has_lost_its_sessions_both_meet_anew_and_nothing_is_lost_or_comes_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loser_calls: bool
+    tmp_path: Path, loser_calls: bool
 ) -> None:
     suite = CountingSuite()
     ada_config, bob_config = settings("ada", tmp_path), settings("bob", tmp_path)
     async with running(ada_config, suite) as ada, trio.open_nursery() as sends:
-        with monkeypatch.context() as patch:
-            patch.setattr(inbox, "PEER_ROWS_MAX", 1)  # So that frames of the old session wait when it is lost.
-            async with running(bob_config) as bob:
-                caller, called = (bob, ada) if loser_calls else (ada, bob)
-                there = place(bob)
-                await caller.add_peer(place(called))
-                for body in (b"1", b"2", b"3"):
-                    sends.start_soon(ada.send, bob.did, body)
-                await until(lambda: (bob.status().inbox, ada.status().undelivered) == (1, 2))
+        # Frames of the old session must wait when it is lost.
+        async with running(replace(bob_config, inbox_limit=1)) as bob:
+            caller, called = (bob, ada) if loser_calls else (ada, bob)
+            there = place(bob)
+            await caller.add_peer(place(called))
+            for body in (b"1", b"2", b"3"):
+                sends.start_soon(ada.send, bob.did, body)
+            await until(lambda: (bob.status().inbox, ada.status().undelivered) == (1, 2))
         forget_sessions(bob_config)
         async with running(back_at(bob_config, there)) as bob:
             if loser_calls:

@@ -24,6 +24,9 @@ listen = [{listen}]
 # Messages that may wait undelivered, for all peers together.
 # queue_limit = {queue_limit}
 
+# Messages of one peer that may lie here, not done; then it has to wait.
+# inbox_limit = {inbox_limit}
+
 # Seconds between two attempts to reach a peer for which messages wait.
 # retry_interval_s = {retry_interval_s}
 
@@ -48,6 +51,7 @@ def default_text(*, name: str, listen: Iterable[Address]) -> str:
         name=json.dumps(name),  # Of what these two may hold, TOML and JSON write all in the same way.
         listen=", ".join(json.dumps(str(address)) for address in listen),
         queue_limit=DEFAULTS.queue_limit,
+        inbox_limit=DEFAULTS.inbox_limit,
         retry_interval_s=DEFAULTS.retry_interval_s,
         offline_mode=str(DEFAULTS.offline_mode).lower(),
         replay_window_s=DEFAULTS.replay_window_s,

@@ -14,7 +14,7 @@ from typing import Final
 from talos.core.step import Put
 from talos.core.tables import INBOX
 
-PEER_ROWS_MAX: Final = 1_000  # Not yet done, per peer (DECISIONS 14): one peer cannot fill the node's inbox.
+PEER_ROWS_MAX: Final = 1_000  # Not yet done, per peer (DECISIONS 14), unless the node is told another number.
 PEER_BYTES_MAX: Final = 64 * 1024 * 1024
 NODE_ROWS_MAX: Final = 10_000
 NODE_BYTES_MAX: Final = 256 * 1024 * 1024
@@ -50,9 +50,10 @@ class _Load:
 class Inbox:
     """Rows by arrival. `add` reserves at once; `arrived` makes the row visible when it is on disk."""
 
-    __slots__ = ("_handed_out", "_next", "_node", "_per_peer", "_waiting")
+    __slots__ = ("_handed_out", "_next", "_node", "_peer_rows_max", "_per_peer", "_waiting")
 
-    def __init__(self) -> None:
+    def __init__(self, peer_rows_max: int = PEER_ROWS_MAX) -> None:
+        self._peer_rows_max = peer_rows_max
         self._next = 1
         self._node = _Load()
         self._per_peer: dict[bytes, _Load] = {}
@@ -82,7 +83,7 @@ class Inbox:
         """True if a sealed body of `size` bytes from `sender` is within every limit."""
         peer = self._per_peer.get(sender, _Load())
         return (
-            peer.rows < PEER_ROWS_MAX
+            peer.rows < self._peer_rows_max
             and peer.size + size <= PEER_BYTES_MAX
             and self._node.rows < NODE_ROWS_MAX
             and self._node.size + size <= NODE_BYTES_MAX
@@ -94,7 +95,7 @@ class Inbox:
         return all(
             part <= limit * SLACK
             for part, limit in (
-                (peer.rows, PEER_ROWS_MAX),
+                (peer.rows, self._peer_rows_max),
                 (peer.size, PEER_BYTES_MAX),
                 (self._node.rows, NODE_ROWS_MAX),
                 (self._node.size, NODE_BYTES_MAX),

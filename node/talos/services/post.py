@@ -28,7 +28,7 @@ from talos.core.effects import (
 )
 from talos.core.entry_types import Refusal
 from talos.core.frames import Kind
-from talos.core.inbox import Inbox
+from talos.core.inbox import PEER_ROWS_MAX, Inbox
 from talos.core.keylog import KeyLog
 from talos.core.refusals import Refusals
 from talos.core.sessions import Ours
@@ -72,13 +72,21 @@ class Peer:
 class Post:
     """All peers of a node. `requests` hears what peers ask and answer."""
 
-    def __init__(self, host: Host, ours: Ours, committer: Committer, *, replay_window_s: int = REPLAY_WINDOW_S) -> None:
+    def __init__(
+        self,
+        host: Host,
+        ours: Ours,
+        committer: Committer,
+        *,
+        replay_window_s: int = REPLAY_WINDOW_S,
+        inbox_limit: int = PEER_ROWS_MAX,
+    ) -> None:
         self._host = host
         self._ours = ours
         self._committer = committer
         self._replay_window_s = replay_window_s
         self._peers: dict[bytes, Peer] = {}
-        self.inbox = Inbox()
+        self.inbox = Inbox(inbox_limit)
         self.inbox.load(host.store.scan(INBOX))
         self.mail_came = Signal()
         self.work_came = Signal()  # Something waits for a link.
