@@ -9,6 +9,7 @@ from typing import Final
 
 import trio
 
+from talos.core.names import parse_peer
 from talos.core.report import ReceiptState
 from talos.errors import DeliveryFailed, NodeStopped, QueueFull, Refused, StoreFailed, StoreFull, TalosError
 from talos.runtime import Node
@@ -30,6 +31,7 @@ class Load:
     peers: int = 8  # Each node sends to so many others at most.
     think_s: float = 0.0  # How long the application works on a message before it acknowledges it.
     impatient: float = 0.0  # The share of messages that are given up unless they arrive within a try or two.
+    asking: float = 0.0  # How many of the messages are followed by a question: how far has the peer's log come?
 
 
 class Application:
@@ -67,7 +69,10 @@ class Application:
             await self._clock.sleep(self._dice.random() * self._load.period_s)
             while True:
                 if self.is_sending:
-                    nursery.start_soon(self._send, peers[self._dice.randrange(len(peers))])
+                    to = peers[self._dice.randrange(len(peers))]
+                    nursery.start_soon(self._send, to)
+                    if chance(self._dice, self._load.asking):
+                        nursery.start_soon(self._ask, to)
                 await self._clock.sleep(self._load.period_s)
 
     async def _send(self, to: str) -> None:
@@ -92,6 +97,15 @@ class Application:
             self._note(Act.ACCEPTED, self._name, to, number, receipt.id.seq)
             if receipt.state is ReceiptState.DELIVERED:
                 self._note(Act.DELIVERED, self._name, to, number, receipt.id.seq)
+
+    async def _ask(self, of: str) -> None:
+        """Keep what the peer shows of its log: one day it may be held against it."""
+        try:
+            head = await self._node.audit.peer_head(parse_peer(self._ids[of]))
+        except TalosError:
+            return  # It is not there, or busy, or we are on our way out.
+        if not self._power.is_gone:
+            self._books.shown(of, head.checkpoint)
 
     async def _take(self) -> None:
         while True:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 FILLER: Final = b"."
+SHOWN_MAX: Final = 100  # Checkpoints of one node.
 
 
 class Act(StrEnum):
@@ -61,6 +62,7 @@ class Books:
     def __init__(self, tell: Callable[[Deed], None]) -> None:
         self._tell = tell
         self._ledgers: dict[tuple[str, str], Ledger] = {}
+        self._shown: dict[str, dict[bytes, None]] = {}
 
     def ledger(self, sender: str, receiver: str) -> Ledger:
         key = sender, receiver
@@ -80,6 +82,16 @@ class Books:
             Act.DONE: lambda one: len(one.done),
         }
         return sum(map(count[act], self._ledgers.values()))
+
+    def shown(self, name: str, note: str) -> None:
+        """Keep a signed checkpoint that a node has shown to another."""
+        notes = self._shown.setdefault(name, {})
+        if len(notes) < SHOWN_MAX:
+            notes[note.encode()] = None
+
+    def notes_of(self, name: str) -> list[bytes]:
+        """Return the checkpoints of this node that others have seen."""
+        return list(self._shown.get(name, ()))
 
     def write(
         self, act: Act, sender: str, receiver: str, number: int = 0, seq: int = 0, *, redelivered: bool = False

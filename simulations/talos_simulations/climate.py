@@ -28,6 +28,7 @@ NET: Final[dict[Kind, tuple[Range, Range]]] = {  # Kind -> how long, and how muc
     Kind.NARROW: ((5, 40), (200, 20_000)),
     Kind.JAM: ((0.5, 40), (0, 0)),
     Kind.RESET: ((0, 0), (0, 0)),
+    Kind.FORGET: ((0, 0), (0, 0)),
     Kind.CUT: ((0, 0), (0, 0)),
     Kind.FLIP: ((0, 0), (0, 0)),
 }
@@ -63,6 +64,7 @@ def _set(sky: Sky) -> None:
     sky.settings = Settings(
         latency_s=dice.choice(((0.0005, 0.002), (0.005, 0.05), (0.05, 0.4))),
         queue_limit=dice.choice((3, 20, 1_000, 1_000)),
+        inbox_limit=dice.choice((1, 5, 1_000, 1_000)),
         retry_interval_s=dice.choice((1.0, 5.0, 30.0)),
         flush_s=dice.choice((0.0, 0.002, 0.02)),
         load=_load(sky),
@@ -78,6 +80,7 @@ def _load(sky: Sky) -> Load:
         size=dice.choice((64, 1_024, 1_024, 40_000)),
         think_s=dice.choice((0.0, 0.0, 0.2, 1.2)),
         impatient=dice.choice((0.0, 0.0, 0.3)),
+        asking=dice.choice((0.0, 0.0, 0.2)),
     )
 
 

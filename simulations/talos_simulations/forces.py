@@ -24,6 +24,7 @@ ROADS: Final = frozenset(
         Kind.DUPLICATE,
         Kind.REORDER,
         Kind.RESET,
+        Kind.FORGET,
         Kind.CUT,
         Kind.FLIP,
     }

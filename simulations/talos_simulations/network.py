@@ -69,8 +69,10 @@ class Network:
 
     def begin(self, fault: Fault) -> None:
         self._roads.begin(fault)
-        if fault.kind is Kind.RESET:
-            self._break_streams(fault.who)
+        if fault.kind in (Kind.RESET, Kind.FORGET):
+            for stream in self._streams():
+                if {stream.card.site.name, stream.peer.host} == set(fault.who):
+                    stream.break_() if fault.kind is Kind.RESET else stream.forget()
         self.look_again()
 
     def end(self, fault: Fault) -> None:
@@ -84,11 +86,6 @@ class Network:
         self.post.look_again()
         self.changed.set()
         self.changed = trio.Event()
-
-    def _break_streams(self, who: tuple[str, ...]) -> None:
-        for stream in self._streams():
-            if {stream.card.site.name, stream.peer.host} == set(who):
-                stream.break_()
 
     def _streams(self) -> list[SimStream]:
         return [stream for card in self.cards for stream in card.streams]

@@ -26,6 +26,7 @@ class Settings:
 
     latency_s: tuple[float, float] = (0.005, 0.05)  # Least and most of a link, one way.
     queue_limit: int = 1_000
+    inbox_limit: int = 1_000
     retry_interval_s: float = 30.0
     flush_s: float = 0.0
     away: tuple[str, ...] = ()  # Nodes, fewer than half, that do not come back in the end.
@@ -90,6 +91,7 @@ class Story:
             calm_s=self.calm_s,
             latency_s=chosen.latency_s,
             queue_limit=chosen.queue_limit,
+            inbox_limit=chosen.inbox_limit,
             retry_interval_s=chosen.retry_interval_s,
             flush_s=chosen.flush_s,
             away=chosen.away,

@@ -50,6 +50,7 @@ class Pipe:
         self._unheard = 0  # Bytes taken, of which the writer has not heard: the way back is shut.
         self.has_ended = False
         self.is_stalled = False
+        self._is_forgotten = False  # Whatever is on its way, or will be, is lost.
         self._is_forsaken = False  # The machine that would send again is gone.
         self._is_in_turn = False  # The first segment waits for a narrow road ...
         self._turn = 0  # ... for the so-manieth time.
@@ -67,6 +68,8 @@ class Pipe:
         number = network.next_packet()
         network.note("sent" if data else "close", self.writer, self.reader, number, len(data))
         self.unread += len(data)
+        if self._is_forgotten:
+            return
         self._under_way.append(Segment(due, number, data, is_reset))
         if len(self._under_way) == 1:
             network.agenda.at(due, self._arrive)
@@ -77,6 +80,8 @@ class Pipe:
 
     def _arrive(self) -> None:
         """The first segment is there, unless something is in the way. Called once for each."""
+        if self._is_forgotten:
+            return
         if self._road.is_shut or not self.reader.card.site.is_on:
             self._stall()
         elif self._road.bandwidth:
@@ -89,7 +94,7 @@ class Pipe:
             self._deliver()
 
     def _come_through(self, turn: int) -> None:
-        if turn != self._turn or not self._is_in_turn:
+        if turn != self._turn or not self._is_in_turn or self._is_forgotten:
             return  # The road is wide again, and so it is there already.
         self._is_in_turn = False
         if self._road.is_shut or not self.reader.card.site.is_on:
@@ -101,6 +106,12 @@ class Pipe:
         self.is_stalled = not self._is_forsaken
         if self._is_forsaken:
             self._under_way.clear()
+
+    def forget(self) -> None:
+        """A router or firewall on the way knows the stream no more, and is silent about it."""
+        self._is_forgotten = True
+        self._under_way.clear()
+        self._owes_reset = False
 
     def forsake(self) -> None:
         """The writer's machine has lost its power: what meets a shut road now is not sent again."""
@@ -137,7 +148,7 @@ class Pipe:
 
     def _refuse(self) -> None:
         """Answer with a reset: there is nobody who reads."""
-        if self.writer.is_closed or self.writer.is_broken:
+        if self.writer.is_closed or self.writer.is_broken or self._is_forgotten:
             return
         self._owes_reset = self._way_back.is_shut
         if not self._owes_reset:
@@ -149,6 +160,8 @@ class Pipe:
 
     def look_again(self) -> None:
         """Something has changed between the two ends, or at one of them."""
+        if self._is_forgotten:
+            return
         if self._unheard and not self._way_back.is_shut:
             self.unread -= self._unheard
             self._unheard = 0
@@ -250,6 +263,11 @@ class SimStream:
         self.is_broken = True
         self._in.news.set()
         self._out.room.set()
+
+    def forget(self) -> None:
+        """Nothing comes through any more, either way."""
+        self._in.forget()
+        self._out.forget()
 
     def look_again(self) -> None:
         self._in.look_again()

@@ -30,6 +30,7 @@ class Kind(StrEnum):
     DUPLICATE = "duplicate"  # who: two nodes; datagrams between them arrive twice with probability `amount`.
     REORDER = "reorder"  # who: two nodes; datagrams between them overtake each other with probability `amount`.
     RESET = "reset"  # who: two nodes; every stream between them breaks now.
+    FORGET = "forget"  # who: two nodes; streams between them are forgotten on the way: all is lost, nobody is told.
     CUT = "cut"  # who: two nodes; the next segment from the first to the second ends half-way, and the stream with it.
     FLIP = "flip"  # who: two nodes; one bit of the next segment from the first to the second is turned.
     NAT = "nat"  # who: one node, that can dial but cannot be dialled.

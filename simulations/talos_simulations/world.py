@@ -48,6 +48,7 @@ class Plan:
     calm_s: float = 240.0  # So long everything may take to arrive, once all is well again.
     latency_s: tuple[float, float] = (0.005, 0.05)
     queue_limit: int = 1_000
+    inbox_limit: int = 1_000
     retry_interval_s: float = 30.0
     flush_s: float = 0.0
     away: tuple[str, ...] = ()  # These do not come back when all is well again.
@@ -100,6 +101,7 @@ class World:
             listen=(Address(name, PORT),),
             peers=peers,
             queue_limit=plan.queue_limit,
+            inbox_limit=plan.inbox_limit,
             retry_interval_s=plan.retry_interval_s,
         )
 

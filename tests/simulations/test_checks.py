@@ -6,9 +6,10 @@ import pytest
 
 from talos.core.step import Put
 from talos.core.tables import ENTRIES
+from talos_simulations.application import Load
 from talos_simulations.books import Act
 from talos_simulations.check import Check
-from talos_simulations.checks import ALL, ComesToRest, LogTellsAll, WithinBounds
+from talos_simulations.checks import ALL, ComesToRest, LogOnlyGrows, LogTellsAll, WithinBounds
 from talos_simulations.process import Process
 from talos_simulations.world import Plan, World
 
@@ -66,6 +67,17 @@ def test_a_key_that_seals_two_frames_which_go_out_is_reused() -> None:
     assert not world.violations, "the same frame may be sent again"
     goes_out(sealed[1])
     assert [violation.check for violation in world.violations] == ["NoKeyReused"]
+
+
+def test_what_a_peer_was_shown_of_a_log_is_held_against_it() -> None:
+    world = World(1, Plan(nodes=2, weather=(), load=Load(asking=0.5)))
+    world.run()
+    assert world.books.notes_of("n0")
+    assert world.books.notes_of("n1")
+    assert concluded(world, LogOnlyGrows) == []
+    world.books.shown("n1", world.books.notes_of("n0")[-1].decode())
+    (text,) = concluded(world, LogOnlyGrows)
+    assert text.startswith("the log of n1: ")
 
 
 def test_only_what_is_demanded_breaks_a_run() -> None:

@@ -211,6 +211,24 @@ async def test_a_reset_wakes_who_waits_for_room() -> None:
         pair.world.begin(Kind.RESET, "b", "a")
 
 
+async def test_a_stream_that_is_forgotten_on_the_way_loses_all_and_nobody_hears_of_it() -> None:
+    async with paired() as pair:
+        await pair.dialled.send_all(b"before")
+        await trio.sleep(1.0)
+        await pair.dialled.send_all(b"under way")
+        pair.world.begin(Kind.FORGET, "a", "b")
+        await pair.accepted.send_all(b"back")
+        await pair.dialled.aclose()
+        with trio.move_on_after(3_600) as patience:
+            assert await received(pair.accepted, 100) == b"before"
+        assert patience.cancelled_caught, "no data, no end, no reset"
+        with trio.move_on_after(3_600) as patience:
+            await pair.accepted.send_all(bytes(WINDOW))
+        assert patience.cancelled_caught, "what is taken is not heard of"
+        again = await pair.b.dial_stream(A)
+        await again.send_all(b"a new stream is known")
+
+
 async def test_no_news_of_a_closed_end_crosses_a_shut_road() -> None:
     async with paired() as pair:
         await pair.dialled.send_all(b"under way")

@@ -25,7 +25,7 @@ KEPT_MAX: Final = 100  # Checkpoints of one node that somebody else is taken to 
 
 
 class LogOnlyGrows(Check):
-    """Every log verifies, and goes on from every checkpoint that was ever signed."""
+    """Every log verifies, and goes on from every checkpoint that was ever signed, or shown to another node."""
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
@@ -49,7 +49,10 @@ class LogOnlyGrows(Check):
                 rows = machine.state.rows
                 try:
                     card = read_card(rows)
-                    held = [open_note_of(card, note) for note in self._notes.get(name, [])]
+                    held = [
+                        open_note_of(card, note)
+                        for note in [*self._notes.get(name, []), *self.world.books.notes_of(name)]
+                    ]
                     check_chain(rows, machine.vault, held=held)
                 except TalosError as error:
                     yield f"the log of {name}: {error}"
