@@ -27,6 +27,7 @@ from talos.services.messages import Message, Messages, OnFailure
 from talos.services.post import Peer, Post
 from talos.services.redial import Redial
 from talos.services.requests import Handler, Requests, RequestType
+from talos.services.storage import Storage
 from talos.services.upkeep import keep_up, rotate_prekeys
 from talos_ratchet import SUITE_1, Suite
 
@@ -67,6 +68,7 @@ class Node:
         self._desk = Desk(host, me, ring, directory, post)
         self._vault = opened.vault
         self.audit = Audit(host, self._committer, self._desk, opened.vault)
+        self._storage = Storage(host, self._committer, opened.vault, opened.keep)
         self._running: _Running | None = None
         self._listeners: list[Listener] = []
         self._stopping = trio.Event()
@@ -124,6 +126,7 @@ class Node:
         self.audit.requests = requests
         nursery.start_soon(self.audit.keep_signed)
         nursery.start_soon(self.audit.keep_tally)
+        nursery.start_soon(self._storage.run)
         if config.offline_mode:
             return
         for address in config.listen:
@@ -169,7 +172,7 @@ class Node:
 
     def status(self) -> NodeStatus:
         running, post = self._running_now(), self._desk.post
-        trouble = post.trouble or self.audit.trouble
+        trouble = post.trouble or self.audit.trouble or self._storage.trouble
         return NodeStatus(
             did=self.did,
             name=self._me.name,

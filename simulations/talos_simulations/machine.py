@@ -9,6 +9,7 @@ import trio
 
 from talos.core.identity import enrol
 from talos.core.names import PeerAddress, did_of, peer_id_of
+from talos.core.storage_key import new_vault
 from talos.core.tables import CACHE_TABLES, STATE_TABLES
 from talos.core.vault import Vault
 from talos.drivers.data_folder import settle
@@ -45,9 +46,11 @@ class Machine:
         self.clocks = Clocks()
         self.state = Disk(STATE_TABLES, dice.stream(world.seed, "disk", name))
         self.cache = Disk(CACHE_TABLES, dice.stream(world.seed, "cache", name))
-        self.vault = Vault({1: self.entropy(KEY_SIZE)}, 1)
-        made = enrol(name, self.entropy(KEY_SIZE), self.vault, self.entropy, self.clocks.wall_ms(0.0))
-        settle(self.state.rows, made.step.writes, self.vault, self.entropy)
+        vault = new_vault(self.entropy)
+        self.storage_keys: dict[int, bytes] = dict(vault.keys)  # What is in its keystore.
+        self.storage_current = vault.current
+        made = enrol(name, self.entropy(KEY_SIZE), vault, self.entropy, self.clocks.wall_ms(0.0))
+        settle(self.state.rows, made.step.writes, vault, self.entropy)
         self.rotation_key, self.did = made.rotation_key, made.did
         self.config = world.settings(name, ())
         self.peers: tuple[str, ...] = ()
@@ -59,7 +62,7 @@ class Machine:
         self.lag_s = 0.0
         self.is_idle = False
         self.lasting: dict[Kind, list[float]] = {}  # Amounts of the faults that are on, of kinds that overlap.
-        self._snapshot: Disk | None = None
+        self._snapshot: tuple[Disk, dict[int, bytes], int] | None = None
 
     @property
     def address(self) -> Address:
@@ -72,6 +75,10 @@ class Machine:
     @property
     def peer_id(self) -> str:
         return peer_id_of(self.did)
+
+    def vault(self) -> Vault:
+        """Open the keystore."""
+        return Vault(self.storage_keys, self.storage_current)
 
     @property
     def is_up(self) -> bool:
@@ -191,7 +198,7 @@ class Machine:
             self.restart()
 
     def keep_snapshot(self) -> None:
-        self._snapshot = self.state.copy()
+        self._snapshot = self.state.copy(), dict(self.storage_keys), self.storage_current
 
     def go_back(self) -> None:
         """Somebody puts an old copy of the disk in its place."""
@@ -200,7 +207,7 @@ class Machine:
 
         def put_back() -> None:
             if snapshot is not None:
-                self.state = snapshot
+                self.state, self.storage_keys, self.storage_current = snapshot
             self.start()
 
         self.network.agenda.after(RESTART_S, put_back)
@@ -209,10 +216,12 @@ class Machine:
         """Come back as a copy of another machine's folder."""
         self.crash(0, power_too=False)
         state, cache = other.state.copy(), other.cache.copy()
+        keys, current = dict(other.storage_keys), other.storage_current
 
         def come_back() -> None:
             self.state, self.cache = state, cache
-            self.vault, self.rotation_key, self.did = other.vault, other.rotation_key, other.did
+            self.storage_keys, self.storage_current = dict(keys), current
+            self.rotation_key, self.did = other.rotation_key, other.did
             self.persona, self.peers = other.persona, other.peers
             self.start()
 

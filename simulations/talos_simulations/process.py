@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
@@ -98,8 +98,9 @@ class Process:
 
     async def _run(self, machine: Machine) -> None:
         world, store = machine.world, self.host.store
-        me = load(store, machine.vault, machine.rotation_key, self.clock.wall_ms())
-        node = Node(machine.config, Opened(self.host, me, machine.vault), world.suite)
+        vault = machine.vault()
+        me = load(store, vault, machine.rotation_key, self.clock.wall_ms())
+        node = Node(machine.config, Opened(self.host, me, vault, self._keep), world.suite)
         application = Application(
             machine.persona, node, world.books, world.ids, world.load, self.clock, self.power, machine.dice
         )
@@ -115,6 +116,11 @@ class Process:
             application.set_idle(machine.is_idle)
             machine.note("up")
             await application.run(machine.peers)
+
+    def _keep(self, keys: Mapping[int, bytes], current: int) -> None:
+        """Write the keystore: whole or not at all, as `talos.drivers.files` does."""
+        if not self.power.is_gone:
+            self._machine.storage_keys, self._machine.storage_current = dict(keys), current
 
     async def _blocking(self, work: Callable[[], T]) -> T:
         """Run blocking work here. It takes as long as a flush; then all of it is done, and then we are told."""

@@ -1,6 +1,6 @@
 """Who this node is: made once by `enrol`, read from its rows ever after.
 
-Rows: `meta` did, name, origin; `secrets` instance (Ed25519 seed 32 | X25519 secret 32), sealed;
+Rows: `meta` did, name, origin, storage; `secrets` instance (Ed25519 seed 32 | X25519 secret 32), sealed;
 `keylogs` DID hash -> our own key log; and those of the audit log, whose first entry says that we came to be.
 What the keystore holds is not here: it opens the vault.
 """
@@ -28,6 +28,7 @@ from talos.core.keylog_state import Standing
 from talos.core.names import instance_id
 from talos.core.party import Party, make_party
 from talos.core.step import Put, Step
+from talos.core.storage_key import made_at
 from talos.core.tables import KEYLOGS, META, SECRETS, Rows
 from talos.core.vault import Vault
 from talos.errors import Damaged, NoIdentity
@@ -93,6 +94,7 @@ def enrol(name: str, seed: bytes, vault: Vault, entropy: Entropy, now_ms: int) -
         Put(META, DID_KEY, did),
         Put(META, NAME_KEY, name.encode()),
         Put(META, ORIGIN_KEY, entropy(ORIGIN_SIZE)),
+        made_at(now_ms),
         Put(SECRETS, INSTANCE_KEY, vault.seal(SECRETS, INSTANCE_KEY, instance_seed + agreement, entropy)),
         Put(KEYLOGS, did, log.encode()),
         *log_rows,

@@ -22,6 +22,7 @@ SLACK: Final = 0.75  # Of each limit: below it, who was told BUSY is asked to go
 
 _ARRIVAL: Final = struct.Struct(">Q")
 _HEAD: Final = struct.Struct(">32s16sQQ")
+HEAD_SIZE: Final = _HEAD.size  # Bytes in front of a stored body.
 
 
 @dataclass(frozen=True, slots=True)

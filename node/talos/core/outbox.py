@@ -26,6 +26,7 @@ WINDOW_BYTES: Final = 4 * 1024 * 1024  # What a peer's link may hold of our memo
 SESSION_ID_SIZE: Final = 16
 
 _ROW: Final = struct.Struct(">BBI")
+HEAD_SIZE: Final = _ROW.size  # Bytes in front of a stored body.
 _SEQ: Final = struct.Struct(">Q")
 
 

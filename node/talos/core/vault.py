@@ -1,7 +1,7 @@
 """Rows sealed at rest: key id u32 | nonce 24 | XChaCha20-Poly1305 ciphertext and tag.
 
 The table and the row's key are authenticated too, so a row moved elsewhere does not open. The key id
-says under which storage key a row is sealed, so that old rows stay readable when a new key comes.
+says under which storage key a row is sealed, so that old rows stay readable until they are sealed under a new one.
 Source: draft-irtf-cfrg-xchacha-03; random 24-byte nonces need no counter.
 """
 
@@ -36,28 +36,58 @@ OVERHEAD: Final = KEY_ID_SIZE + NONCE_SIZE + crypto_aead_xchacha20poly1305_ietf_
 
 
 class Vault:
-    """Seals with the `current` of `keys`, opens with any of them. Keys are by id, 0 .. 2**32 - 1."""
+    """Seals with the `current` of `keys`, opens with any of them. Keys are by id, 0 .. 2**32 - 1.
 
-    __slots__ = ("_boxes", "_current", "_keys", "_prefix")
+    The one of the smallest id is kept for ever: boxes seal with it, for there are too many of their rows to be sealed
+    anew. All others come and go (`turn`, `retire`).
+    """
+
+    __slots__ = ("_boxes", "_by_prefix", "_keys", "_prefix", "current")
 
     def __init__(self, keys: Mapping[int, bytes], current: int) -> None:
         """Raises `UsageError` where a key is not 32 bytes, or `current` is not among them."""
         if current not in keys or any(len(key) != KEY_SIZE for key in keys.values()):
             raise UsageError(f"a vault needs keys of {KEY_SIZE} bytes, and the current one, {current}, among them")
-        self._keys = {key_id.to_bytes(KEY_ID_SIZE, "big"): key for key_id, key in keys.items()}
-        self._prefix = current.to_bytes(KEY_ID_SIZE, "big")
-        self._current = keys[current]
+        self._keys = dict(keys)
+        self._by_prefix = {_prefix(key_id): key for key_id, key in keys.items()}
+        self._prefix = _prefix(current)
         self._boxes: dict[str, Box] = {}
+        self.current = current
+
+    @property
+    def keys(self) -> Mapping[int, bytes]:
+        """All keys, by id: what the keystore must hold."""
+        return self._keys
+
+    @property
+    def kept(self) -> int:
+        """The id of the key that is never retired."""
+        return min(self._keys)
+
+    def turn(self, key_id: int, key: bytes) -> None:
+        """Seal under another key from now on. Raises `UsageError` for an id that does not come after all others."""
+        if key_id <= max(self._keys) or len(key) != KEY_SIZE:
+            raise UsageError(f"a new storage key has {KEY_SIZE} bytes, and an id above {max(self._keys)}")
+        self._keys[key_id] = self._by_prefix[_prefix(key_id)] = key
+        self._prefix, self.current = _prefix(key_id), key_id
+
+    def retire(self) -> None:
+        """Forget every key but the current one and the one that is kept: what they have sealed is gone."""
+        self._keys = {key_id: self._keys[key_id] for key_id in (self.kept, self.current)}
+        self._by_prefix = {_prefix(key_id): key for key_id, key in self._keys.items()}
+
+    def is_current(self, sealed: bytes) -> bool:
+        """Say whether a sealed row is under the current key."""
+        return sealed.startswith(self._prefix)
 
     def seal(self, table: str, row_key: bytes, plaintext: bytes, entropy: Entropy) -> bytes:
         """Return the sealed row, `OVERHEAD` bytes longer than `plaintext`."""
-        nonce = entropy(NONCE_SIZE)
-        sealed = crypto_aead_xchacha20poly1305_ietf_encrypt(plaintext, _place(table, row_key), nonce, self._current)
-        return self._prefix + nonce + sealed
+        nonce, key, place = entropy(NONCE_SIZE), self._keys[self.current], _place(table, row_key)
+        return self._prefix + nonce + crypto_aead_xchacha20poly1305_ietf_encrypt(plaintext, place, nonce, key)
 
     def open(self, table: str, row_key: bytes, sealed: bytes) -> bytes:
         """Return the plaintext. Raises `Damaged`, naming the table, if it is not as it was sealed there."""
-        key = self._keys.get(sealed[:KEY_ID_SIZE])
+        key = self._by_prefix.get(sealed[:KEY_ID_SIZE])
         if key is None or len(sealed) < OVERHEAD:
             raise Damaged(f"a row of {table} is cut short, or sealed under a key that is not in the keystore")
         nonce = sealed[KEY_ID_SIZE : KEY_ID_SIZE + NONCE_SIZE]
@@ -72,7 +102,7 @@ class Vault:
         """Return what seals the many small rows of one table faster, under keys of their own."""
         box = self._boxes.get(table)
         if box is None:
-            box = self._boxes[table] = Box(table, self._keys, self._prefix)
+            box = self._boxes[table] = Box(table, self.kept, self._keys[self.kept])
         return box
 
     def __repr__(self) -> str:
@@ -80,42 +110,41 @@ class Vault:
 
 
 class Box:
-    """As a vault, for one table: AES-256-GCM (NIST SP 800-38D) under a key that HKDF makes of the storage key.
+    """As a vault, for one table: AES-256-GCM (NIST SP 800-38D) under a key that HKDF makes of the key that is kept.
 
     That key stays expanded, so a row takes a sixth of the time. Its nonces are random and have 12 bytes: at most
     2**32 rows under one storage key, and the chance that two of them share a nonce is below 2**-32.
     """
 
-    __slots__ = ("_ciphers", "_current", "_prefix", "_table")
+    __slots__ = ("_cipher", "_prefix", "_table")
 
-    def __init__(self, table: str, keys: Mapping[bytes, bytes], current: bytes) -> None:
+    def __init__(self, table: str, key_id: int, key: bytes) -> None:
         self._table = table
-        self._ciphers = {
-            key_id: AESGCM(HKDF(SHA256(), KEY_SIZE, salt=None, info=LABEL_BOX + table.encode()).derive(key))
-            for key_id, key in keys.items()
-        }
-        self._prefix = current
-        self._current = self._ciphers[current]
+        self._prefix = _prefix(key_id)
+        self._cipher = AESGCM(HKDF(SHA256(), KEY_SIZE, salt=None, info=LABEL_BOX + table.encode()).derive(key))
 
     def seal(self, place: bytes, plaintext: bytes, nonce: bytes) -> bytes:
         """Return the sealed row, `BOX_OVERHEAD` bytes longer. `nonce` is fresh from the dice, 12 bytes.
 
         `place` is what the row is bound to: its key, and whatever it must not be seen apart from.
         """
-        return self._prefix + nonce + self._current.encrypt(nonce, plaintext, place)
+        return self._prefix + nonce + self._cipher.encrypt(nonce, plaintext, place)
 
     def open(self, place: bytes, sealed: bytes) -> bytes:
         """Return the plaintext. Raises `Damaged`, naming the table, if it is not as it was sealed there."""
-        cipher = self._ciphers.get(sealed[:KEY_ID_SIZE])
-        if cipher is None or len(sealed) < BOX_OVERHEAD:
+        if not sealed.startswith(self._prefix) or len(sealed) < BOX_OVERHEAD:
             raise Damaged(f"a row of {self._table} is cut short, or sealed under a key that is not in the keystore")
         nonce = sealed[KEY_ID_SIZE : KEY_ID_SIZE + BOX_NONCE_SIZE]
         try:
-            return cipher.decrypt(nonce, sealed[KEY_ID_SIZE + BOX_NONCE_SIZE :], place)
+            return self._cipher.decrypt(nonce, sealed[KEY_ID_SIZE + BOX_NONCE_SIZE :], place)
         except InvalidTag:
             raise Damaged(
                 f"a row of {self._table} does not open: it, or what it belongs to, was changed or moved"
             ) from None
+
+
+def _prefix(key_id: int) -> bytes:
+    return key_id.to_bytes(KEY_ID_SIZE, "big")
 
 
 def _place(table: str, row_key: bytes) -> bytes:

@@ -19,8 +19,9 @@ from talos.core.dice import Entropy
 from talos.core.identity import SEED_SIZE, Identity, enrol, load
 from talos.core.names import did_of, parse_peer
 from talos.core.step import Put
+from talos.core.storage_key import Keep, new_vault
 from talos.core.tables import CACHE_TABLES, STATE_TABLES
-from talos.core.vault import KEY_SIZE, Vault
+from talos.core.vault import Vault
 from talos.drivers.clock import RealClock
 from talos.drivers.entropy import entropy
 from talos.drivers.files import atomic_write, discard, make_folder, sync_folder
@@ -36,7 +37,6 @@ from talos.errors import Damaged, Refused, StoreFailed, UsageError
 from talos.host import Host, ReadableStore, Store
 
 CACHE_SIZE_MAX_MIB: Final = 256  # Cards of 100,000 peers.
-FIRST_STORAGE_KEY: Final = 1
 DID_FILE: Final = "did"
 
 
@@ -55,6 +55,7 @@ class Opened:
     host: Host
     me: Identity
     vault: Vault = field(repr=False)
+    keep: Keep = field(repr=False, default=lambda keys, current: None)  # There is no keystore in memory.
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +95,11 @@ class DataFolder:
         make_folder(self.path)
         with hold_folder(self.path):
             self.require_room()  # Again: somebody may have been faster.
-            seed, storage_key = entropy(SEED_SIZE), entropy(KEY_SIZE)
-            vault = _vault(storage_key)
+            seed, vault = entropy(SEED_SIZE), new_vault(entropy)
             enrolled = enrol(name, seed, vault, entropy, RealClock().wall_ms())
             sealed = self.keystore.seal(
                 seed,
-                Unlocked(0, enrolled.rotation_key, {FIRST_STORAGE_KEY: storage_key}, FIRST_STORAGE_KEY),
+                Unlocked(0, enrolled.rotation_key, vault.keys, vault.current),
                 entropy,
                 passphrase=passphrase,
                 root_passphrase=root_passphrase,
@@ -128,7 +128,8 @@ class DataFolder:
         with ExitStack() as stack:
             stack.enter_context(hold_folder(self.path))
             self._require_whole()  # Again: somebody may have replaced it meanwhile.
-            unlocked = self.keystore.unlock(passphrase)
+            keystore = self.keystore.open(passphrase)
+            unlocked = keystore.unlocked
             state = self._state()
             stack.callback(state.close)
             cache = LmdbStore(self.path / "store" / "cache", CACHE_SIZE_MAX_MIB, CACHE_TABLES)
@@ -138,7 +139,7 @@ class DataFolder:
             me = load(state, vault, unlocked.rotation_secret, host.clock.wall_ms())
             if self._read_did() != did_of(me.did):
                 self._write_did(me.did)
-            yield Opened(host, me, vault)
+            yield Opened(host, me, vault, keystore.keep)
 
     def did(self) -> bytes:
         """Return the DID hash of the identity in here; beside a running node too, and no passphrase needed.
@@ -265,7 +266,7 @@ def in_memory(name: str) -> Iterator[Opened]:
 
 def enrolled_on(host: Host, name: str, dice: Entropy) -> Opened:
     """Make a new identity on a host whose store is empty, and open it."""
-    vault = _vault(dice(KEY_SIZE))
+    vault = new_vault(dice)
     enrolled = enrol(name, dice(SEED_SIZE), vault, dice, host.clock.wall_ms())
     settle(host.store, enrolled.step.writes, vault, dice)
     return Opened(host, load(host.store, vault, enrolled.rotation_key, host.clock.wall_ms()), vault)
@@ -275,10 +276,6 @@ def settle(store: Store, writes: Sequence[Put], vault: Vault, dice: Entropy) -> 
     """Put a new identity in its store; once it is there, sign its log for the first time."""
     store.commit(writes)
     store.commit(Diary.open(store, vault, dice, is_new=True).sign())
-
-
-def _vault(key: bytes) -> Vault:
-    return Vault({FIRST_STORAGE_KEY: key}, FIRST_STORAGE_KEY)
 
 
 def _fresh(path: Path) -> Path:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -17,22 +17,25 @@ from talos.core import codec
 from talos.core.dice import Entropy
 from talos.core.keylog_keys import SEED_SIZE
 from talos.core.vault import KEY_SIZE
+from talos.drivers.entropy import entropy
 from talos.drivers.files import FILE_MODE, atomic_write, discard, make_folder
 from talos.drivers.sealed_file import (
     DEFAULT_COST,
     FILE_SIZE_MAX,
     PASSPHRASE_FIX,
     Cost,
+    Lock,
     Purpose,
     is_sealed,
     seal,
+    unlock,
     unseal,
 )
 from talos.errors import Damaged, NoIdentity, UsageError
 
 ROOT_FILE: Final = "root.sealed"
 UNLOCK_FILE: Final = "unlock.sealed"
-STORAGE_KEYS_MAX: Final = 32  # One per storage-key rotation since the last re-sealing of all rows.
+STORAGE_KEYS_MAX: Final = 32  # Four are needed: one that is kept, the current one, and the old one until it goes.
 
 _OTHERS: Final = 0o077  # Mode bits of group and world.
 _UNLOCK_VERSION: Final = 1
@@ -168,12 +171,31 @@ class Keystore:
 
     def unlock(self, passphrase: str | None) -> Unlocked:
         """Raises `NoIdentity`, `UsageError` for a file others can read, `PassphraseNeeded`, `Damaged`."""
-        return Unlocked.decode(unseal(Purpose.UNLOCK, _read(self.unlock_path), passphrase))
+        return self.open(passphrase).unlocked
+
+    def open(self, passphrase: str | None) -> OpenKeystore:
+        """Return what the file holds, and what writes it anew. Raises as `unlock` does."""
+        raw, lock = unlock(Purpose.UNLOCK, _read(self.unlock_path), passphrase)
+        return OpenKeystore(self.unlock_path, Unlocked.decode(raw), lock)
 
     def recovery_seed(self, passphrase: str | None) -> bytes:
         """Return the 32-byte recovery seed. Raises as `unlock` does."""
         seed = unseal(Purpose.ROOT, _read(self.root_path), passphrase)
         return codec.octets(seed, length=SEED_SIZE, field="recovery seed")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenKeystore:
+    """`unlock.sealed` of a node that runs."""
+
+    path: Path
+    unlocked: Unlocked
+    lock: Lock
+
+    def keep(self, keys: Mapping[int, bytes], current: int) -> None:
+        """Put these storage keys in the place of all before, durably. Raises `StoreFailed`, as `atomic_write` does."""
+        held = replace(self.unlocked, storage_keys=dict(keys), storage_current=current)
+        atomic_write(self.path, self.lock.seal(held.encode(), entropy), FILE_MODE)
 
 
 def _read(path: Path) -> bytes:

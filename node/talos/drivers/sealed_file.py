@@ -10,7 +10,7 @@ all that protects it. The hash at the end is no secret's: it tells a damaged fil
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from hashlib import sha256
 from struct import Struct
@@ -69,24 +69,46 @@ class Cost:
 DEFAULT_COST: Final = Cost(passes=3, memory_kib=64 * 1024)  # RFC 9106's second choice: 0.1 s, fits small hosts.
 
 
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """What a file is sealed with: derived once, it seals what the file is to hold next without the passphrase."""
+
+    purpose: Purpose
+    kdf: _Kdf
+    cost: Cost
+    salt: bytes
+    key: bytes = field(repr=False)
+
+    def seal(self, plaintext: bytes, entropy: Entropy) -> bytes:
+        """Return the bytes of a sealed file. Quick."""
+        nonce = entropy(_NONCE_SIZE)
+        costs = self.cost.passes, self.cost.memory_kib
+        header = _HEADER.pack(_MAGIC, _VERSION, self.purpose, self.kdf, *costs, self.salt, nonce)
+        body = header + crypto_aead_xchacha20poly1305_ietf_encrypt(plaintext, header, nonce, self.key)
+        return body + sha256(body).digest()
+
+
 def seal(
     purpose: Purpose, plaintext: bytes, passphrase: str | None, entropy: Entropy, cost: Cost = DEFAULT_COST
 ) -> bytes:
     """Return the bytes of a sealed file. `passphrase=None` seals it under a constant. Slow: derives a key."""
-    salt, nonce = entropy(_SALT_SIZE), entropy(_NONCE_SIZE)
+    salt = entropy(_SALT_SIZE)
     if passphrase is None:
-        header = _HEADER.pack(_MAGIC, _VERSION, purpose, _Kdf.NONE, 0, 0, bytes(_SALT_SIZE), nonce)
-        key = _NO_PASSPHRASE_KEY
+        lock = Lock(purpose, _Kdf.NONE, Cost(0, 0), bytes(_SALT_SIZE), _NO_PASSPHRASE_KEY)
     else:
-        costs = (cost.passes, cost.memory_kib)
-        header = _HEADER.pack(_MAGIC, _VERSION, purpose, _Kdf.ARGON2ID, *costs, salt, nonce)
-        key = _derive(passphrase, salt, cost)
-    body = header + crypto_aead_xchacha20poly1305_ietf_encrypt(plaintext, header, nonce, key)
-    return body + sha256(body).digest()
+        lock = Lock(purpose, _Kdf.ARGON2ID, cost, salt, _derive(passphrase, salt, cost))
+    return lock.seal(plaintext, entropy)
 
 
 def unseal(purpose: Purpose, raw: bytes, passphrase: str | None) -> bytes:
-    """Return the plaintext of a sealed file. Slow: derives a key, once all that is cheap has been checked.
+    """Return the plaintext of a sealed file. Slow, and raises, as `unlock`."""
+    return unlock(purpose, raw, passphrase)[0]
+
+
+def unlock(purpose: Purpose, raw: bytes, passphrase: str | None) -> tuple[bytes, Lock]:
+    """Return the plaintext of a sealed file, and its lock.
+
+    Slow: derives a key, once all that is cheap has been checked.
 
     Raises `PassphraseNeeded` where it is missing, wrong, or given for a file that has none; else `Damaged`.
     """
@@ -98,13 +120,15 @@ def unseal(purpose: Purpose, raw: bytes, passphrase: str | None) -> bytes:
     magic, version, wanted, kdf, passes, memory_kib, salt, nonce = _HEADER.unpack(header)
     if (magic, version, wanted) != (_MAGIC, _VERSION, purpose):
         raise Damaged(f"this is no {purpose.name.lower()} file that this version of Talos can read")
-    key = _key_for(kdf, Cost(passes, memory_kib), salt, passphrase)
+    cost = Cost(passes, memory_kib)
+    key = _key_for(kdf, cost, salt, passphrase)
     try:
-        return crypto_aead_xchacha20poly1305_ietf_decrypt(body[_HEADER.size :], header, nonce, key)
+        plaintext = crypto_aead_xchacha20poly1305_ietf_decrypt(body[_HEADER.size :], header, nonce, key)
     except CryptoError:
         if kdf == _Kdf.NONE:
             raise Damaged("a sealed file does not open, though it has no passphrase") from None
         raise PassphraseNeeded("the passphrase is wrong", fix=PASSPHRASE_FIX) from None
+    return plaintext, Lock(purpose, _Kdf(kdf), cost, salt, key)
 
 
 def is_sealed(raw: bytes) -> bool:

@@ -15,7 +15,7 @@ from typing import Final
 import trio
 
 from talos.core.diary import Diary
-from talos.core.step import Step
+from talos.core.step import Put, Step
 from talos.errors import Damaged, NodeStopped, StoreFailed, TalosError
 from talos.host import Blocking, Store
 from talos.services.signal import Signal
@@ -221,6 +221,23 @@ class Committer:
             if writes:
                 self._store.commit(writes)
                 diary.signed(writes)
+
+    async def write_alone(self, work: Callable[[], list[Put] | None]) -> bool:
+        """Commit the rows that `work` makes of what is on disk, with no other commit in between.
+
+        Returns False, and has written nothing, where that is None. `work` runs in a worker thread. Raises
+        `StoreFailed`, and what `work` raises.
+        """
+        await self._take_turn()
+        try:
+            return await self._blocking(lambda: self._write_rows(work()))
+        finally:
+            self._writing.release()
+
+    def _write_rows(self, writes: list[Put] | None) -> bool:
+        if writes:
+            self._store.commit(writes)
+        return writes is not None
 
     def _refuse_queue(self, failure: StoreFailed | NodeStopped) -> None:
         while self._queue:

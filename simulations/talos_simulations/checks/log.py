@@ -53,7 +53,7 @@ class LogOnlyGrows(Check):
                         open_note_of(card, note)
                         for note in [*self._notes.get(name, []), *self.world.books.notes_of(name)]
                     ]
-                    check_chain(rows, machine.vault, held=held)
+                    check_chain(rows, machine.vault(), held=held)
                 except TalosError as error:
                     yield f"the log of {name}: {error}"
 
@@ -65,7 +65,7 @@ class _Told:
         self._events: dict[tuple[str, str], Counter[int]] = {}
         self.commitments: dict[tuple[str, int], tuple[bytes, str]] = {}
         names = {did: name for name, did in machine.world.dids.items()}
-        for entry in Reader(machine.state.rows, machine.vault).query(Query(type=EntryType.MESSAGE)):
+        for entry in Reader(machine.state.rows, machine.vault()).query(Query(type=EntryType.MESSAGE)):
             assert entry.details is not None
             event, peer = str(entry.details["event"]), names[entry.peer or ""]
             seq, count = int(entry.details["seq"]), int(entry.details["count"])

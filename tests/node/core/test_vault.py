@@ -61,5 +61,29 @@ def test_a_vault_needs_whole_keys_and_a_current_one(keys: dict[int, bytes], curr
         Vault(keys, current)
 
 
+def test_a_new_key_seals_and_the_old_one_opens_until_it_is_retired() -> None:
+    vault = Vault({1: KEY, 2: KEY[::-1]}, current=2)
+    first, old = Vault({1: KEY}, 1).seal("inbox", b"row", b"first", dice), vault.seal("inbox", b"row", b"old", dice)
+    assert vault.is_current(old)
+    vault.turn(3, bytes(KEY_SIZE))
+    new = vault.seal("inbox", b"row", b"new", dice)
+    assert new.startswith(b"\x00\x00\x00\x03")
+    assert [vault.is_current(one) for one in (first, old, new)] == [False, False, True]
+    assert [vault.open("inbox", b"row", one) for one in (first, old, new)] == [b"first", b"old", b"new"]
+    vault.retire()
+    assert vault.keys == {1: KEY, 3: bytes(KEY_SIZE)}
+    assert vault.open("inbox", b"row", first) == b"first"
+    with pytest.raises(Damaged, match="not in the keystore"):
+        vault.open("inbox", b"row", old)
+
+
+@pytest.mark.parametrize(("key_id", "key"), [(2, KEY), (1, KEY), (3, KEY[1:])])
+def test_a_new_key_comes_after_all_others_and_is_whole(key_id: int, key: bytes) -> None:
+    vault = Vault({1: KEY, 2: KEY[::-1]}, current=2)
+    with pytest.raises(UsageError):
+        vault.turn(key_id, key)
+    assert (vault.current, len(vault.keys)) == (2, 2)
+
+
 def test_no_key_shows_in_a_repr() -> None:
     assert repr(VAULT) == "Vault(2 keys)"

@@ -262,3 +262,28 @@ def test_a_file_too_large_is_refused(tmp_path: Path) -> None:
     store.unlock_path.write_bytes(bytes(FILE_SIZE_MAX + 1))
     with pytest.raises(Damaged):
         store.unlock("open sesame")
+
+
+@pytest.mark.parametrize("passphrase", ["open sesame", None])
+def test_other_storage_keys_are_kept_without_asking_for_the_passphrase_again(
+    tmp_path: Path, passphrase: str | None
+) -> None:
+    store = made(tmp_path / "data", passphrase)
+    before = store.unlock_path.read_bytes()
+    store.open(passphrase).keep({1: b"k" * 32, 3: b"m" * 32}, 3)
+    assert store.unlock(passphrase) == replace(UNLOCKED, storage_keys={1: b"k" * 32, 3: b"m" * 32}, storage_current=3)
+    after = store.unlock_path.read_bytes()
+    nonce = slice(MEMORY_AT + 4 + 16, MEMORY_AT + 4 + 16 + 24)
+    assert before[nonce] != after[nonce], "no nonce twice under one key"
+    assert oct(store.unlock_path.stat().st_mode & 0o777) == "0o600"
+    if passphrase is not None:
+        with pytest.raises(PassphraseNeeded):
+            store.unlock("wrong")
+
+
+def test_storage_keys_that_cannot_be_written_leave_those_that_were(tmp_path: Path) -> None:
+    store = made(tmp_path / "data")
+    opened = store.open("open sesame")
+    with files_of_at_most(50), pytest.raises(StoreFailed):
+        opened.keep({1: b"k" * 32, 3: b"m" * 32}, 3)
+    assert store.unlock("open sesame") == UNLOCKED

@@ -19,8 +19,8 @@ from talos.core.frames import SIZE_MAX, Kind, wrap
 from talos.core.greeting import Greeting, decode
 from talos.core.identity import enrol, load
 from talos.core.names import parse_peer
+from talos.core.storage_key import new_vault
 from talos.core.tables import CACHE_TABLES, STATE_TABLES
-from talos.core.vault import Vault
 from talos.drivers.clock import RealClock
 from talos.drivers.data_folder import Opened, settle
 from talos.drivers.kem import encapsulate
@@ -185,7 +185,7 @@ def enrolled(wire: Wire, name: str, clock: Clock) -> tuple[Opened, bytes]:
         clock=clock,
         blocking=inline,
     )
-    vault = Vault({1: entropy(32)}, 1)
+    vault = new_vault(entropy)
     made = enrol(name, entropy(32), vault, entropy, clock.wall_ms())
     settle(host.store, made.step.writes, vault, entropy)
     return Opened(host, load(host.store, vault, made.rotation_key, host.clock.wall_ms()), vault), made.rotation_key
