@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 import json
-import re
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +19,7 @@ from talos.core.keylog_event import Event
 from talos.core.keylog_kinds import Kind
 from talos.core.keylog_state import Phase
 from talos.core.party import Party, check_party
+from tests.protocol.layout import Shown
 
 ROOT: Final = Path(__file__).parent.parent.parent.parent
 VECTORS: Final[dict[str, Any]] = json.loads((ROOT / "tests/vectors/identity/keylog.json").read_text())
@@ -97,10 +97,7 @@ def test_the_party_record_is_good_against_the_first_two_events() -> None:
     assert not party.still_good(whole, party.not_after_ms - 1)
 
 
-def test_the_worked_example_of_the_protocol_page_is_the_vector() -> None:
-    page = (ROOT / "docs/protocol/keylog.md").read_text()
-    blocks = re.findall(r"<!-- example: \w+ -->\n\n```text\n(.*?)```", page, re.DOTALL)
-    shown = ["".join(re.findall(r"^((?:[0-9a-f]{2})+)", block, re.MULTILINE)) for block in blocks]
-    assert shown == [EVENTS[0]["body"], EVENTS[1]["body"]]
-    for word in (VECTORS["did"], EVENTS[0]["digest"], VECTORS["instances"][0]):
-        assert word in page
+def test_the_inception_of_the_protocol_page_is_that_of_the_vector() -> None:
+    shown = Shown()
+    assert shown["inception"].hex() == EVENTS[0]["body"]
+    assert shown.value("rotation-keys", "rotation key 1").hex() == VECTORS["rotation_keys"][1]

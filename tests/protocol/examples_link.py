@@ -1,0 +1,154 @@
+"""The examples of link.md and content.md."""
+
+from __future__ import annotations
+
+from talos.core import codec, content
+from talos.core.channel import Channel
+from talos.core.frames import Kind, wrap
+from talos.core.greeting import (
+    LABEL_NO_SESSION,
+    Ask,
+    Card,
+    Fetch,
+    NoSession,
+    Offered,
+    Open,
+    Reason,
+    Refusal,
+    Resume,
+)
+from talos_ratchet import Lane
+from tests.protocol.cast import ADA, BOB, PANTRY, drawn
+from tests.protocol.layout import Example, Piece, cut, fields, referring
+from tests.protocol.meeting import ADA_ORIGIN, BOB_ORIGIN, GREETING, MEETING
+
+REQUEST_ID = 3
+
+
+def known() -> dict[str, bytes]:
+    """Return what greetings are made of, by the names of its examples."""
+    return {
+        "bob-key-log": BOB.key_log.encode(),
+        "bob-party": BOB.party.encode(),
+        "bob-bundle": PANTRY.raw_bundle,
+        "bob-offer": PANTRY.raw_offer,
+        "ada-key-log": ADA.key_log.encode(),
+        "ada-party": ADA.party.encode(),
+        "opening": MEETING.opening,
+    }
+
+
+def greetings() -> dict[str, Example]:
+    """All but Resume and NoSession, whose bytes hang together, are independent of each other."""
+    marks = content.Marks(ADA_ORIGIN, BOB_ORIGIN, 0).encode()
+    frame = MEETING.ada.seal(Lane.CONTROL, marks, entropy=drawn("nonce resume"))
+    resume = Resume(ADA.did, MEETING.ada.id, frame)
+    dialler = Channel.dial(BOB.pair.public, drawn("ada hello", "nonce hello", "nonce ask"))
+    hello = dialler.ephemeral + dialler.seal(resume.encode())
+    responder, _ = Channel.answer(hello, BOB.pair.secret, drawn("nonce no session"))
+    lost = NoSession.body(ours=BOB.party.instance, theirs=ADA.did, link_nonce=responder.ephemeral, frame=frame)
+    no_session = NoSession(BOB.sign(codec.signed(LABEL_NO_SESSION, lost)))
+    sealed, ask = responder.seal(no_session.encode()), Ask(ADA.party.encode())
+    dialler.open(sealed)
+    parts = known()
+    return {
+        "greeting-resume": fields(
+            resume.encode(), "", ["version", "word: RESUME", "did: Ada's DID hash", "session_id", "frame"]
+        ),
+        "frame-hello": _framed(
+            Kind.HELLO,
+            hello,
+            (32, "ephemeral: of the secret `ada hello`"),
+            (12, "nonce: the secret `nonce hello`"),
+            (len(hello) - 44, "sealed: greeting-resume"),
+        ),
+        "no-session-body": fields(
+            lost,
+            "",
+            ["version", "Bob's instance id", "Ada's DID hash", "ephemeral", "SHA-256 of the frame in greeting-resume"],
+        ),
+        "greeting-no-session": fields(no_session.encode(), "", ["version", "word: NO_SESSION", "signature"]),
+        "frame-no-session": _framed(
+            Kind.SEALED,
+            sealed,
+            (12, "nonce: the secret `nonce no session`"),
+            (len(sealed) - 12, "sealed: greeting-no-session"),
+        ),
+        "greeting-ask": referring(fields(ask.encode(), "", ["version", "word: ASK", "party"]), parts),
+        "frame-ask": _framed(
+            Kind.SEALED,
+            dialler.seal(ask.encode()),
+            (12, "nonce: the secret `nonce ask`"),
+            (len(ask.encode()) + 16, "sealed: greeting-ask"),
+        ),
+        "greeting-offered": referring(
+            fields(
+                Offered(parts["bob-party"], PANTRY.raw_bundle, PANTRY.raw_offer).encode(),
+                "",
+                ["version", "word: OFFERED", "party", "bundle", "offer"],
+            ),
+            parts,
+        ),
+        "greeting-open": referring(
+            fields(
+                Open(MEETING.opening, parts["ada-key-log"]).encode(),
+                "",
+                ["version", "word: OPEN", "opening", "key_log"],
+            ),
+            parts,
+        ),
+        "greeting-refusal": fields(Refusal(Reason.BUSY).encode(), "", ["version", "word: REFUSAL", "reason: BUSY"]),
+    }
+
+
+def link() -> dict[str, Example]:
+    parts = known()
+    fetch = Fetch(BOB.did).encode()
+    card = Card(parts["bob-key-log"], parts["bob-party"], PANTRY.raw_bundle).encode()
+    card_fields = fields(card, "", ["version", "key_log", "party", "bundle"])
+    return {
+        "frame-fetch": [*_head(Kind.FETCH, fetch), *fields(fetch, "", ["version", "did: Bob's DID hash"])],
+        "frame-card": [*_head(Kind.CARD, card), *referring(card_fields, parts)],
+        **greetings(),
+    }
+
+
+def _head(kind: Kind, body: bytes) -> list[Piece]:
+    return cut(wrap(bytes([kind]) + body)[:5], (4, "length"), (1, f"kind: {kind.name}"))
+
+
+def _framed(kind: Kind, body: bytes, *sizes: tuple[int, str]) -> list[Piece]:
+    return [*_head(kind, body), *cut(body, *sizes)]
+
+
+def contents() -> dict[str, Example]:
+    """One plaintext of every kind."""
+    marks = content.Marks(ADA_ORIGIN, BOB_ORIGIN, 5)
+    said: list[tuple[content.ControlContent | content.Piece, list[str]]] = [
+        (MEETING.welcome, ["lane_keys", "origin: the secret `bob origin`", "acked_origin: none", "high"]),
+        (marks, ["origin: the secret `ada origin`", "acked_origin: the secret `bob origin`", "high"]),
+        (content.Ack(ADA_ORIGIN, 1), ["origin", "high"]),
+        (content.Want(ADA_ORIGIN, 300, reseal=True), ["origin", "seq", "reseal"]),
+        (content.Busy(ADA_ORIGIN, 2), ["origin", "seq"]),
+        (content.Ping(), []),
+        (content.Pong(), []),
+        (content.GoAway(), []),
+        (content.OpenContent(), []),
+        (content.Request(REQUEST_ID, 1, b""), ["id", "type: KEY_LOG", "body: empty"]),
+        (content.Reply(REQUEST_ID, content.Status.OK, b"short"), ["id", "status: OK", "body"]),
+        (content.Cancel(REQUEST_ID), ["id"]),
+        (content.Piece(REQUEST_ID, last=True, data=b"the end"), ["id", "last", "data"]),
+    ]
+    examples = dict[str, Example]()
+    for value, notes in said:
+        raw = value.encode()
+        kind = content.ContentKind(raw[0])
+        rest = fields(raw[1:], "", notes) if notes else []
+        examples[f"content-{kind.name.lower()}"] = [Piece(raw[:1], f"kind: {kind.name}"), *rest]
+    message = content.MessageContent(ADA_ORIGIN, 1, GREETING).encode()
+    examples["content-message"] = cut(
+        message, (1, "kind: MESSAGE"), (16, "origin"), (8, "seq"), (len(GREETING), 'body: "good morning"')
+    )
+    void = content.VoidContent(ADA_ORIGIN, 2, 3).encode()
+    examples["content-void"] = cut(void, (1, "kind: VOID"), (16, "origin"), (8, "seq: the first"), (4, "count"))
+    return examples
