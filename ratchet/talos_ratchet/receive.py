@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 OLD_CHAINS_MAX: Final = 5  # Earlier chains whose frames are still recognised; each costs a forgery one more trial.
 
+NOT_IN_SUITE_1: Final = "a header names what suite 1 does not have"
 FORGED_BODY: Final = "the header is authentic, the body is not"
 
 
@@ -76,7 +77,9 @@ def open_elsewhere(ratchet: Ratchet, frame: bytes, now_ms: int) -> Opened:
             header = opener.decrypt(nonce, sealed, ratchet.ad)
         except InvalidTag:
             continue
-        _, _, number, _, _, lease_epoch = HEADER.unpack(header)
+        _, _, number, pq_epoch, flags, lease_epoch = HEADER.unpack(header)
+        if pq_epoch or flags:
+            raise Malformed(NOT_IN_SUITE_1)
         return _open_late(ratchet, frame, (chain, number), lease_epoch, now_ms)
     raise Forged("no header key fits")
 
@@ -85,7 +88,7 @@ def _open_turned(ratchet: Ratchet, frame: bytes, header: bytes, now_ms: int) -> 
     """Open the first frame to arrive of the peer's next chain. All limits come before the DH."""
     public, previous, number, pq_epoch, flags, lease_epoch = HEADER.unpack(header)
     if pq_epoch or flags:
-        raise Malformed("a header names what suite 1 does not have")
+        raise Malformed(NOT_IN_SUITE_1)
     chain, ours = ratchet.receiving, ratchet.ours
     received = 0 if chain is None else chain.number
     if ours is None or previous < received:

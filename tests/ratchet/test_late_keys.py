@@ -12,10 +12,12 @@ from talos_ratchet import (
     Expired,
     Forged,
     Lane,
+    Malformed,
     OutOfTurn,
     Session,
     TooFarAhead,
 )
+from talos_ratchet.frame import HEADER
 from talos_ratchet.late import LateKeys
 from talos_ratchet.receive import OLD_CHAINS_MAX
 from tests.ratchet.people import NOW_MS, WatchedSuite, deliver, dice, reload, sessions, stored
@@ -231,6 +233,32 @@ def test_keys_of_the_sixth_oldest_chain_are_dropped_and_said_to_be(ends: tuple[S
     assert kept(bob) == 0
     with pytest.raises(Forged):
         bob.open(BULK, late, now_ms=NOW_MS)
+
+
+@pytest.mark.parametrize(("pq_epoch", "flags"), [(1, 0), (0, 1)])
+def test_a_late_frame_of_an_old_chain_that_says_what_suite_1_does_not_have_is_refused(
+    ends: tuple[Session, Session], pq_epoch: int, flags: int
+) -> None:
+    alice, bob = ends
+    seal(alice)  # Begins a chain; lost for good.
+    ratchet = alice.lane(BULK)
+    assert ratchet is not None
+    assert ratchet.sending is not None
+    assert ratchet.ours is not None
+    nonce, key = bytes(12), ratchet.sending.message_key()
+    header = HEADER.pack(ratchet.ours.public, ratchet.previous, 1, pq_epoch, flags, 0)
+    head = (
+        bytes([0x10 + BULK]) + nonce + ratchet.suite.header_aead(ratchet.send_header).encrypt(nonce, header, ratchet.ad)
+    )
+    late = head + ratchet.suite.seal_aead(key).encrypt(nonce, b"late", ratchet.ad + head)
+    ratchet.sending.advance()
+    deliver(bob, BULK, seal(alice)[0])
+    deliver(alice, BULK, seal(bob)[0])
+    deliver(bob, BULK, seal(alice)[0])
+    before = stored(bob)
+    with pytest.raises(Malformed):
+        bob.open(BULK, late, now_ms=NOW_MS)
+    assert stored(bob) == before
 
 
 def test_a_used_key_leaves_the_rows(ends: tuple[Session, Session]) -> None:
