@@ -74,13 +74,20 @@ def encode_line(value: Mapping[str, object]) -> bytes:
 
 
 def decode_line(line: bytes) -> Mapping[str, object]:
-    """Return the object in `line`. Raises `MalformedMessage`."""
+    """Return the object in `line`, which is UTF-8 and says no name twice. Raises `MalformedMessage`."""
     try:
-        value = json.loads(line)
+        value = json.loads(line.decode(), object_pairs_hook=_object)  # Of bytes it would guess the encoding.
     except (ValueError, RecursionError) as error:  # Not JSON or UTF-8, an endless number, or a tower of brackets.
         raise MalformedMessage(f"a control line is not JSON: {str(error)[:100]}") from None
     if not isinstance(value, dict):
         raise MalformedMessage("a control line is not a JSON object")
+    return value
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        raise ValueError("a name stands twice in one object")
     return value
 
 

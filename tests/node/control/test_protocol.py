@@ -42,6 +42,12 @@ HOSTILE_LINES: Final[list[bytes]] = [
     b'{"a":' * 100_000,
     b"\xff\xfe\x00",
     b"\x00" * 100,
+    '{"id": 1, "verb": "status"}'.encode("utf-16"),
+    '{"id": 1, "verb": "status"}'.encode("utf-16-le"),
+    '{"id": 1, "verb": "status"}'.encode("utf-32"),
+    '{"id": 1, "verb": "status"}'.encode("utf-8-sig"),
+    b'{"id": 1, "verb": "status", "id": 2}',
+    b'{"id": 1, "verb": "status", "a": {"b": 1, "b": 1}}',
     b'{"id": 1, "verb": "' + b"v" * (TEXT_LENGTH_MAX + 1) + b'"}',
 ]
 
