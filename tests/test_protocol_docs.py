@@ -23,7 +23,16 @@ from talos.core.party import Party, check_party
 from talos.core.proof_file import Proof, check_proof
 from talos.core.vault import Vault
 from talos.errors import Damaged
-from talos_audit import AuditError, Checkpoint, TlogProof, VerifierKey, leaf_hash, open_checkpoint
+from talos_audit import (
+    AuditError,
+    Checkpoint,
+    TlogProof,
+    VerifierKey,
+    leaf_hash,
+    open_checkpoint,
+    parse_bundle,
+    verify_tiles,
+)
 from talos_ratchet import Lane, Prekeys, RatchetError, accept, read_bundle, read_offer, read_opening
 from tests.protocol.cast import ADA, BOB, NOW_MS, PANTRY, drawn, secret
 from tests.protocol.examples import examples
@@ -91,6 +100,8 @@ STRICT: Final[Mapping[str, Callable[[bytes], object]]] = {
     "audit-leaf": Leaf.decode,
     "audit-body": lambda raw: check_body(EntryType.MESSAGE, raw),
     "audit-sealed-row": sealed_row,
+    "audit-refusal-body": lambda raw: check_body(EntryType.SIGNATURE_FAILURE, raw),
+    "audit-bundle": parse_bundle,
     "audit-card": lambda raw: LogCard.decode(raw).check(ADA.key_log),
     "audit-checkpoint": checkpoint,
     "audit-proof": proof,
@@ -123,6 +134,7 @@ VALUES: Final = frozenset(
         "no-session-body",
         "audit-commitments",
         "audit-tree",
+        "audit-lookup",
     }
 )
 
@@ -221,6 +233,15 @@ def test_the_tlog_proof_of_the_page_leads_to_the_checkpoint_and_holds_the_leaf()
     read = TlogProof.parse(SHOWN["audit-tlog-proof"])
     assert read.extra == SHOWN["audit-leaf"]
     assert read.verify(leaf_hash(SHOWN["audit-leaf"]), vkey()).root == checkpoint(SHOWN["audit-checkpoint"]).root
+
+
+def test_the_export_of_the_page_is_verified_from_leaves_to_signature() -> None:
+    files = {
+        "checkpoint": SHOWN["audit-checkpoint"],
+        "tile/entries/000.p/4": SHOWN["audit-bundle"],
+        "tile/0/000.p/4": SHOWN["audit-tree"],
+    }
+    assert verify_tiles(files.get, vkey()) == checkpoint(SHOWN["audit-checkpoint"])
 
 
 def test_the_lines_of_the_control_socket_are_read_and_written_the_same() -> None:

@@ -12,13 +12,14 @@ from talos.core.entries import Entry, Opened
 from talos.core.entry_types import EntryType, Refusal, SessionEvent, write_body
 from talos.core.identity import DID_KEY
 from talos.core.keylog_keys import rotation_key
+from talos.core.log_index import bundle_key, of_subject, of_type
 from talos.core.names import LABEL_SAMPLE, digest
 from talos.core.proof_file import Proof, make_proof
 from talos.core.step import Put
-from talos.core.tables import BODIES, ENTRIES, KEYLOGS, META, STATE_TABLES, TREE, entry_key, tree_key
+from talos.core.tables import BODIES, ENTRIES, KEYLOGS, LOOKUP, META, STATE_TABLES, TREE, entry_key, tree_key
 from talos.core.vault import Vault
 from talos.drivers.memory_store import MemoryStore
-from talos_audit import TlogProof, leaf_hash
+from talos_audit import TlogProof, bundle_bytes, leaf_hash
 from tests.protocol.cast import ADA, BOB, NOW_MS, drawn, secret
 from tests.protocol.layout import Example, Piece, Text, cut, fields, referring
 from tests.protocol.meeting import ADA_ORIGIN, GREETING, MEETING
@@ -71,19 +72,18 @@ def entries() -> list[Entry]:
 
 def audit() -> dict[str, Example]:
     log = Log()
-    proof, sealed = log.proof(), log.row(BODIES, INDEX)
-    leaf, key, card = log.row(ENTRIES, INDEX), entry_key(INDEX), log.diary.card
+    return {**entry(log), **stored(log), **shown(log)}
+
+
+def entry(log: Log) -> dict[str, Example]:
+    leaf, key, sealed = log.row(ENTRIES, INDEX), entry_key(INDEX), log.row(BODIES, INDEX)
     opened = Opened.decode(log.vault.box(BODIES).open(key + leaf_hash(leaf), sealed))
-    body, row = opened.body, opened.encode()
-    _, note = read_checkpoint(log.store, card)
-    hashes = log.store.get(TREE, tree_key(0, 0)) or b""
-    commitments = opened.commitments()
+    body, row, commitments = opened.body, opened.encode(), opened.commitments()
+    said = ["event: SENT", "sender: Ada", "receiver: Bob", "origin", "seq", "count", "size", "commitment"]
+    told = ["version", "type: MESSAGE", "time", "entry id", "lease_epoch: not replicated"]
+    refused = ["kind: SIGNATURE", "peer: a stranger", "count", "first_ms", "last_ms", "sample"]
     return {
-        "audit-body": fields(
-            body,
-            "",
-            ["event: SENT", "sender: Ada", "receiver: Bob", "origin", "seq", "count", "size", "commitment"],
-        ),
+        "audit-body": fields(body, "", said),
         "audit-body-row": cut(
             row,
             (32, "subject salt"),
@@ -95,34 +95,43 @@ def audit() -> dict[str, Example]:
             (len(body), "body: audit-body"),
         ),
         "audit-commitments": [Piece(commitments[0], "subject commitment"), Piece(commitments[1], "body commitment")],
-        "audit-leaf": fields(
-            leaf,
-            "",
-            [
-                "version",
-                "type: MESSAGE",
-                "time",
-                "entry id",
-                "lease_epoch: not replicated",
-                "subject commitment",
-                "body commitment",
-            ],
-        ),
+        "audit-leaf": fields(leaf, "", [*told, "subject commitment", "body commitment"]),
         "audit-sealed-row": cut(
             sealed, (4, "key id"), (12, "nonce"), (len(row), "ciphertext of audit-body-row"), (16, "tag")
         ),
+        "audit-refusal-body": fields(entries()[-1].body, "", refused),
+    }
+
+
+def stored(log: Log) -> dict[str, Example]:
+    """Rows of the store, and the resources of an export."""
+    hashes = log.store.get(TREE, tree_key(0, 0)) or b""
+    leaves = [log.row(ENTRIES, index) for index in range(4)]
+    bundle = cut(bundle_bytes(leaves), *(part for leaf in leaves for part in ((2, "size"), (len(leaf), "leaf"))))
+    bits = [(of_type(EntryType.MESSAGE), "MESSAGE"), (of_subject(BOB.did), "Bob")]
+    lookup = list[Piece]()
+    for prefix, name in bits:
+        row = bundle_key(prefix, 0)
+        lookup += [Piece(row, f"key: {name}"), Piece(log.store.get(LOOKUP, row) or b"", f"bits: {name}")]
+    return {
         "audit-tree": [Piece(hashes[at : at + 32], f"hash of leaf {at // 32}") for at in range(0, len(hashes), 32)],
-        "audit-card": fields(
-            card.encode(),
-            "",
-            ["version", "did: Ada's DID hash", "ed25519", "generation", "log key: of the seed `ada log`", "signature"],
-        ),
+        "audit-bundle": bundle,
+        "audit-lookup": lookup,
+    }
+
+
+def shown(log: Log) -> dict[str, Example]:
+    """What others are shown."""
+    card, proof = log.diary.card, log.proof()
+    _, note = read_checkpoint(log.store, card)
+    told = ["version", "did: Ada's DID hash", "ed25519", "generation", "log key: of the seed `ada log`", "signature"]
+    head = fields(codec.pack(card.encode(), note), "", ["card", "checkpoint: audit-checkpoint"])
+    tlog_proof = TlogProof(INDEX, proof.path, note, extra=proof.leaf)
+    return {
+        "audit-card": fields(card.encode(), "", told),
         "audit-checkpoint": Text(note.decode()),
-        "audit-vkey": Text(card.verifier.encode() + "\n"),
+        "audit-vkey": Text(f"{card.verifier.encode()}\n"),
         "audit-proof": Text(proof.encode()),
-        "audit-tlog-proof": Text(TlogProof(INDEX, proof.path, note, extra=leaf).encode().decode()),
-        "audit-log-head": referring(
-            fields(codec.pack(card.encode(), note), "", ["card", "checkpoint: audit-checkpoint"]),
-            {"audit-card": card.encode(), "audit-checkpoint": note},
-        ),
+        "audit-tlog-proof": Text(tlog_proof.encode().decode()),
+        "audit-log-head": referring(head, {"audit-card": card.encode(), "audit-checkpoint": note}),
     }

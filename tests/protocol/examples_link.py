@@ -38,66 +38,53 @@ def known() -> dict[str, bytes]:
     }
 
 
-def greetings() -> dict[str, Example]:
-    """All but Resume and NoSession, whose bytes hang together, are independent of each other."""
+def resuming() -> dict[str, Example]:
+    """A link on which Ada resumes, and Bob has lost the session: what one says hangs on what the other said."""
     marks = content.Marks(ADA_ORIGIN, BOB_ORIGIN, 0).encode()
     frame = MEETING.ada.seal(Lane.CONTROL, marks, entropy=drawn("nonce resume"))
-    resume = Resume(ADA.did, MEETING.ada.id, frame)
+    resume = Resume(ADA.did, MEETING.ada.id, frame).encode()
     dialler = Channel.dial(BOB.pair.public, drawn("ada hello", "nonce hello", "nonce ask"))
-    hello = dialler.ephemeral + dialler.seal(resume.encode())
+    hello = dialler.ephemeral + dialler.seal(resume)
     responder, _ = Channel.answer(hello, BOB.pair.secret, drawn("nonce no session"))
     lost = NoSession.body(ours=BOB.party.instance, theirs=ADA.did, link_nonce=responder.ephemeral, frame=frame)
-    no_session = NoSession(BOB.sign(codec.signed(LABEL_NO_SESSION, lost)))
-    sealed, ask = responder.seal(no_session.encode()), Ask(ADA.party.encode())
+    no_session = NoSession(BOB.sign(codec.signed(LABEL_NO_SESSION, lost))).encode()
+    sealed, ask = responder.seal(no_session), Ask(ADA.party.encode()).encode()
     dialler.open(sealed)
-    parts = known()
+    told = ["version", "Bob's instance id", "Ada's DID hash", "ephemeral", "SHA-256 of the frame in greeting-resume"]
+    said = ["version", "word: RESUME", "did: Ada's DID hash", "session_id", "frame"]
     return {
-        "greeting-resume": fields(
-            resume.encode(), "", ["version", "word: RESUME", "did: Ada's DID hash", "session_id", "frame"]
-        ),
-        "frame-hello": _framed(
-            Kind.HELLO,
-            hello,
-            (32, "ephemeral: of the secret `ada hello`"),
-            (12, "nonce: the secret `nonce hello`"),
-            (len(hello) - 44, "sealed: greeting-resume"),
-        ),
-        "no-session-body": fields(
-            lost,
-            "",
-            ["version", "Bob's instance id", "Ada's DID hash", "ephemeral", "SHA-256 of the frame in greeting-resume"],
-        ),
-        "greeting-no-session": fields(no_session.encode(), "", ["version", "word: NO_SESSION", "signature"]),
-        "frame-no-session": _framed(
-            Kind.SEALED,
-            sealed,
-            (12, "nonce: the secret `nonce no session`"),
-            (len(sealed) - 12, "sealed: greeting-no-session"),
-        ),
-        "greeting-ask": referring(fields(ask.encode(), "", ["version", "word: ASK", "party"]), parts),
-        "frame-ask": _framed(
-            Kind.SEALED,
-            dialler.seal(ask.encode()),
-            (12, "nonce: the secret `nonce ask`"),
-            (len(ask.encode()) + 16, "sealed: greeting-ask"),
-        ),
+        "greeting-resume": fields(resume, "", said),
+        "frame-hello": [
+            *_head(Kind.HELLO, hello),
+            Piece(hello[:32], "ephemeral: of the secret `ada hello`"),
+            *_sealed(hello[32:], "nonce hello", "greeting-resume"),
+        ],
+        "no-session-body": fields(lost, "", told),
+        "greeting-no-session": fields(no_session, "", ["version", "word: NO_SESSION", "signature"]),
+        "frame-no-session": [
+            *_head(Kind.SEALED, sealed),
+            *_sealed(sealed, "nonce no session", "greeting-no-session"),
+        ],
+        "greeting-ask": referring(fields(ask, "", ["version", "word: ASK", "party"]), known()),
+        "frame-ask": [
+            *_head(Kind.SEALED, again := dialler.seal(ask)),
+            *_sealed(again, "nonce ask", "greeting-ask"),
+        ],
+    }
+
+
+def greetings() -> dict[str, Example]:
+    """The others, before they are sealed."""
+    parts = known()
+    offered = Offered(parts["bob-party"], PANTRY.raw_bundle, PANTRY.raw_offer).encode()
+    opening = Open(MEETING.opening, parts["ada-key-log"]).encode()
+    refusal = Refusal(Reason.BUSY).encode()
+    return {
         "greeting-offered": referring(
-            fields(
-                Offered(parts["bob-party"], PANTRY.raw_bundle, PANTRY.raw_offer).encode(),
-                "",
-                ["version", "word: OFFERED", "party", "bundle", "offer"],
-            ),
-            parts,
+            fields(offered, "", ["version", "word: OFFERED", "party", "bundle", "offer"]), parts
         ),
-        "greeting-open": referring(
-            fields(
-                Open(MEETING.opening, parts["ada-key-log"]).encode(),
-                "",
-                ["version", "word: OPEN", "opening", "key_log"],
-            ),
-            parts,
-        ),
-        "greeting-refusal": fields(Refusal(Reason.BUSY).encode(), "", ["version", "word: REFUSAL", "reason: BUSY"]),
+        "greeting-open": referring(fields(opening, "", ["version", "word: OPEN", "opening", "key_log"]), parts),
+        "greeting-refusal": fields(refusal, "", ["version", "word: REFUSAL", "reason: BUSY"]),
     }
 
 
@@ -109,6 +96,7 @@ def link() -> dict[str, Example]:
     return {
         "frame-fetch": [*_head(Kind.FETCH, fetch), *fields(fetch, "", ["version", "did: Bob's DID hash"])],
         "frame-card": [*_head(Kind.CARD, card), *referring(card_fields, parts)],
+        **resuming(),
         **greetings(),
     }
 
@@ -117,8 +105,8 @@ def _head(kind: Kind, body: bytes) -> list[Piece]:
     return cut(wrap(bytes([kind]) + body)[:5], (4, "length"), (1, f"kind: {kind.name}"))
 
 
-def _framed(kind: Kind, body: bytes, *sizes: tuple[int, str]) -> list[Piece]:
-    return [*_head(kind, body), *cut(body, *sizes)]
+def _sealed(sealed: bytes, nonce: str, greeting: str) -> list[Piece]:
+    return cut(sealed, (12, f"nonce: the secret `{nonce}`"), (len(sealed) - 12, f"sealed: {greeting}"))
 
 
 def contents() -> dict[str, Example]:

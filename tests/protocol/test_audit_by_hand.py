@@ -97,6 +97,29 @@ def test_the_checkpoint_is_the_root_over_all_leaves_signed_by_the_log_key() -> N
     assert SHOWN.text("audit-vkey") == f"{origin()}+{key_id.hex()}+{typed}\n"
 
 
+def test_the_bundle_has_every_leaf_behind_its_size() -> None:
+    raw, hashes = SHOWN["audit-bundle"], list[bytes]()
+    while raw:
+        size = int.from_bytes(raw[:2], "big")
+        hashes.append(sha256(b"\x00" + raw[2 : 2 + size]).digest())
+        raw = raw[2 + size :]
+    assert hashes == leaves()
+    assert b"".join(hashes) == SHOWN["audit-tree"]
+
+
+def test_the_index_has_a_bit_for_each_entry_of_a_type_or_about_somebody() -> None:
+    bundle = bytes(8)
+    assert SHOWN.value("audit-lookup", "key: MESSAGE") == b"t" + (32).to_bytes(2, "big") + bundle
+    assert SHOWN.value("audit-lookup", "bits: MESSAGE") == bytes([1 << 2]) + bytes(31)
+    assert SHOWN.value("audit-lookup", "key: Bob") == b"p" + did("bob")[:16] + bundle
+    assert SHOWN.value("audit-lookup", "bits: Bob") == bytes([1 << 1 | 1 << 2]) + bytes(31)
+
+
+def test_the_sample_of_a_refusal_is_the_hash_of_its_first_frame() -> None:
+    sample = hashed("audit-sample", b"\x12" + bytes(96))
+    assert SHOWN["audit-refusal-body"] == packed([1, b"", 1, NOW_MS, NOW_MS, sample])
+
+
 def test_the_answer_to_a_peer_is_card_and_checkpoint() -> None:
     assert SHOWN["audit-log-head"] == packed([SHOWN["audit-card"], SHOWN["audit-checkpoint"]])
 

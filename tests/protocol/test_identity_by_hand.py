@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b32encode
+from hashlib import sha256
 from itertools import pairwise
 from typing import Final
 
@@ -10,9 +12,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM1024PrivateKey
 
 from tests.protocol.by_hand import array, ed25519, hashed, hkdf, octets, packed, secret, verify, x25519
-from tests.protocol.layout import Shown, pages
+from tests.protocol.layout import FOLDER, Shown, pages
 
 SHOWN: Final = Shown()
+VECTOR: Final = json.loads((FOLDER.parent.parent / "tests/vectors/identity/keylog.json").read_text())
 RECOVERY_SEED: Final = {"ada": bytes(range(32)), "bob": bytes(range(32, 64))}
 PEOPLE: Final = tuple(RECOVERY_SEED)
 
@@ -125,3 +128,16 @@ def test_the_offer_is_signed_for_ada_by_bob_s_instance() -> None:
     assert raw[39:1_612] == b"\x00\x00\x00\x07\x0a" + kem_public("seed of the one-time KEM prekey")
     assert int.from_bytes(raw[1_612:1_620], "big") == 1_700_003_600_000 + 600_000
     verify("offer", signer, raw[1_620:], signer + did("ada") + raw[:1_620])
+
+
+def test_the_proof_of_a_clone_in_the_vector_is_two_statements_of_one_instance() -> None:
+    told = next(event for event in VECTOR["events"] if event["kind"] == "SUSPENDED")
+    instance, *halves = array(bytes.fromhex(told["body"]))[5:]
+    key = ed25519(sha256(b"instance 1").digest())
+    assert instance == hashed("instance", key)
+    statements = [octets(one) for one in halves[::2]]
+    for raw, signature in zip(statements, halves[1::2], strict=True):
+        verify("incarnation", key, octets(signature), raw)
+    bodies = VECTOR["events"][0]["body"]
+    person = hashed("inception", bytes.fromhex(bodies))
+    assert [array(raw) for raw in statements] == [[1, person, instance, 3, bytes([boot]) * 16] for boot in (1, 2)]
