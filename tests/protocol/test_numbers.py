@@ -265,3 +265,13 @@ def test_a_constant_in_the_text_is_one_of_a_table() -> None:
     shown = {name for name, _ in shown_limits()} | {"keys.LOW_ORDER"}
     for page in PAGES.values():
         assert set(re.findall(r"`([a-z0-9_]+\.[A-Z][A-Z0-9_]+)`", page)) <= shown
+
+
+def test_every_link_into_a_page_leads_to_a_heading_of_it() -> None:
+    headings = {
+        (name, re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-"))
+        for name, page in PAGES.items()
+        for title in re.findall(r"^#+ (.*)$", page, re.MULTILINE)
+    }
+    for page in PAGES.values():
+        assert set(re.findall(r"\]\(([a-z]+\.md|README\.md)#([a-z0-9-]+)\)", page)) <= headings
