@@ -19,13 +19,15 @@ from talos.core.dice import Entropy
 from talos.core.effects import Answered, Asked, Broken, Delivered, HandUp, Kept, Send, WentAway
 from talos.core.inbox import Arrived, Inbox, body_of
 from talos.core.keylog_keys import signer
+from talos.core.prekeys import seen_key
 from talos.core.sessions import Ours
 from talos.core.step import Put, Step
-from talos.core.tables import INBOX, STATE_TABLES
+from talos.core.tables import INBOX, SEEN, STATE_TABLES
 from talos.core.vault import Vault
 from talos.drivers.memory_store import MemoryStore
 from talos_ratchet import (
     Bundle,
+    Duplicate,
     KemPrekey,
     Opening,
     Prekeys,
@@ -37,6 +39,7 @@ from talos_ratchet import (
 )
 from talos_simulations.dice import entropy
 from talos_simulations.kem import OpenKem
+from talos_simulations.suite import LENGTH_SIZE, WatchedSuite
 
 NOW_MS = 1_700_000_000_000
 DAY_MS = 24 * 3_600_000
@@ -80,8 +83,8 @@ class Books:
 
     sent: list[tuple[int, bytes]] = field(default_factory=list)
     voided: dict[int, bool] = field(default_factory=dict)  # seq -> it may have arrived.
-    handed: list[bytes] = field(default_factory=list)  # To the application, each where it first was.
-    finished: list[bytes] = field(default_factory=list)
+    handed: dict[bytes, None] = field(default_factory=dict)  # To the application, each where it first was.
+    finished: dict[bytes, None] = field(default_factory=dict)
     delivered: list[int] = field(default_factory=list)
 
 
@@ -100,7 +103,9 @@ class End:
         self.prekey = make_prekey(1, self.entropy)
         vault = Vault({1: self.entropy(32)}, 1)
         origin, kem = self.entropy(16), KEM.encapsulate_with(self.entropy)
-        self.ours = Ours(self.did, self.party, self.pair, origin, vault, self.entropy, kem)
+        self.suite = WatchedSuite()
+        self.suite.reused = _reused
+        self.ours = Ours(self.did, self.party, self.pair, origin, vault, self.entropy, kem, self.suite)
         self.store = MemoryStore(STATE_TABLES)
         self.now_ms = NOW_MS
         self.queue: deque[Queued] = deque()
@@ -108,6 +113,8 @@ class End:
         self.books = Books()
         self.held: list[Arrived] = []  # By the application, which is in no hurry with these.
         self.ending: list[Arrived] = []  # The application is done with them; that is not on disk yet.
+        self.out: set[bytes] = set()  # Bodies that this start of the node has handed out, and not taken back ...
+        self.returned: set[bytes] = set()  # ... and those that it has.
         self.heard: list[Asked | Answered] = []
         self.broken: list[str] = []
 
@@ -144,6 +151,7 @@ class End:
         match effect:
             case Send(frame):
                 if self.wire is not None:
+                    self.says(frame)
                     self.wire.to(self.peer.name).append(frame)
             case HandUp(row):
                 self.inbox.arrived(row)
@@ -158,6 +166,10 @@ class End:
                 cut(wire or self.wire)
             case WentAway():
                 cut(wire)
+
+    def says(self, frame: bytes) -> None:
+        """A frame, or an opening that ends in one, leaves this end: no other may go out under its key."""
+        self.suite.went_out(len(frame).to_bytes(LENGTH_SIZE, "big") + frame)
 
     def fail(self) -> None:
         """A commit fails: what is queued is refused, memory goes back to the disk, the link goes."""
@@ -174,7 +186,7 @@ class End:
             commits -= 1
         self.queue.clear()
         cut(self.wire)
-        self.held, self.ending = [], []
+        self.held, self.ending, self.out, self.returned = [], [], set(), set()
         self.load()
 
     # The links
@@ -209,29 +221,49 @@ class End:
 
     def read(self) -> bytes | None:
         """Hand out the next message, and be done with it once that is on disk."""
-        row = self.inbox.hand_out()
+        row = self.hand_out()
         return None if row is None else self.done(row)
 
     def hold(self) -> None:
         """Hand out all there is, and be slow with it."""
-        while (row := self.inbox.hand_out()) is not None:
+        while (row := self.hand_out()) is not None:
             self.held.append(row)
 
+    def hand_out(self) -> Arrived | None:
+        row = self.inbox.hand_out()
+        if row is not None:
+            body, books = self._body(row), self.books
+            assert body not in books.finished, f"{body!r} was done, and is handed out again"
+            assert body not in self.out, f"{body!r} is handed out twice"
+            assert row.redelivered or body not in books.handed or body in self.returned, (
+                f"{body!r} hides that it was out"
+            )
+            self.out.add(body)
+            books.handed.setdefault(body)
+        return row
+
+    def take_back(self, row: Arrived) -> None:
+        """The application leaves it to the next who asks."""
+        body = self._body(row)
+        self.out.discard(body)
+        self.returned.add(body)
+        self.inbox.take_back(row)
+
     def done(self, row: Arrived) -> bytes:
-        stored = self.store.get(INBOX, row.key)
-        assert stored is not None
-        body = self.ours.vault.open(INBOX, row.key, body_of(stored))
-        assert body not in self.books.finished, f"{body!r} was done, and is handed out again"
-        if body not in self.books.handed:
-            self.books.handed.append(body)
+        body = self._body(row)
         put = self.inbox.done(row)
         if put is not None:
             self.ending.append(row)
             finished = self.books.finished
             self.queue.append(
-                Queued((put,), on_disk=lambda: finished.append(body), granted=lambda: self.has_forgotten(row))
+                Queued((put,), on_disk=lambda: finished.setdefault(body), granted=lambda: self.has_forgotten(row))
             )
         return body
+
+    def _body(self, row: Arrived) -> bytes:
+        stored = self.store.get(INBOX, row.key)
+        assert stored is not None
+        return self.ours.vault.open(INBOX, row.key, body_of(stored))
 
     def has_forgotten(self, row: Arrived) -> None:
         self.ending.remove(row)
@@ -255,8 +287,15 @@ class End:
         return read_bundle(raw, now_ms=self.now_ms)
 
     def accept(self, opening: Opening) -> tuple[bytes, Step]:
-        prekeys = Prekeys(self.prekey, None, kem_prekey(self.name))
-        return self.conversation.accept(opening, self.peer.pair.public, prekeys, (), self.now_ms)
+        """Raises `RatchetError`; `Duplicate` for an opening that was taken before."""
+        if self.store.get(SEEN, seen_key(opening)) is not None:
+            raise Duplicate("this opening was taken before")
+        prekeys, seen = Prekeys(self.prekey, None, kem_prekey(self.name)), Put(SEEN, seen_key(opening), b"")
+        return self.conversation.accept(opening, self.peer.pair.public, prekeys, (seen,), self.now_ms)
+
+
+def _reused(key: bytes) -> None:
+    raise AssertionError(f"message key {key[:6].hex()} encrypts a second frame that goes out")
 
 
 def cut(wire: Wire | None) -> None:

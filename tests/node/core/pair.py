@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from talos.core.content import ControlContent
 from talos.core.content_read import decode_control
@@ -22,13 +23,23 @@ def pair(run: str = "") -> tuple[End, End]:
     return a, b
 
 
-def greeting(dialler: End) -> Iterator[None]:
+@dataclass
+class Heard:
+    """What somebody on the road has written down of greetings: to whom it went, and what it was."""
+
+    openings: list[tuple[End, bytes]] = field(default_factory=list)
+    resumings: list[tuple[End, bytes]] = field(default_factory=list)
+    taken: set[bytes] = field(default_factory=set)  # Openings that are on the disk of whom they went to.
+
+
+def greeting(dialler: End, heard: Heard | None = None) -> Iterator[None]:
     """Dial and greet; every yield is a message under way. Ends early where a service would give up."""
-    wire, answerer = Wire(dialler), dialler.peer
+    wire, answerer, heard = Wire(dialler), dialler.peer, heard or Heard()
     resumed = dialler.conversation.resume(dialler.now_ms)
     if resumed is not None:
         session_id, frame, step = resumed
-        commit(dialler, step)
+        commit(dialler, step, frame)
+        heard.resumings.append((answerer, frame))
         yield
         try:
             answer, step = answerer.conversation.resumed(frame, answerer.now_ms)
@@ -38,18 +49,21 @@ def greeting(dialler: End) -> Iterator[None]:
             yield
             commit(dialler, dialler.conversation.no_session(session_id, dialler.now_ms))
         else:
-            commit(answerer, step)
+            commit(answerer, step, answer)
             yield
             yield from proof(wire, answer)
             return
     opening, step = dialler.conversation.open(answerer.party, answerer.bundle(), None, dialler.now_ms)
-    commit(dialler, step)
+    commit(dialler, step, opening)
+    heard.openings.append((answerer, opening))
     yield
     try:
         welcome, step = answerer.accept(read_opening(opening))
     except RatchetError:
         return
-    commit(answerer, step)
+    assert opening not in heard.taken, "one opening was taken twice"
+    heard.taken.add(opening)
+    commit(answerer, step, welcome)
     yield
     yield from proof(wire, welcome)
 
@@ -61,7 +75,7 @@ def proof(wire: Wire, answer: bytes) -> Iterator[None]:
         session_id, said, step = dialler.conversation.answered(answer, dialler.now_ms)
     except RatchetError:
         return
-    commit(dialler, step)
+    commit(dialler, step, said)
     take_over(dialler, wire, session_id)
     yield
     if wire.is_cut:
@@ -87,9 +101,12 @@ def take_over(end: End, wire: Wire, session_id: bytes) -> None:
     end.bind(wire, session_id)
 
 
-def commit(end: End, step: Step) -> None:
+def commit(end: End, step: Step, *said: bytes) -> None:
+    """Put a step on disk, and only then say what goes with it."""
     end.submit(step)
     end.flush()
+    for frame in said:
+        end.says(frame)
 
 
 def connect(dialler: End) -> None:
