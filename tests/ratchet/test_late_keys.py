@@ -118,6 +118,21 @@ def test_a_full_store_refuses_one_more_without_work_and_evicts_nothing(
     assert kept(bob) == LATE_KEYS_MAX
 
 
+def test_a_new_chain_whose_two_jumps_together_do_not_fit_is_refused_without_work(
+    ends: tuple[Session, Session], suite: WatchedSuite
+) -> None:
+    alice, bob = ends
+    deliver(bob, BULK, seal(alice, 2)[-1])
+    skip(alice, JUMP_MAX)
+    deliver(alice, BULK, seal(bob)[0])
+    seal(alice)  # Turns.
+    skip(alice, JUMP_MAX - 2)
+    fits, reached = seal(alice, 2)
+    assert bob.open(BULK, fits, now_ms=NOW_MS)
+    assert kept(bob) + JUMP_MAX + JUMP_MAX == LATE_KEYS_MAX + 1
+    refused_without_work(suite, bob, reached)
+
+
 def test_what_is_next_in_order_is_taken_though_the_store_is_full(ends: tuple[Session, Session]) -> None:
     alice, bob = ends
     for _ in range(LATE_KEYS_MAX // JUMP_MAX):

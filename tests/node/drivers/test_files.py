@@ -26,6 +26,28 @@ def test_a_file_is_written_whole_for_its_owner_alone(tmp_path: Path) -> None:
     assert names(tmp_path) == ["secret"]
 
 
+def test_content_is_flushed_before_it_gets_its_name_and_the_name_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the first a power cut leaves an empty file under the name; without the second, perhaps no name."""
+    done: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def flush(file: int) -> None:
+        about = os.fstat(file)
+        done.append("folder flushed" if stat.S_ISDIR(about.st_mode) else f"{about.st_size} bytes flushed")
+        fsync(file)
+
+    def rename(source: Path, target: Path) -> None:
+        done.append("named")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    monkeypatch.setattr(os, "replace", rename)
+    atomic_write(tmp_path / "file", b"content")
+    assert done == ["7 bytes flushed", "named", "folder flushed"]
+
+
 def test_the_mode_is_the_one_asked_for_whatever_the_umask(tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:

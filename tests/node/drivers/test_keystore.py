@@ -107,6 +107,17 @@ def test_a_passphrase_is_the_same_however_its_letters_are_composed() -> None:
     assert unseal(Purpose.ROOT, sealed, "Schlu\u0308ssel") == SEED
 
 
+def test_letters_that_only_look_alike_are_not_the_same_passphrase() -> None:
+    sealed = seal(Purpose.ROOT, SEED, "file", dice, CHEAP)
+    with pytest.raises(PassphraseNeeded, match="is wrong"):
+        unseal(Purpose.ROOT, sealed, "\ufb01le")  # A ligature, which compatibility would take apart.
+
+
+def test_the_most_passes_that_we_grant_are_granted() -> None:
+    sealed = seal(Purpose.ROOT, SEED, "open sesame", dice, Cost(PASSES_MAX, CHEAP.memory_kib))
+    assert unseal(Purpose.ROOT, sealed, "open sesame") == SEED
+
+
 def test_an_empty_passphrase_is_refused() -> None:
     with pytest.raises(UsageError, match="must not be empty"):
         seal(Purpose.ROOT, SEED, "", dice, CHEAP)
