@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.mutants import ratchet
+from tests.mutants import audit, identity, messages, ratchet, storing
 from tests.mutants.mutant import Mutant
 
-MUTANTS: Final[tuple[Mutant, ...]] = (*ratchet.MUTANTS,)
+MUTANTS: Final[tuple[Mutant, ...]] = (
+    *ratchet.MUTANTS,
+    *messages.MUTANTS,
+    *storing.MUTANTS,
+    *audit.MUTANTS,
+    *identity.MUTANTS,
+)

@@ -14,7 +14,7 @@ from tests.mutants.catalogue import MUTANTS
 from tests.mutants.mutant import Mutant
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
-LEAST: Final = 18
+LEAST: Final = 90
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import pytest
@@ -142,6 +143,15 @@ def test_whoever_has_the_passphrase_finds_a_body_if(damage: Damage) -> None:
     log = short_log(SIZE)
     damage(log)
     with pytest.raises(Damaged, match="bod"):
+        check_chain(log.store, log.vault)
+
+
+def test_whoever_has_the_passphrase_finds_a_body_that_its_type_does_not_have_though_the_log_itself_wrote_it() -> None:
+    log = short_log(SIZE)
+    log.write(replace(note(1), type=EntryType.LEASE_LOST))
+    log.sign()
+    check_chain(log.store)
+    with pytest.raises(Damaged):
         check_chain(log.store, log.vault)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from talos.core.content import (
+    Busy,
     Cancel,
     ControlContent,
     Piece,
@@ -20,8 +21,9 @@ from talos.core.inbox import PEER_ROWS_MAX, SLACK
 from talos.core.outbox import WINDOW_ROWS
 from talos.core.step import Put
 from talos.core.tables import FRAMES, INBOX, OUTBOX
+from talos_ratchet import Lane
 from tests.node.core.end import DAY_MS, cut
-from tests.node.core.pair import connect, fill, frames_of, linked, pair, read_all, settle, voiced
+from tests.node.core.pair import connect, fill, frames_of, linked, pair, read_all, settle, tell, voiced
 
 # Delivery
 
@@ -116,6 +118,19 @@ def test_a_message_given_up_after_it_was_sent_says_that_it_may_have_arrived() ->
 
 
 # A full inbox
+
+
+def test_a_message_that_is_to_be_sealed_anew_may_have_arrived_all_the_same() -> None:
+    a, b = linked()
+    a.send(b"1")
+    a.flush()
+    for said in (Want(a.ours.origin, 1, reseal=True), Busy(a.ours.origin, 1)):
+        tell(b, Lane.CONTROL, said.encode())
+    a.receive()
+    a.flush()
+    a.void(1)
+    a.flush()
+    assert a.books.voided == {1: True}
 
 
 def test_a_full_inbox_says_busy_once_and_wants_the_rest_when_there_is_room_for_more_than_one() -> None:
@@ -289,3 +304,11 @@ def test_on_a_new_link_the_very_bytes_that_were_stored_are_sent_again() -> None:
     assert {value[16:] for value in a.rows(FRAMES).values()} == stored
     settle(a, b)
     assert read_all(b) == [b"1", b"2"]
+
+
+def test_a_reload_leaves_the_link_that_is_up() -> None:
+    a, b = linked()
+    a.conversation.reload()
+    a.send(b"after it")
+    settle(a, b)
+    assert read_all(b) == [b"after it"]

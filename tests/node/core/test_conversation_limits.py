@@ -11,9 +11,11 @@ from talos.core.content import (
     Want,
     Welcome,
 )
+from talos.core.inbox import PEER_BYTES_MAX
 from talos.core.marks import ORIGINS_MAX
 from talos.core.outbox import WINDOW_ROWS
 from talos.core.tables import INBOX, MARKS, OUTBOX
+from talos.core.vault import OVERHEAD
 from talos_ratchet import Lane
 from talos_ratchet.late import LATE_KEY_LIFE_MS
 from tests.node.core.pair import connect, linked, read_all, settle, tell
@@ -104,12 +106,12 @@ def test_who_acknowledges_what_was_never_sent_loses_the_link(said: object) -> No
     assert a.wire is None
 
 
-def test_words_about_another_origin_mean_nothing() -> None:
+@pytest.mark.parametrize("said", [Ack(bytes(16), 99), Busy(bytes(16), 1), Want(bytes(16), 1, reseal=False)])
+def test_words_about_another_origin_mean_nothing(said: Ack | Busy | Want) -> None:
     a, b = linked()
+    tell(b, Lane.CONTROL, said.encode())
+    settle(a, b)
     a.send(b"1")
-    a.flush()
-    for content in (Ack(bytes(16), 99), Busy(bytes(16), 1), Want(bytes(16), 1, reseal=False)):
-        tell(b, Lane.CONTROL, content.encode())
     settle(a, b)
     assert read_all(b) == [b"1"]
     assert a.broken == []
@@ -125,6 +127,17 @@ def test_a_peer_fills_no_disk_with_origins() -> None:
     assert len(b.broken) == 1
 
 
+@pytest.mark.parametrize(("size", "fits"), [(99, True), (100, False)])
+def test_a_body_counts_in_the_inbox_as_it_is_stored(size: int, fits: bool) -> None:
+    a, b = linked()
+    quarter = bytes(PEER_BYTES_MAX // 4)
+    for number, stored in enumerate([quarter, quarter, quarter, quarter[99 + OVERHEAD :]], 1):
+        b.inbox.add(a.did, bytes(16), number, stored, b.now_ms)
+    a.send(bytes(size))
+    settle(a, b)
+    assert len(b.rows(INBOX)) == fits
+
+
 @pytest.mark.parametrize("plaintext", [b"", b"\x00", b"\x13", b"\xff" * 40, b"\x01short"])
 @pytest.mark.parametrize("lane", Lane)
 def test_authentic_nonsense_costs_the_link_and_nothing_else(lane: Lane, plaintext: bytes) -> None:
@@ -138,6 +151,16 @@ def test_authentic_nonsense_costs_the_link_and_nothing_else(lane: Lane, plaintex
     a.send(b"sorry")
     settle(a, b)
     assert read_all(b) == [b"sorry"]
+
+
+def test_what_came_after_nonsense_in_one_read_does_not_count() -> None:
+    a, b = linked()
+    tell(a, Lane.CONTROL, b"\x00")
+    a.send(b"too late")
+    a.flush()
+    b.receive()
+    b.flush()
+    assert b.rows(INBOX) == {}
 
 
 def test_what_came_before_nonsense_in_one_read_counts() -> None:

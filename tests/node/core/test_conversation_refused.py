@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from talos.core.content import MessageContent, OpenContent, VoidContent
+from talos.core.content import Ack, MessageContent, OpenContent, VoidContent
 from talos.core.effects import Broken, TurnedDown
 from talos.core.entry_types import Refusal
 from talos_ratchet import Lane
 from tests.node.core.end import End
-from tests.node.core.pair import linked, settle, tell
+from tests.node.core.pair import linked, settle, tell, voiced
 
 
 def turned_down(end: End, *frames: bytes) -> list[tuple[Refusal, bytes]]:
@@ -91,6 +91,20 @@ def test_a_number_that_was_taken_is_a_replay_though_the_frame_is_new() -> None:
         frame = sealed(a, MessageContent(origin, seq, b"again"))
         assert turned_down(b, frame) == [(Refusal.REPLAY, frame)]
     assert [b.read(), b.read(), b.read()] == [b"1", b"2", None]
+
+
+@pytest.mark.parametrize("is_sealed_anew", [False, True])
+def test_a_replay_is_acknowledged_once_more_for_its_sender_may_not_have_heard(is_sealed_anew: bool) -> None:
+    a, b = linked()
+    frame = sent(a, b"message")
+    turned_down(b, frame)
+    assert voiced(a) == [Ack(a.ours.origin, 1)]
+    assert a.wire is not None
+    a.wire.to("a").clear()
+    if is_sealed_anew:
+        frame = sealed(a, MessageContent(a.ours.origin, 1, b"message"))
+    turned_down(b, frame)
+    assert voiced(a) == [Ack(a.ours.origin, 1)]
 
 
 def test_voids_of_numbers_that_were_all_taken_are_a_replay_and_of_one_more_are_not() -> None:

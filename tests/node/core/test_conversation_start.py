@@ -7,11 +7,12 @@ from itertools import combinations
 
 import pytest
 
+from talos.core.outbox import SESSION_ID_SIZE
 from talos.core.step import Put
-from talos.core.tables import PARTIES, SESSIONS
+from talos.core.tables import FRAMES, PARTIES, SESSIONS
 from talos_ratchet import SESSIONS_MAX, OutOfTurn, RatchetError, read_opening
 from tests.node.core.end import DAY_MS, End, cut
-from tests.node.core.pair import connect, greeting, linked, pair, settle
+from tests.node.core.pair import connect, greeting, linked, pair, read_all, settle
 
 OPENING_WORDS = 4  # Steps of `greeting` without a session: opening, welcome, proof, and its end.
 
@@ -42,6 +43,8 @@ def test_two_that_start_at_once_agree_in_every_order(order: tuple[int, ...]) -> 
     a, b = pair()
     interleave([greeting(a), greeting(b)], order)
     settle(a, b)
+    assert a.conversation.has_session()
+    assert b.conversation.has_session()
     if a.wire is None or a.wire is not b.wire:  # Each may have lost its own against the other's.
         for end in (a, b):
             cut(end.wire)
@@ -89,6 +92,22 @@ def test_whoever_has_lost_its_sessions_is_greeted_by_a_new_one_in_either_directi
         connect(b if loser_dials else a)
         settle(a, b)
         talk(a, b)
+
+
+def test_what_was_sealed_in_a_lost_session_is_sealed_anew_and_not_sent() -> None:
+    a, b = linked()
+    a.send(b"1")
+    a.flush()
+    cut(a.wire)
+    b.store.commit([Put(table, key, None) for table, key in b.rows(SESSIONS, PARTIES)])
+    b.crash()
+    (lost,) = a.rows(FRAMES).values()
+    connect(a)
+    a.flush()
+    assert a.wire is not None
+    assert lost[SESSION_ID_SIZE:] not in a.wire.to("b")
+    settle(a, b)
+    assert read_all(b) == [b"1"]
 
 
 def test_a_session_that_only_receives_is_not_resumed() -> None:

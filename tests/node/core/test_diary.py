@@ -15,6 +15,7 @@ from talos.core.log_index import INDEXED_KEY
 from talos.core.log_rows import leaves, next_index
 from talos.core.step import Put
 from talos.core.tables import BODIES, ENTRIES, LOOKUP, META, TREE, entry_key, tree_key
+from talos.core.vault import BOX_NONCE_SIZE, KEY_ID_SIZE
 from talos.errors import Damaged, StoreFailed
 from talos_audit import (
     Checkpoint,
@@ -42,6 +43,13 @@ def test_an_entry_is_a_leaf_and_a_sealed_body_and_in_the_index_once_it_is_signed
     signed = [(one.table, one.key) for one in log.diary.sign()]
     assert set(signed[:-2]) == {(LOOKUP, place) for place in places(1, entry.type, BOB)}
     assert signed[-2:] == [(META, INDEXED_KEY), (META, CHECKPOINT_KEY)]
+
+
+def test_no_two_bodies_of_one_transaction_are_sealed_under_one_nonce() -> None:
+    log = Log()
+    log.write(*[note(1, BOB)] * 20)
+    nonces = [sealed[KEY_ID_SIZE : KEY_ID_SIZE + BOX_NONCE_SIZE] for _, sealed in log.store.scan(BODIES)]
+    assert len(nonces) == len(set(nonces)) == 21
 
 
 def test_an_entry_about_nobody_is_in_the_index_by_type_alone() -> None:

@@ -165,6 +165,19 @@ def test_after_a_setting_the_key_before_counts_for_a_while() -> None:
     assert not state.counts(ALICE.public(0), START_MS + SETTING_WINDOW_MS)
 
 
+def test_a_migration_prolongs_no_certificate() -> None:
+    log = ALICE.next(ALICE.log(1), certificate(1, not_after_ms=START_MS + DAY_MS))
+    state = ALICE.rotated(log, 0, ends_ms=START_MS + 7 * DAY_MS).state
+    assert [one.id for one in state.active_instances(START_MS + DAY_MS)] == [instance(0)]
+
+
+def test_a_rotation_at_once_ends_every_older_key() -> None:
+    log = ALICE.next(ALICE.log(2), Rotation(ALICE.reveal(1), ids(0, 1), START_MS + WINDOW_MAX_MS, False))
+    assert log.state.counts(ALICE.public(0), START_MS)
+    log = ALICE.next(log, Rotation(ALICE.reveal(2), ids(0, 1), 0, True))
+    assert [log.state.counts(ALICE.public(n), START_MS) for n in range(3)] == [False, False, True]
+
+
 def test_an_old_key_that_has_ended_is_forgotten_by_the_next_event() -> None:
     log = ALICE.rotated(ALICE.log(1), 0, ends_ms=START_MS + DAY_MS)
     assert [old.key for old in log.state.old_keys] == [ALICE.public(0)]

@@ -164,6 +164,23 @@ def test_peers_are_written_down_however_many_strangers_there_were() -> None:
         assert len(office.written(NOON_MS + minute)) == 1
 
 
+def test_peers_use_nothing_up_of_the_strangers_day() -> None:
+    office = Office()
+    for minute in range(600):
+        office.refuse(Refusal.GAVE_UP, STRANGER, NOON_MS + minute)
+        office.refuse(Refusal.REPLAY, BOB, NOON_MS + minute)
+        assert len(office.written(NOON_MS + minute)) == 2
+    assert flood(office, NOON_MS + 1_000, 600) == STRANGER_ENTRIES_MAX - 600
+
+
+def test_days_after_a_clock_that_was_far_ahead_are_counted_one_by_one() -> None:
+    office = Office()
+    assert flood(office, NOON_MS + 365 * DAY_MS, 600) == STRANGER_ENTRIES_MAX
+    assert flood(office, NOON_MS + DAY_MS, 20) == 0, "the day it believes in has what that one had left"
+    for day in (2, 3):
+        assert flood(office, NOON_MS + day * DAY_MS, 600) == STRANGER_ENTRIES_MAX
+
+
 def test_the_last_entry_of_a_day_is_written_and_the_next_is_not() -> None:
     office = Office()
     flood(office, NOON_MS, 499)

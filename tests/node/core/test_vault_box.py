@@ -58,6 +58,7 @@ def test_a_row_moved_to_another_place_does_not_open(place: bytes) -> None:
 def test_the_box_of_another_table_opens_nothing() -> None:
     other = Vault({7: KEY, 8: OTHER_KEY}, current=7).box("body")
     refuses(other, b"row", KNOWN, "a row of body does not open")
+    refuses(other, b"row", BOX.seal(b"row", b"secret", NONCE), "a row of body does not open")
     assert other.seal(b"row", b"secret", NONCE) != KNOWN
 
 

@@ -18,13 +18,13 @@ from talos.core.log_card import CARD_SIZE_MAX
 from talos.core.proof_file import Proof
 from talos.core.refusals import AGGREGATE_MS
 from talos.core.report import AuditEntry, ReceiptState
-from talos.core.step import Put
+from talos.core.step import Put, Step
 from talos.core.tables import BODIES, ENTRIES, entry_key
 from talos.drivers.real_host import WORKERS_MAX
 from talos.errors import Damaged, DeliveryFailed, NotReachable, StoreFailed
-from talos.services.audit import HEAD_SIZE_MAX, PUBLISH_S, READS_MAX
+from talos.services.audit import HEAD_SIZE_MAX, PUBLISH_S, READS_MAX, STREAM_ENTRIES
 from talos_audit import NOTE_SIZE_MAX, Tree
-from tests.node.core.logs import flipped
+from tests.node.core.logs import flipped, note
 from tests.node.services.wire import CLOCK, Running, running, until
 
 MINUTE_S = AGGREGATE_MS / 1000
@@ -178,6 +178,15 @@ async def test_what_follows_comes_in_order_and_once(autojump_clock: MockClock) -
             await until(lambda: start + len(seen) == a.node.audit.size)
             nursery.cancel_scope.cancel()
         assert [entry.index for entry in seen] == list(range(start, a.node.audit.size))
+
+
+async def test_what_follows_comes_in_parts_of_a_bounded_size(autojump_clock: MockClock) -> None:
+    async with running("a") as (a,):
+        audit, start = a.node.audit, a.node.audit.size
+        await a.desk.post.submit_own(Step(entries=(note(1),) * (STREAM_ENTRIES + 1))).on_disk()
+        parts = [await audit.following(index) for index in (start, start + STREAM_ENTRIES)]
+        assert [len(part) for part in parts] == [STREAM_ENTRIES, 1]
+        assert [entry.index for part in parts for entry in part] == list(range(start, audit.size))
 
 
 async def test_refusals_of_strangers_are_one_entry_a_minute_for_each_kind(autojump_clock: MockClock) -> None:

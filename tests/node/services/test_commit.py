@@ -10,8 +10,10 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from talos.core.entry_types import BODY_SIZE_MAX
+from talos.core.entries import Entry
+from talos.core.entry_types import BODY_SIZE_MAX, EntryType
 from talos.core.log_rows import next_index
+from talos.core.names import DID_SIZE
 from talos.core.step import Put, Step
 from talos.core.tables import BODIES, ENTRIES, META, STATE_TABLES, TREE, entry_key
 from talos.drivers.lmdb_store import LmdbStore
@@ -19,7 +21,7 @@ from talos.drivers.memory_store import MemoryStore
 from talos.drivers.real_host import Workers
 from talos.drivers.rows import BadRow
 from talos.errors import NodeStopped, StoreFailed, StoreFull
-from talos.services.commit import SIZE_MAX, STEPS_MAX, Committer
+from talos.services.commit import ENTRY_ROWS_SIZE, SIZE_MAX, STEPS_MAX, Committer
 from tests.node.services.commit_bench import bench, diary_on, entries, log, put
 
 T = TypeVar("T")
@@ -84,6 +86,26 @@ async def test_entries_count_towards_the_size_of_a_transaction() -> None:
         assert len(at.store.transactions) == 3
 
 
+async def test_entries_count_with_all_their_rows_however_small_their_bodies() -> None:
+    async with bench() as at:
+        at.gate.shut()
+        await at.queue(b"first", put(b"f"))
+        for name in (b"a", b"b"):
+            await at.queue(name, log(*[b""] * (SIZE_MAX // 2 // ENTRY_ROWS_SIZE + 1)))
+        at.gate.open()
+        await at.committer.drain()
+        assert len(at.store.transactions) == 3
+
+
+async def test_an_entry_takes_about_as_much_as_it_is_counted_for() -> None:
+    async with bench() as at:
+        entry = Entry(EntryType.ANCHOR, 0, bytes(DID_SIZE), b"")
+        await at.committer.commit(Step(entries=(entry,) * 1_000))
+        [writes] = at.store.transactions
+        size = sum(len(write.key) + len(write.value or b"") for write in writes) // 1_000
+        assert ENTRY_ROWS_SIZE // 2 <= size <= ENTRY_ROWS_SIZE
+
+
 async def test_the_steps_of_one_call_share_a_transaction_however_many_they_are() -> None:
     async with bench() as at:
         await at.committer.commit(*(put(b"%d" % number) for number in range(STEPS_MAX + 1)))
@@ -105,6 +127,18 @@ async def test_each_call_learns_the_indexes_of_its_own_entries() -> None:
         assert await at.committer.commit(log(b"0", b"1"), put(b"x"), log(b"2")) == range(0, 3)
         assert await at.committer.commit(put(b"x")) == range(3, 3)
         assert await at.committer.commit(log(b"3")) == range(3, 4)
+
+
+async def test_calls_that_share_a_transaction_learn_each_its_own_indexes() -> None:
+    async with bench() as at:
+        at.gate.shut()
+        at.committer.submit(put(b"first"))
+        await wait_all_tasks_blocked()
+        calls = [at.committer.submit(*steps) for steps in ((log(b"0", b"1"), put(b"x")), (log(b"2"),), (log(b"3"),))]
+        at.gate.open()
+        await at.committer.drain()
+        assert len(at.store.transactions) == 2
+        assert [call.indexes for call in calls] == [range(0, 2), range(2, 3), range(3, 4)]
 
 
 async def test_a_step_that_writes_nothing_waits_for_those_before_it_and_costs_no_transaction() -> None:
@@ -200,6 +234,24 @@ async def test_drain_flushes_what_is_queued_before_a_stop() -> None:
         await at.committer.drain()
     assert sorted(at.done) == [b"one", b"two"]
     assert at.failures == {}
+
+
+async def test_drain_waits_for_what_is_being_written_though_nothing_is_queued_behind_it() -> None:
+    async with bench() as at:
+        at.gate.shut()
+        await at.queue(b"being written", put(b"x"))
+        drained = trio.Event()
+
+        async def drain() -> None:
+            await at.committer.drain()
+            drained.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(drain)
+            await wait_all_tasks_blocked()
+            assert not drained.is_set()
+            at.gate.open()
+        assert len(at.store.transactions) == 1
 
 
 async def test_drain_with_nothing_queued_returns_at_once() -> None:

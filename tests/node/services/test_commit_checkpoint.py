@@ -135,6 +135,17 @@ async def test_after_a_commit_that_failed_a_checkpoint_covers_what_is_on_disk() 
         assert at.done == [("not written", 0), ("signed", 2)]
 
 
+async def test_a_checkpoint_that_did_not_reach_the_disk_is_not_the_newest() -> None:
+    async with line() as at:
+        before = at.committer.newest
+        at.store.fail_next = StoreFailed("broken")
+        await at.ask_for_checkpoint()
+        await at.turnstile.let_one_through()
+        assert at.done == [("not signed", 0)]
+        assert at.committer.newest == before
+        assert at.committer.has_unsigned
+
+
 async def test_after_a_checkpoint_that_failed_a_commit_goes_on_from_what_is_on_disk() -> None:
     async with line() as at:
         at.store.fail_next = StoreFailed("broken")
