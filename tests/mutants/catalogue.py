@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.mutants import audit, identity, messages, ratchet, storing
+from tests.mutants import audit, identity, links, messages, ratchet, storing
 from tests.mutants.mutant import Mutant
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
@@ -13,4 +13,5 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *storing.MUTANTS,
     *audit.MUTANTS,
     *identity.MUTANTS,
+    *links.MUTANTS,
 )

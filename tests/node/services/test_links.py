@@ -9,6 +9,7 @@ import trio
 from trio.testing import MockClock
 
 from talos.core.frames import Kind, wrap
+from talos.core.tables import INBOX
 from talos.errors import NodeStopped, NotReachable
 from talos.host import Address, DialError
 from talos.services.call import Call
@@ -225,3 +226,13 @@ async def test_a_link_on_which_nobody_answers_is_dead_after_ninety_seconds(autoj
         assert trio.current_time() - began == pytest.approx(DEAD_S, abs=1.0)
         await a.links.connect(a.peer(b))
         await talk(a, b)
+
+
+async def test_a_message_that_is_done_is_off_the_disk_when_ack_returns(autojump_clock: MockClock) -> None:
+    async with running("a", "b") as (a, b):
+        await a.node.send(b.node.did, b"once")
+        message = await b.node.receive()
+        store = b.opened.host.store
+        assert len(list(store.scan(INBOX))) == 1
+        await message.ack()
+        assert list(store.scan(INBOX)) == []

@@ -1,0 +1,153 @@
+"""Bugs of frames, greetings and links: who gets in, what is believed, and what a stranger costs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.mutants.mutant import Mutant
+
+CHANNEL: Final = "tests/node/core/test_channel.py"
+FRAMES: Final = "tests/node/core/test_frames.py"
+GREETING: Final = "tests/node/services/test_greeting.py"
+LINK: Final = "tests/node/services/test_link.py"
+LINKS: Final = "tests/node/services/test_links.py"
+STRANGERS: Final = "tests/node/services/test_links_strangers.py"
+
+MUTANTS: Final = (
+    Mutant(
+        "frame_of_no_length",
+        "A frame without even a kind passes, and whoever reads its first byte reads the next frame's.",
+        "node/talos/core/frames.py",
+        "if not 1 <= length <= SIZE_MAX[kind]:",
+        "if not 0 <= length <= SIZE_MAX[kind]:",
+        f"{FRAMES}::test_an_impossible_length_is_refused_on_its_first_five_bytes",
+    ),
+    Mutant(
+        "largest_frame_refused",
+        "The largest message that a sender may send costs it the link.",
+        "node/talos/core/frames.py",
+        "if not 1 <= length <= SIZE_MAX[kind]:",
+        "if not 1 <= length < SIZE_MAX[kind]:",
+        f"{FRAMES}::test_a_frame_of_the_largest_size_passes_and_one_byte_more_is_refused_by_both_ends",
+    ),
+    Mutant(
+        "greetings_not_counted",
+        "A recorded greeting of the same link can be put in the place of a later one.",
+        "node/talos/core/channel.py",
+        'sealed = self._sending.encrypt(nonce, greeting, self._sent.to_bytes(COUNT_SIZE, "big"))',
+        "sealed = self._sending.encrypt(nonce, greeting, bytes(COUNT_SIZE))",
+        f"{CHANNEL}::test_a_greeting_is_taken_once_in_its_order_and_never_by_its_own_sender",
+    ),
+    Mutant(
+        "channel_of_any_static_key",
+        "The keys of a greeting no longer say whom it was meant for.",
+        "node/talos/core/channel.py",
+        "info=LABEL_HELLO + ephemeral + static)",
+        "info=LABEL_HELLO + ephemeral)",
+        "tests/node/test_known_answers.py::test_a_second_computation_opens_both_directions_of_a_greeting",
+    ),
+    Mutant(
+        "no_session_of_any_link",
+        "A NO_SESSION that was once true is played again, and costs the peer a good session.",
+        "node/talos/core/greeting.py",
+        "return codec.pack(VERSION, ours, theirs, link_nonce, sha256(frame).digest())",
+        'return codec.pack(VERSION, ours, theirs, b"", sha256(frame).digest())',
+        "tests/node/core/test_greeting.py::test_a_no_session_covers_who_whom_which_link_and_which_frame",
+    ),
+    Mutant(
+        "no_session_unsigned",
+        "Anybody on the road makes a dialler drop its session.",
+        "node/talos/services/call.py",
+        "        if not is_signed(who.ed25519, LABEL_NO_SESSION, body, answer.signature):\n",
+        "        if False:\n",
+        f"{GREETING}::test_a_no_session_about_anything_else_is_not_believed",
+    ),
+    Mutant(
+        "replayed_resume_proves_a_loss",
+        "Who replays a resuming frame gets a signed word by which the peer drops a good session.",
+        "node/talos/services/answer.py",
+        "            except Duplicate as error:\n",
+        "            except ArithmeticError as error:\n",
+        "tests/node/services/test_links_replay.py::test_a_resume_played_again_is_refused_but_proves_no_loss",
+    ),
+    Mutant(
+        "party_not_checked",
+        "Whoever opens a session is believed to be who they say.",
+        "node/talos/services/answer.py",
+        "            check_party(party, log, self._desk.now_ms())\n",
+        "",
+        f"{STRANGERS}::test_an_opening_that_its_key_log_does_not_bear_out_is_refused",
+    ),
+    Mutant(
+        "spent_offer_kept",
+        "The one-time keys of a session stay in memory, and open it once more.",
+        "node/talos/services/answer.py",
+        "            desk.ring.spent(party.did, now_ms)  # Now",
+        "            pass  # Now",
+        f"{GREETING}::test_a_one_time_offer_is_gone_once_a_session_is_made_of_it_and_not_before",
+    ),
+    Mutant(
+        "anybodys_card",
+        "Whoever has taken over an address is greeted as the peer that was there.",
+        "node/talos/services/directory.py",
+        "if wanted and key_log.state.did != wanted:",
+        "if False:",
+        f"{GREETING}::test_the_card_of_somebody_else_is_refused_whatever_was_asked",
+    ),
+    Mutant(
+        "stranger_more_from_a_host",
+        "One host holds more places of strangers than it may.",
+        "node/talos/services/links.py",
+        "hosts.count(peer.host) >= STRANGERS_PER_HOST",
+        "hosts.count(peer.host) > STRANGERS_PER_HOST",
+        f"{STRANGERS}::test_only_so_many_strangers_are_let_in_until_they_have_had_their_time",
+    ),
+    Mutant(
+        "third_link_of_a_peer",
+        "A peer that dials again and again fills all places of bound links.",
+        "node/talos/services/links.py",
+        '                older.close("two newer links',
+        '                str("two newer links',
+        f"{LINKS}::test_one_peer_holds_no_more_than_two_links",
+    ),
+    Mutant(
+        "old_link_takes_the_new_one_down",
+        "When a link that lost against another ends, the one that stays is forgotten.",
+        "node/talos/services/post.py",
+        "        if peer.link is link:\n            peer.link, peer.reason = None, link.close_reason",
+        "        if True:\n            peer.link, peer.reason = None, link.close_reason",
+        f"{LINKS}::test_of_two_links_that_both_dialled_one_stays_on_both_ends",
+    ),
+    Mutant(
+        "every_byte_is_patience",
+        "A stranger that sends a byte now and then holds our memory for ever.",
+        "node/talos/services/link.py",
+        "                if not self._reader.inside_a_frame:\n                    self._frame_began = self.heard_at",
+        "                self._frame_began = self.heard_at",
+        f"{LINK}::test_a_frame_that_comes_byte_by_byte_is_cut_off_ten_seconds_after_its_first",
+    ),
+    Mutant(
+        "drained_link_lives_on",
+        "A link that lost against another is drained anew each time, and never ends.",
+        "node/talos/services/link.py",
+        "        if self.ends_at is None:\n            self.ends_at",
+        "        if True:\n            self.ends_at",
+        f"{LINK}::test_a_drained_link_is_over_after_five_seconds",
+    ),
+    Mutant(
+        "done_before_it_is_on_disk",
+        "`ack()` returns, the node is killed, and the message is handed out again.",
+        "node/talos/services/messages.py",
+        "            await post.submit_own(Step((write,), (entry,)), granted=lambda: self._forgotten(row)).on_disk()",
+        "            post.submit_own(Step((write,), (entry,)), granted=lambda: self._forgotten(row))",
+        f"{LINKS}::test_a_message_that_is_done_is_off_the_disk_when_ack_returns",
+    ),
+    Mutant(
+        "backlog_not_cancelled",
+        "An application that reads a long backlog starves every other task, and cannot be cancelled.",
+        "node/talos/services/messages.py",
+        "            await trio.lowlevel.checkpoint()\n",
+        "            pass\n",
+        "tests/node/test_client.py::test_receiving_a_backlog_can_be_cancelled_and_loses_nothing_by_it",
+    ),
+)
