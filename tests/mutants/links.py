@@ -150,4 +150,12 @@ MUTANTS: Final = (
         "            pass\n",
         "tests/node/test_client.py::test_receiving_a_backlog_can_be_cancelled_and_loses_nothing_by_it",
     ),
+    Mutant(
+        "cancelled_with_a_message_in_hand",
+        "A receive that is cancelled just when mail comes takes the message with it until the next restart.",
+        "node/talos/services/messages.py",
+        "mail_came.wait()\n        return self._message(row)",
+        "mail_came.wait()\n        await trio.lowlevel.checkpoint()\n        return self._message(row)",
+        f"{LINKS}::test_a_receive_that_is_cancelled_just_when_mail_comes_loses_nothing",
+    ),
 )

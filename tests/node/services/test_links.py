@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from talos.core.frames import Kind, wrap
 from talos.core.tables import INBOX
@@ -236,3 +236,25 @@ async def test_a_message_that_is_done_is_off_the_disk_when_ack_returns(autojump_
         assert len(list(store.scan(INBOX))) == 1
         await message.ack()
         assert list(store.scan(INBOX)) == []
+
+
+async def test_a_receive_that_is_cancelled_just_when_mail_comes_loses_nothing(autojump_clock: MockClock) -> None:
+    async with running("a", "b") as (a, b):
+        got: list[bytes] = []
+        scope = trio.CancelScope()
+
+        async def receive() -> None:
+            with scope:
+                got.append((await b.node.receive()).body)
+
+        async def cancel() -> None:
+            await b.desk.post.mail_came.wait()
+            scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            for work in (receive, cancel):
+                nursery.start_soon(work)
+            await wait_all_tasks_blocked()
+            await a.node.send(b.node.did, b"once")
+        with trio.fail_after(10):
+            assert got or (await b.node.receive()).body == b"once"
