@@ -17,6 +17,7 @@ from talos.core.tables import Rows
 from talos.drivers.memory_store import MemoryStore
 from talos.drivers.rows import outcome
 from talos.errors import StoreFailed, StoreFull
+from talos.host import Store
 from talos_simulations.power import Power
 
 
@@ -30,7 +31,7 @@ class Disk:
     def __init__(self, tables: Sequence[str], dice: random.Random) -> None:
         self._tables = tables
         self._dice = dice
-        self.rows = MemoryStore(tables)
+        self.rows: Store = MemoryStore(tables)
         self.room: int | None = None  # Bytes it still takes; None: more than anybody needs.
         self.flush_fails = False  # The next one.
         self.flush_s = 0.0  # How long one takes.
