@@ -14,6 +14,7 @@ from typing import Final, Protocol, TypeVar
 import trio
 
 from talos.core.dice import Encapsulate, Entropy
+from talos.core.room import Space
 from talos.core.step import Put
 from talos.core.tables import Rows
 from talos.errors import TalosError
@@ -132,6 +133,9 @@ class Store(ReadableStore, Protocol):
 
         Blocks on the disk: call it through `Host.blocking`. Raises `StoreFull` or `StoreFailed`.
         """
+
+    def room(self) -> Space:
+        """Return what is left, to within a few pages; cheap. Raises nothing while the store is open."""
 
     def close(self) -> None: ...
 

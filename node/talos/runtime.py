@@ -64,7 +64,14 @@ class Node:
         )
         ring.load(host.store.scan(PREKEYS))
         directory = Directory(host, self._committer, me.key_log)
-        post = Post(host, ours, self._committer, replay_window_s=config.replay_window_s, inbox_limit=config.inbox_limit)
+        post = Post(
+            host,
+            ours,
+            self._committer,
+            store_size_max_mib=config.store_size_max_mib,
+            replay_window_s=config.replay_window_s,
+            inbox_limit=config.inbox_limit,
+        )
         self._desk = Desk(host, me, ring, directory, post)
         self._vault = opened.vault
         self.audit = Audit(host, self._committer, self._desk, opened.vault)
@@ -127,6 +134,7 @@ class Node:
         nursery.start_soon(self.audit.keep_signed)
         nursery.start_soon(self.audit.keep_tally)
         nursery.start_soon(self._storage.run)
+        nursery.start_soon(desk.post.keeper.run)
         if config.offline_mode:
             return
         for address in config.listen:
@@ -172,7 +180,7 @@ class Node:
 
     def status(self) -> NodeStatus:
         running, post = self._running_now(), self._desk.post
-        trouble = post.trouble or self.audit.trouble or self._storage.trouble
+        trouble = post.trouble or self.audit.trouble or post.keeper.reason or self._storage.trouble
         return NodeStatus(
             did=self.did,
             name=self._me.name,

@@ -2,8 +2,9 @@
 
 A commit that returned is there whatever happens. One under way at a crash is there whole or not at all: the time of
 the flush passes before the rows change (process.py), and whoever asked may die before it is told. A
-full disk takes nothing, and a failed flush stops all writes until the store is opened anew; the commit it was of may
-turn up then, or not. The contract tests of the real store run on this one too (tests/contracts).
+full disk takes nothing that makes it fuller, once its reserve is used up. A failed flush stops all writes until the
+store is opened anew; the commit it was of may turn up then, or not. The contract tests of the real store run on this
+one too (tests/contracts).
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Final
 
+from talos.core.room import PLENTY, Space
 from talos.core.step import Put
 from talos.core.tables import Rows
 from talos.drivers.memory_store import MemoryStore
@@ -19,6 +22,8 @@ from talos.drivers.rows import outcome
 from talos.errors import StoreFailed, StoreFull
 from talos.host import Store
 from talos_simulations.power import Power
+
+RESERVE: Final = 50_000  # Bytes. Far less than a real store's, so that a run can use it up.
 
 
 class FlushFailed(StoreFailed):
@@ -32,7 +37,7 @@ class Disk:
         self._tables = tables
         self._dice = dice
         self.rows: Store = MemoryStore(tables)
-        self.room: int | None = None  # Bytes it still takes; None: more than anybody needs.
+        self.room: int | None = None  # Bytes it still takes before its reserve; None: more than anybody needs.
         self.flush_fails = False  # The next one.
         self.flush_s = 0.0  # How long one takes.
         self._unsure: list[Put] = []  # A commit whose flush failed: what is on disk is only known at the next start.
@@ -44,16 +49,23 @@ class Disk:
         self.rows.commit(writes)
 
     def _write_badly(self, writes: Sequence[Put]) -> None:
-        outcome(writes, self._tables)  # Raises `BadRow` before anything else can be wrong.
-        size = sum(len(write.key) + len(write.value or b"") for write in writes)
-        if self.room is not None and size > self.room:
+        changes = outcome(writes, self._tables)  # Raises `BadRow` before anything else can be wrong.
+        growth = sum(self._growth(table, key, value) for table, rows in changes.items() for key, value in rows.items())
+        if self.room is not None and growth > max(0, self.room + RESERVE):
             raise StoreFull("the simulated disk is full; nothing was written", fix="Free space on it")
         if self.flush_fails:
             self.flush_fails = False
             self._unsure = list(writes)
             raise FlushFailed("the simulated disk failed to flush")
         if self.room is not None:
-            self.room -= size
+            self.room -= growth
+
+    def _growth(self, table: str, key: bytes, value: bytes | None) -> int:
+        old = self.rows.get(table, key)
+        return (0 if value is None else len(key) + len(value)) - (0 if old is None else len(key) + len(old))
+
+    def space(self) -> Space:
+        return Space(PLENTY if self.room is None else self.room, is_disk=True)
 
     def mend(self) -> None:
         """The store is opened anew: a commit of which nobody knew is there now, or is not."""
@@ -133,6 +145,10 @@ class Mount:
             self.failure = failure.what
             raise
         self.commits += 1
+
+    def room(self) -> Space:
+        self.check_open()
+        return self._disk.space()
 
     def close(self) -> None:
         self._is_closed = True

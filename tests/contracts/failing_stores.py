@@ -21,12 +21,13 @@ from talos.drivers.lmdb_store import LmdbStore
 from talos.errors import StoreFull
 from talos.host import Store
 from talos_simulations import scheduler
-from talos_simulations.disk import Mount
+from talos_simulations.disk import RESERVE, Mount
 from talos_simulations.power import Power
 from talos_simulations.process import Process
 from talos_simulations.world import Plan, World
 
 COMMIT_FOR_EVER: Final = Path(__file__).parents[1] / "node" / "drivers" / "commit_for_ever.py"
+LMDB_RESERVE: Final = 128 * 1024  # Bytes: an eighth, as in the smallest store that the settings allow.
 FILL_SIZE: Final = 8_000  # Bytes of each row that fills a store up.
 
 
@@ -39,7 +40,10 @@ class Rig(Protocol):
         """Open the store, for the first time or anew after `close`."""
 
     def fill(self, store: Store) -> None:
-        """Take the room away."""
+        """Take the room away, and the reserve."""
+
+    def fill_to_reserve(self, store: Store) -> None:
+        """Take the room away, no more."""
 
     def make_room(self, store: Store) -> None:
         """Give it back."""
@@ -61,12 +65,20 @@ class LmdbRig:
         self._path = folder / "store"
 
     def open(self) -> Store:
-        return LmdbStore(self._path, 1, self.tables)
+        return LmdbStore(self._path, 1, self.tables, reserve=LMDB_RESERVE)
 
     def fill(self, store: Store) -> None:
-        with pytest.raises(StoreFull):  # noqa: PT012  How many commits fit is what we want to find out.
-            for number in range(1_000):
-                store.commit([Put("left", b"fill%d" % number, bytes(FILL_SIZE))])
+        with pytest.raises(StoreFull):
+            self._fill(store, while_room=False)
+
+    def fill_to_reserve(self, store: Store) -> None:
+        self._fill(store, while_room=True)
+
+    def _fill(self, store: Store, *, while_room: bool) -> None:
+        number = 0
+        while not while_room or store.room().left > 0:
+            store.commit([Put("left", b"fill%d" % number, bytes(FILL_SIZE))])
+            number += 1
 
     def make_room(self, store: Store) -> None:
         for key, _ in list(store.scan("left", b"fill")):
@@ -102,6 +114,9 @@ class SimulatedRig:
         return Mount(self._machine.state, Power())
 
     def fill(self, store: Store) -> None:
+        self._machine.state.room = -RESERVE
+
+    def fill_to_reserve(self, store: Store) -> None:
         self._machine.state.room = 0
 
     def make_room(self, store: Store) -> None:

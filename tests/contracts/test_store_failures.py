@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 
+from talos.core.room import PLENTY
 from talos.core.step import Put
 from talos.errors import StoreFailed, StoreFull
 from talos.host import Store
@@ -15,6 +16,7 @@ from tests.conftest import Rounds
 from tests.contracts.failing_stores import LmdbRig, Rig, SimulatedRig
 
 RIGS: Final[dict[str, Callable[[Path, int], Rig]]] = {"lmdb": LmdbRig, "simulated": SimulatedRig}
+PAGES: Final = 8 * 4096  # Bytes, within which a store knows its room.
 SEEDS: Final = range(4)  # What is left to chance comes out in more than one way.
 
 
@@ -77,6 +79,32 @@ def test_a_full_store_takes_writes_again_once_there_is_room(rig: Rig) -> None:
     reopened = rig.open()
     assert reopened.get(rig.tables[0], b"added17") == bytes(8_000)
     reopened.close()
+
+
+def test_a_store_that_lives_on_its_reserve_says_so_and_takes_what_is_small_until_there_is_room_again(rig: Rig) -> None:
+    store = begun(rig)
+    assert store.room().left > 0
+    rig.fill_to_reserve(store)
+    assert store.room().left <= 0
+    for number in range(200):
+        store.commit([Put(rig.tables[1], b"small%d" % (number % 10), bytes(100))])
+        store.commit([Put(rig.tables[0], b"changed", b"%d" % number)])
+    assert store.room().left <= 0
+    rig.make_room(store)
+    assert store.room().left > 0
+    store.close()
+
+
+def test_the_room_that_a_store_says_it_has_can_be_written_and_room_that_is_given_back_counts_again(rig: Rig) -> None:
+    store = begun(rig)
+    rig.fill_to_reserve(store)
+    rig.make_room(store)
+    left = store.room().left
+    store.commit(large(rig)[:20])
+    assert store.room().left < left or left == PLENTY
+    store.commit([Put(rig.tables[0], b"added%d" % number, None) for number in range(18)])
+    assert store.room().left >= left - PAGES
+    store.close()
 
 
 def test_a_failed_flush_is_no_full_disk_and_readers_see_nothing_of_it(rig: Rig) -> None:

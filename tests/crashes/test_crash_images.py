@@ -20,8 +20,8 @@ from tests.crashes.calls import CannotWatch
 from tests.crashes.jury import judged
 from tests.crashes.workload import Case, record
 
-IMAGES: Final = (100, 900)  # Of each of the seeds: everyday, and long.
-SEEDS: Final = (2, 6)
+IMAGES: Final = (150, 900)  # Of each of the seeds: everyday, and long.
+SEEDS: Final = (1, 6)
 CAUGHT_LEAST: Final = {"metasync": 0.1, "sync": 0.5}  # Of the images. Of 900 it was 0.35 and 0.82.
 
 
@@ -59,6 +59,6 @@ def test_a_store_that_does_not_flush_everything_is_caught(
 ) -> None:
     with careless(**{setting: False}):
         case = recording_of(tmp_path, 1)
-    found = judged(case, 1, rounds(60, 900), tmp_path / "images")
+    found = judged(case, 1, rounds(40, 900), tmp_path / "images")
     caught = sum(map(bool, found))
     assert caught >= least * len(found), f"only {caught} of {len(found)} images show it"

@@ -13,16 +13,15 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from talos.core.chain import check_chain, open_note_of, read_card
 from talos.core.conversation import Conversation
-from talos.core.diary import next_index
 from talos.core.diary_read import Query, Reader
 from talos.core.entry_types import EntryType
 from talos.core.identity import load
 from talos.core.inbox import Inbox
 from talos.core.inbox import body_of as inbox_body
+from talos.core.log_rows import next_index
 from talos.core.outbox import body_of as outbox_body
 from talos.core.sessions import Ours
 from talos.core.tables import CACHE_TABLES, INBOX, OUTBOX, STATE_TABLES
-from talos.core.vault import Vault
 from talos.drivers.data_folder import Opened
 from talos.drivers.lmdb_rows import DATA_FILE
 from talos.drivers.lmdb_store import LmdbStore
@@ -89,7 +88,7 @@ class _Trial:
         self._case = case
         self._promised = promised
         self._store = store
-        self._vault = Vault({1: case.storage_key}, 1)
+        self._vault = case.vault
         self._events: dict[str, Counter[int]] = {}  # By event: how often it is in the log, for each seq.
 
     def offences(self) -> Iterator[str]:

@@ -20,9 +20,11 @@ from typing import Final, cast
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from talos.config import Config
-from talos.core.diary import CHECKPOINT_KEY, next_index
+from talos.core.diary import CHECKPOINT_KEY
+from talos.core.log_rows import next_index
 from talos.core.step import Put
 from talos.core.tables import ENTRIES, META, STATE_TABLES, Rows
+from talos.core.vault import Vault
 from talos.drivers.lmdb_rows import DATA_FILE
 from talos.drivers.lmdb_store import LmdbStore
 from talos.host import Store
@@ -48,7 +50,7 @@ class Case:
 
     recording: Recording = field(repr=False)
     config: Config
-    storage_key: bytes = field(repr=False)
+    vault: Vault = field(repr=False)
     rotation_key: bytes = field(repr=False)
     peer: bytes
     peer_name: str
@@ -71,10 +73,9 @@ def record(folder: Path, seed: int) -> Case:
             machine.state.rows = cast(Store, _NotingStore(store, notes))
             world.run()
     assert not world.violations, world.violations
-    (storage_key,) = machine.vault._keys.values()
     peer = world.machines[THEM]
     now_ms = machine.clocks.wall_ms(world.virtual_s)
-    return Case(recording, machine.config, storage_key, machine.rotation_key, peer.did, peer.peer_id, now_ms)
+    return Case(recording, machine.config, machine.vault(), machine.rotation_key, peer.did, peer.peer_id, now_ms)
 
 
 def _plan(seed: int, notes: _Notes) -> Plan:
@@ -107,6 +108,7 @@ class _NotingStore:
 
     def __init__(self, store: LmdbStore, notes: _Notes) -> None:
         self.get, self.scan, self.snapshot, self.close = store.get, store.scan, store.snapshot, store.close
+        self.room = store.room
         self._commit = store.commit
         self._notes = notes
         self._digest = digest(store)

@@ -48,6 +48,7 @@ class Refusing:
         self.passes = 0  # So many commits pass ...
         self.refuses = 0  # ... before so many are refused.
         self.get, self.scan, self.snapshot, self.close = store.get, store.scan, store.snapshot, store.close
+        self.room = store.room
 
     def commit(self, writes: Sequence[Put]) -> None:
         if self.passes:

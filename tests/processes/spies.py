@@ -113,6 +113,7 @@ class _SpyStore:
         self.scan = store.scan
         self.snapshot = store.snapshot
         self.close = store.close
+        self.room = store.room
         self._commit = store.commit
         self._doom = doom
         self._refuse_every = refuse_every

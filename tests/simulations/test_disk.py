@@ -10,7 +10,7 @@ from talos.core.step import Put
 from talos.drivers.rows import BadRow
 from talos.errors import StoreFailed, StoreFull
 from talos_simulations.dice import stream
-from talos_simulations.disk import Disk, Mount
+from talos_simulations.disk import RESERVE, Disk, Mount
 from talos_simulations.power import Power
 
 TABLES = ("left", "right")
@@ -88,23 +88,36 @@ def test_what_does_not_fit_uses_up_neither_room_nor_a_fault() -> None:
     one = disk()
     one.flush_fails, one.room = True, 5
     with pytest.raises(StoreFull):
-        Mount(one, Power()).commit(put(value=bytes(100)))
+        Mount(one, Power()).commit(put(value=bytes(RESERVE + 100)))
     assert (one.flush_fails, one.room) == (True, 5)
 
 
 def test_a_disk_takes_what_fits_and_not_a_byte_more() -> None:
     one = disk()
     mount = Mount(one, Power())
-    one.room = 10
+    one.room = 10 - RESERVE
     mount.commit(put(b"a", bytes(4)))
     with pytest.raises(StoreFull):
         mount.commit(put(b"b", bytes(5)))
     mount.commit(put(b"b", bytes(4)))
-    assert one.room == 0
+    assert one.room == -RESERVE
     mount.commit([])
     with pytest.raises(StoreFull):
         mount.commit(put(b"c", b""))
     assert mount.failure is None, "a full disk is no broken one"
+
+
+def test_on_a_full_disk_rows_can_be_deleted_and_changed_for_others_of_their_size() -> None:
+    one = disk()
+    mount = Mount(one, Power())
+    mount.commit(put(b"a", bytes(4)))
+    one.room = -RESERVE
+    mount.commit(put(b"a", b"else"))
+    with pytest.raises(StoreFull):
+        mount.commit(put(b"a", b"longer"))
+    mount.commit([Put("left", b"a", None)])
+    assert (one.room, mount.room().left) == (5 - RESERVE, 5 - RESERVE)
+    mount.commit(put(b"b", b"four"))
 
 
 def test_a_copy_goes_its_own_way_on_hardware_of_the_same_kind() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from talos.core.room import Room
 from talos.core.step import Put
 from talos.core.tables import INBOX
 
@@ -51,9 +52,10 @@ class _Load:
 class Inbox:
     """Rows by arrival. `add` reserves at once; `arrived` makes the row visible when it is on disk."""
 
-    __slots__ = ("_handed_out", "_next", "_node", "_peer_rows_max", "_per_peer", "_waiting")
+    __slots__ = ("_handed_out", "_next", "_node", "_peer_rows_max", "_per_peer", "_room", "_waiting")
 
-    def __init__(self, peer_rows_max: int = PEER_ROWS_MAX) -> None:
+    def __init__(self, room: Room | None = None, peer_rows_max: int = PEER_ROWS_MAX) -> None:
+        self._room = room or Room()
         self._peer_rows_max = peer_rows_max
         self._next = 1
         self._node = _Load()
@@ -81,19 +83,20 @@ class Inbox:
             self._next = max(self._next, arrival + 1)
 
     def has_room(self, sender: bytes, size: int) -> bool:
-        """True if a sealed body of `size` bytes from `sender` is within every limit."""
+        """True if a sealed body of `size` bytes from `sender` is within every limit, and the store's."""
         peer = self._per_peer.get(sender, _Load())
         return (
             peer.rows < self._peer_rows_max
             and peer.size + size <= PEER_BYTES_MAX
             and self._node.rows < NODE_ROWS_MAX
             and self._node.size + size <= NODE_BYTES_MAX
+            and self._room.takes(size)
         )
 
     def has_slack(self, sender: bytes) -> bool:
         """True once enough is done that whoever was told BUSY may send a whole window again, not one message."""
         peer = self._per_peer.get(sender, _Load())
-        return all(
+        return not self._room.is_low and all(
             part <= limit * SLACK
             for part, limit in (
                 (peer.rows, self._peer_rows_max),

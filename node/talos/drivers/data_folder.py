@@ -18,6 +18,7 @@ from talos.core.diary import Diary
 from talos.core.dice import Entropy
 from talos.core.identity import SEED_SIZE, Identity, enrol, load
 from talos.core.names import did_of, parse_peer
+from talos.core.room import RESERVE
 from talos.core.step import Put
 from talos.core.storage_key import Keep, new_vault
 from talos.core.tables import CACHE_TABLES, STATE_TABLES
@@ -222,7 +223,7 @@ class DataFolder:
 
     def _state(self) -> LmdbStore:
         make_folder(self.path / "store")
-        return LmdbStore(self._state_path, self.store_size_max_mib, STATE_TABLES)
+        return LmdbStore(self._state_path, self.store_size_max_mib, STATE_TABLES, reserve=RESERVE)
 
     def _read_did(self) -> str:
         """Return what the file `did` says; "" if nothing."""

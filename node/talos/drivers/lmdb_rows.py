@@ -21,6 +21,7 @@ from talos.drivers.rows import KEY_SIZE_MAX, SnapshotEnded, check_key, check_tab
 from talos.errors import Damaged, StoreFailed
 
 DATA_FILE: Final = "data.mdb"
+CHECK_DISK: Final = "Check the disk, then restart the node"
 # A walk over all pages in Python, about 100 MB/s. LMDB itself would die of SIGBUS or SIGABRT on a cut or zeroed file.
 _problems: Callable[[str], list[str]] = structure.verify
 
@@ -187,5 +188,9 @@ def _go_before(cursor: lmdb.Cursor[bytes], bound: bytes | None) -> bool:
 
 
 def unreadable(path: Path, error: lmdb.Error) -> StoreFailed:
-    has_grown = isinstance(error, lmdb.MapResizedError)  # Another process opened it with a larger size_max_mib.
-    return StoreFailed(f"the store at {path} cannot be read: {error}", fix="Open it again" if has_grown else None)
+    fix = None
+    if isinstance(error, lmdb.MapResizedError):  # Another process opened it with a larger size_max_mib.
+        fix = "Open it again"
+    elif isinstance(error, lmdb.PanicError):  # The page that makes a commit count may be written by half.
+        fix = CHECK_DISK
+    return StoreFailed(f"the store at {path} cannot be read: {error}", fix=fix)

@@ -19,44 +19,89 @@ from typing import Final
 
 import lmdb
 
+from talos.core.room import MIB, PLENTY, Space
 from talos.core.step import Put
 from talos.core.tables import APPENDED_TABLES
+from talos.drivers.ballast import Ballast
 from talos.drivers.files import DISK_FULL, FILE_MODE, make_folder, sync_folder
-from talos.drivers.lmdb_rows import DATA_FILE, LmdbRows, Tables, check_structure
+from talos.drivers.lmdb_rows import CHECK_DISK, DATA_FILE, LmdbRows, Tables, check_structure
 from talos.drivers.rows import outcome
 from talos.errors import StoreFailed, StoreFull
 
-MIB: Final = 1024 * 1024
+BALLAST_FILE: Final = "reserve"
+META_PAGES: Final = 2
+COUNTED_BELOW: Final = 64 * MIB  # Bytes: with more than that to spare, nobody need know exactly how much.
 # A file system stops giving out blocks a little before it counts none: it keeps some for its own books.
 ROOM_LEAST: Final = MIB
+
+
+class _DiskFull(StoreFull):
+    """It is not the store that is full: what can be taken away from the disk makes room for it."""
 
 
 class LmdbStore(LmdbRows):
     """A `talos.host.Store` in the folder `path`. One instance per folder and machine: hold the folder lock.
 
     `size_max_mib` may grow between two openings; a smaller one than is already used stops growth, and loses nothing.
+    Of these, and of the disk, `reserve` bytes are not counted as room; those of the disk lie in a file of that size.
 
     Opening raises `Damaged` if the file is not what LMDB wrote, `StoreFailed` if it cannot be opened.
     """
 
-    def __init__(self, path: Path, size_max_mib: int, tables: Sequence[str]) -> None:
+    def __init__(self, path: Path, size_max_mib: int, tables: Sequence[str], *, reserve: int = 0) -> None:
         self._path = path
         self._size_max_mib = size_max_mib
+        self._reserve = reserve
         self._failure: str | None = None  # Once set, no commit until the store has been opened, and so checked, anew.
         if not (path / DATA_FILE).exists():
             self._create(path, tables)
         super().__init__(path, lambda: self._checked(path, tables))
+        self._page_size = self._env.stat()["psize"]
+        self._ballast = Ballast(path / BALLAST_FILE, reserve)
+        self._hold_ballast()
 
     def commit(self, writes: Sequence[Put]) -> None:
         changes = outcome(writes, self._tables)
         if self._failure is not None:
             raise StoreFailed(
                 f"the store at {self._path} takes no writes since: {self._failure}",
-                fix="Check the disk, then restart the node",
+                fix=CHECK_DISK,
             )
+        try:
+            self._put(changes)
+        except _DiskFull:
+            if not self._ballast.release():
+                raise
+            self._put(changes)
+        self._hold_ballast()
+
+    def _put(self, changes: Mapping[str, Mapping[bytes, bytes | None]]) -> None:
         with self._translated("written"), self._env.begin(write=True) as txn:
             for table, rows in changes.items():
                 _write(txn, self._tables[table], rows, append=table in APPENDED_TABLES)
+
+    def room(self) -> Space:
+        info = self._env.info()
+        end = (info["last_pgno"] + 1) * self._page_size  # Of what was ever used of the file.
+        beyond, disk = info["map_size"] - end, _room(self._path, PLENTY)
+        # Pages that commits left behind can be used again, by the second commit after, unless somebody reads them.
+        holes = end - self._used() if min(beyond, disk) < COUNTED_BELOW else 0
+        allowed, there = beyond + holes - self._reserve, disk + holes - self._ballast.missing
+        return Space(min(allowed, there), is_disk=there < allowed)
+
+    def _used(self) -> int:
+        """Return the bytes of all pages that hold rows; all there are, where that cannot be read."""
+        try:
+            with self._env.begin() as txn:
+                trees = [self._env.stat(), *(txn.stat(table) for table in self._tables.values())]
+        except lmdb.Error:
+            return (self._env.info()["last_pgno"] + 1) * self._page_size  # Whoever reads or writes next says why.
+        pages = sum(one["branch_pages"] + one["leaf_pages"] + one["overflow_pages"] for one in trees)
+        return (META_PAGES + pages) * self._page_size
+
+    def _hold_ballast(self) -> None:
+        if not self._ballast.is_held and _room(self._path, PLENTY) >= 2 * self._reserve:
+            self._ballast.hold()
 
     def _create(self, path: Path, tables: Sequence[str]) -> None:
         # LMDB does not flush the first pages it writes. So the folder gets its name once they are safely on disk.
@@ -102,12 +147,21 @@ class LmdbStore(LmdbRows):
             ) from None
         except lmdb.Error as error:
             if getattr(error, "code", 0) in DISK_FULL or (verb == "written" and self._is_short_write(error)):
-                raise StoreFull(
+                raise _DiskFull(
                     f"the disk below {self._path} is full; nothing was written", fix="Free space on it"
                 ) from error
             if verb == "written":
                 self._failure = str(error)
-            raise StoreFailed(f"the store at {self._path} cannot be {verb}: {error}") from error
+            raise StoreFailed(f"the store at {self._path} cannot be {verb}: {error}", fix=self._fix(error)) from error
+
+    def _fix(self, error: lmdb.Error) -> str:
+        match getattr(error, "code", 0):
+            case errno.EACCES | errno.EPERM:
+                return f"Run as the owner of {self._path}"
+            case errno.EROFS:
+                return "Mount the disk so that it can be written, then restart the node"
+            case _:
+                return CHECK_DISK
 
     def _is_short_write(self, error: lmdb.Error) -> bool:
         """Say whether `error` is LMDB's word for a disk that filled up in the middle of a write, and no harm was done.
@@ -116,7 +170,7 @@ class LmdbStore(LmdbRows):
         lie where no old one is in use, and the meta page, which alone makes them count, comes after all of them. If
         it was one of the meta page, LMDB itself refuses every write from then on, which is what we ask it here.
         """
-        if getattr(error, "code", 0) != errno.EIO or _room(self._path) >= ROOM_LEAST:
+        if getattr(error, "code", 0) != errno.EIO or _room(self._path, ROOM_LEAST) >= ROOM_LEAST:
             return False
         try:
             self._env.begin(write=True).abort()
@@ -146,10 +200,10 @@ def _write(
         cursor.putmulti(kept[at:], append=True)
 
 
-def _room(path: Path) -> int:
-    """Return the bytes that are free on the disk below `path`; where it cannot be asked, as many as are enough."""
+def _room(path: Path, unknown: int) -> int:
+    """Return the bytes that are free on the disk below `path`; `unknown` where it cannot be asked."""
     try:
         disk = os.statvfs(path)
     except OSError:
-        return ROOM_LEAST
+        return unknown
     return disk.f_bavail * disk.f_frsize

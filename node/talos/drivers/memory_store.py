@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import RLock
 
+from talos.core.room import PLENTY, Space
 from talos.core.step import Put
 from talos.core.tables import Rows
 from talos.drivers.rows import SnapshotEnded, check_key, check_table, outcome, reverse_bound
@@ -143,6 +144,10 @@ class MemoryStore:
                 write = self._tables[name].write
                 for key, value in rows.items():
                     write(key, value)
+
+    def room(self) -> Space:
+        self.check_open()
+        return Space(PLENTY, is_disk=False)
 
     def close(self) -> None:
         self._is_closed = True

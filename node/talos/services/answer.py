@@ -131,6 +131,9 @@ class Answer:
         except (RatchetError, Refused, Damaged) as error:
             await self._refuse(Reason.NOT_ACCEPTED)
             raise Damaged(f"a handshake was refused: {error}") from error
+        if self._desk.post.keeper.room.is_low and self._desk.directory.key_log(party.did) is None:
+            await self._refuse(Reason.BUSY)
+            raise Refused("a stranger was told to try later: the store is nearly full")
         try:
             return await self._accept(opening, party, log)
         except RatchetError as error:

@@ -112,7 +112,9 @@ class Audit:
             await self.tally()
 
     async def tally(self) -> None:
-        """Write down what was refused since the last time. If that fails, it counts on."""
+        """Write down what was refused since the last time. If that fails, or the store is low, it counts on."""
+        if self._desk.post.keeper.room.is_low:
+            return  # Strangers do not get at the reserve (DECISIONS 21).
         step = self._desk.post.refusals.due(self._desk.now_ms())
         if step is not None:
             # What became of it says the committer, and not how our waiting ends: that may be cancelled before.

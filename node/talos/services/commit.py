@@ -15,6 +15,7 @@ from typing import Final
 import trio
 
 from talos.core.diary import Diary
+from talos.core.room import Room
 from talos.core.step import Put, Step
 from talos.errors import Damaged, NodeStopped, StoreFailed, TalosError
 from talos.host import Blocking, Store
@@ -60,6 +61,9 @@ class Committer:
         self._is_stopped = False
         self.size = diary.size  # Entries of the audit log that are on disk.
         self.grew = Signal()  # The audit log has new entries, and they are on disk.
+        self.room = Room()
+        self._space = self.room.space  # After the last commit.
+        self.measured: Callable[[], None] = lambda: None  # Called when `room` was.
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Commit until cancelled; whoever still waits then gets `NodeStopped`. Starts at once.
@@ -76,7 +80,7 @@ class Committer:
         finally:
             self._is_stopped = True
             for request in granted:
-                _refuse(request, NodeStopped("the node stopped; it is not known whether this was written"))
+                self._refuse(request, NodeStopped("the node stopped; it is not known whether this was written"))
             self._refuse_queue(NodeStopped("the node stopped; nothing of this was written"))
 
     async def commit(self, *steps: Step) -> range:
@@ -107,6 +111,7 @@ class Committer:
             raise NodeStopped("the node has stopped; nothing was written")
         request = Submitted(steps, sum(map(_size, steps)), granted, refused)
         self._queue.append(request)
+        self.room.under_way += request.size
         self._latest = request
         self._wake.set()
         return request
@@ -136,12 +141,15 @@ class Committer:
         except StoreFailed as failure:
             # Those behind stepped on from state that never reached the disk, so they cannot be granted either.
             for request in group:
-                _refuse(request, _copy(failure))
+                self._refuse(request, _copy(failure))
             self._refuse_queue(failure)
         else:
             for request in group:
+                self.room.under_way -= request.size
                 request.granted()
                 request.done.set()
+        self.room.measured(self._space)
+        self.measured()
 
     async def _write(self, group: list[Submitted]) -> None:
         if not any(step.writes or step.entries for request in group for step in request.steps):
@@ -170,7 +178,10 @@ class Committer:
             first = diary.size
             writes += diary.append([entry for step in steps for entry in step.entries])
             writes += diary.changed()
-            self._store.commit(writes)
+            try:
+                self._store.commit(writes)
+            finally:
+                self._space = self._store.room()
             for request in group:
                 request.indexes = range(first, first + sum(len(step.entries) for step in request.steps))
                 first = request.indexes.stop
@@ -241,20 +252,20 @@ class Committer:
 
     def _refuse_queue(self, failure: StoreFailed | NodeStopped) -> None:
         while self._queue:
-            _refuse(self._queue.popleft(), _copy(failure))
+            self._refuse(self._queue.popleft(), _copy(failure))
         self._wake = trio.Event()
+
+    def _refuse(self, request: Submitted, failure: StoreFailed | NodeStopped) -> None:
+        if not request.done.is_set():
+            self.room.under_way -= request.size
+            request.failure = failure
+            request.refused(failure)
+            request.done.set()
 
 
 def _size(step: Step) -> int:
     rows = sum(len(write.key) + len(write.value or b"") for write in step.writes)
     return rows + sum(ENTRY_ROWS_SIZE + len(entry.body) for entry in step.entries)
-
-
-def _refuse(request: Submitted, failure: StoreFailed | NodeStopped) -> None:
-    if not request.done.is_set():
-        request.failure = failure
-        request.refused(failure)
-        request.done.set()
 
 
 def _copy(failure: StoreFailed | NodeStopped) -> StoreFailed | NodeStopped:

@@ -90,6 +90,7 @@ class Messages:
                 f"{self._queue_limit} messages wait undelivered",
                 fix="See `talos peers` for who is not reachable, or raise queue_limit in talos.toml",
             )
+        post.keeper.require(2 * len(body))  # It and its frame.
         peer = post.peer(did)
         seq, step = peer.conversation.submit(body, post.now_ms())
         awaited = peer.waiting[seq] = Awaited()
@@ -193,10 +194,5 @@ class Messages:
         self._desk.post.mail_came.send()
 
     def _forgotten(self, row: Arrived) -> None:
-        """There is room again: let go on whom we told BUSY."""
-        post = self._desk.post
-        post.inbox.forget(row)
-        for peer in post.peers():
-            step = peer.conversation.room_again(post.now_ms())
-            if step is not None:
-                post.submit(peer, step)
+        self._desk.post.inbox.forget(row)
+        self._desk.post.let_go_on()

@@ -37,6 +37,7 @@ from talos.core.tables import INBOX, OUTBOX
 from talos.errors import NodeStopped, TalosError
 from talos.host import Host
 from talos.services.commit import Committer, Submitted
+from talos.services.keeper import Keeper
 from talos.services.link import Link
 from talos.services.signal import Signal
 
@@ -78,6 +79,7 @@ class Post:
         ours: Ours,
         committer: Committer,
         *,
+        store_size_max_mib: int,
         replay_window_s: int = REPLAY_WINDOW_S,
         inbox_limit: int = PEER_ROWS_MAX,
     ) -> None:
@@ -86,7 +88,9 @@ class Post:
         self._committer = committer
         self._replay_window_s = replay_window_s
         self._peers: dict[bytes, Peer] = {}
-        self.inbox = Inbox(inbox_limit)
+        self.keeper = Keeper(host, committer, ours.did, store_size_max_mib)
+        self.keeper.went_well = self.let_go_on
+        self.inbox = Inbox(self.keeper.room, inbox_limit)
         self.inbox.load(host.store.scan(INBOX))
         self.mail_came = Signal()
         self.work_came = Signal()  # Something waits for a link.
@@ -98,7 +102,8 @@ class Post:
         self.trouble: str | None = None  # Why the store does not take what it should.
 
     def start(self) -> None:
-        """Load every peer that something waits for."""
+        """Load every peer that something waits for, and find out how full the store is. Raises `Damaged`."""
+        self.keeper.look()
         for did in sorted({key[:32] for key, _ in self._host.store.scan(OUTBOX)}):
             self.peer(did)
 
@@ -153,6 +158,13 @@ class Post:
         if not ended and not writes:
             return None
         return self.submit(peer, Step((*writes, *step.writes), effects=step.effects))
+
+    def let_go_on(self) -> None:
+        """There is room again: ask for more, whoever was told BUSY."""
+        for peer in self.peers():
+            step = peer.conversation.room_again(self.now_ms())
+            if step is not None:
+                self.submit(peer, step)
 
     # Links
 

@@ -39,7 +39,7 @@ class Bench:
 def bench() -> Bench:
     store, gate = RecordingStore(), Gate()
     committer, refusals = Committer(store, gate, diary_on(store)), Refusals(store)
-    desk = SimpleNamespace(post=SimpleNamespace(refusals=refusals), now_ms=lambda: NOW_MS)
+    desk = SimpleNamespace(post=SimpleNamespace(refusals=refusals, keeper=committer), now_ms=lambda: NOW_MS)
     host = SimpleNamespace(store=store, blocking=gate, clock=RealClock())
     return Bench(store, gate, committer, refusals, Audit(cast("Any", host), committer, cast("Any", desk), VAULT))
 

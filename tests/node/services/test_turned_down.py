@@ -69,7 +69,7 @@ async def office(window_s: int = REPLAY_WINDOW_S) -> AsyncIterator[Office]:
     ours = Ours(me.did, me.party.encode(), me.pair, me.origin, opened.vault, host.entropy, host.encapsulate)
     async with trio.open_nursery() as nursery:
         await nursery.start(committer.run)
-        yield Office(committer, Post(host, ours, committer, replay_window_s=window_s))
+        yield Office(committer, Post(host, ours, committer, store_size_max_mib=64, replay_window_s=window_s))
         nursery.cancel_scope.cancel()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import trio
 from trio.testing import memory_stream_pair
@@ -19,6 +19,7 @@ from talos.core.frames import SIZE_MAX, Kind, wrap
 from talos.core.greeting import Greeting, decode
 from talos.core.identity import enrol, load
 from talos.core.names import parse_peer
+from talos.core.room import Space
 from talos.core.storage_key import new_vault
 from talos.core.tables import CACHE_TABLES, STATE_TABLES
 from talos.drivers.clock import RealClock
@@ -168,6 +169,17 @@ class WireHost:
         raise UsageError("this wire carries streams only")
 
 
+class LimitedStore(MemoryStore):
+    """A store that says how much room it has left, and takes everything all the same: those who ask must obey."""
+
+    def __init__(self) -> None:
+        super().__init__(STATE_TABLES)
+        self.space = super().room()
+
+    def room(self) -> Space:
+        return self.space
+
+
 async def inline(work: Callable[[], T]) -> T:
     await trio.lowlevel.checkpoint()
     return work()
@@ -178,7 +190,7 @@ def enrolled(wire: Wire, name: str, clock: Clock) -> tuple[Opened, bytes]:
     entropy = dice(name)
     host = Host(
         network=WireHost(wire, name),
-        store=MemoryStore(STATE_TABLES),
+        store=LimitedStore(),
         cache=MemoryStore(CACHE_TABLES),
         entropy=entropy,
         encapsulate=encapsulate,
@@ -230,6 +242,10 @@ class Running:
     @property
     def desk(self) -> Desk:
         return self.node._desk
+
+    @property
+    def store(self) -> LimitedStore:
+        return cast(LimitedStore, self.opened.host.store)
 
     def peer(self, other: Running) -> Peer:
         return self.desk.post.peer(other.did)
