@@ -63,7 +63,6 @@ class Node:
             sign=me.sign, signer=me.party.ed25519, agreement=me.party.x25519, entropy=host.entropy, vault=opened.vault
         )
         ring.load(host.store.scan(PREKEYS))
-        directory = Directory(host, self._committer, me.key_log)
         post = Post(
             host,
             ours,
@@ -72,6 +71,7 @@ class Node:
             replay_window_s=config.replay_window_s,
             inbox_limit=config.inbox_limit,
         )
+        directory = Directory(host, self._committer, me.key_log, post.newcomers)
         self._desk = Desk(host, me, ring, directory, post)
         self._vault = opened.vault
         self.audit = Audit(host, self._committer, self._desk, opened.vault)
@@ -148,7 +148,7 @@ class Node:
         for peer in self._config.peers:
             address = Address(peer.host, peer.port)
             if address not in self._desk.directory.addresses(peer.did):
-                await self._desk.directory.add_address(peer.did, address)
+                await self._desk.add_address(peer.did, address)
 
     async def _own_key_log(self, peer: Peer, body: bytes) -> bytes:
         return self._me.key_log.encode()
@@ -190,6 +190,7 @@ class Node:
             undelivered=post.undelivered,
             queue_limit=self._config.queue_limit,
             inbox=post.inbox.not_done,
+            refused=post.refusals.total,
             store_ok=trouble is None,
             reason=trouble or running.links.last_crash,
             peers=self.peers(),
@@ -233,7 +234,7 @@ class Node:
     async def add_peer(self, peer: PeerAddress) -> PeerStatus:
         """Keep where a peer may be reached, and connect if it can be reached now."""
         running = self._running_now()
-        await self._desk.directory.add_address(peer.did, Address(peer.host, peer.port))
+        await self._desk.add_address(peer.did, Address(peer.host, peer.port))
         known = self._desk.post.peer(peer.did)
         if not self._config.offline_mode:
             try:

@@ -39,6 +39,7 @@ def _text(now: Status) -> str:
         ("links", str(now.links)),
         ("undelivered", f"{now.undelivered} of {now.queue_limit}"),
         ("inbox", str(now.inbox)),
+        ("refused", str(now.refused)),
         ("store", "ok" if now.store_ok else "not well"),
     ]
     if now.reason is not None:

@@ -101,6 +101,7 @@ def read_status(fields: Fields) -> Status:
         undelivered=fields.integer("undelivered", least=0, most=COUNT_MAX),
         queue_limit=fields.integer("queue_limit", least=0, most=COUNT_MAX),
         inbox=fields.integer("inbox", least=0, most=COUNT_MAX),
+        refused=fields.integer("refused", least=0, most=COUNT_MAX),
         store_ok=fields.yes_or_no("store_ok"),
         reason=fields.optional_text("reason"),
         peers=tuple(map(read_peer, fields.each("peers"))),

@@ -22,7 +22,7 @@ from talos.core.marks import HighWater
 from talos.core.outbox import SESSION_ID_SIZE, AckedUnsent, Outbox, Row
 from talos.core.sessions import Ours, Sessions
 from talos.core.step import Put, Step
-from talos.core.tables import FRAMES, OUTBOX, Rows
+from talos.core.tables import FRAMES, NEWCOMERS, OUTBOX, Rows
 from talos.core.talk import OnLink, Talk
 from talos.errors import MalformedMessage
 from talos_ratchet import Bundle, Duplicate, Lane, Offer, Opening, OutOfTurn, Prekeys, RatchetError, Session
@@ -64,6 +64,7 @@ class Conversation:
         key = talk.outbox.key(talk.outbox.next_seq)
         row, writes = talk.outbox.accept(talk.ours.vault.seal(OUTBOX, key, body, talk.ours.entropy))
         draft = Draft(talk, now_ms)
+        draft.keep()
         draft.writes += [*writes, talk.high_water.advanced(talk.outbox.next_seq)]
         ours = talk.ours
         draft.entries.append(acts.sent(ours.did, self.peer, ours.origin, row.seq, body, now_ms, ours.entropy))
@@ -142,11 +143,19 @@ class Conversation:
         return opening, Draft(self._talk, now_ms).step()
 
     def accept(
-        self, opening: Opening, agreement: bytes, prekeys: Prekeys, consumed: Iterable[Put], now_ms: int
+        self,
+        opening: Opening,
+        agreement: bytes,
+        prekeys: Prekeys,
+        consumed: Iterable[Put],
+        now_ms: int,
+        *,
+        arrival: Put | None = None,
     ) -> tuple[bytes, Step]:
         """Accept the peer's opening; returns the WELCOME frame. `consumed` goes into the same step.
 
-        `agreement` is the X25519 key of the opening's party, already checked against its key log.
+        So does `arrival`, which makes the peer a newcomer. `agreement` is the X25519 key of the opening's party,
+        already checked against its key log.
         Raises `RatchetError`, changing nothing, if it does not authenticate.
         """
         session = self._talk.sessions.accept(opening, agreement, prekeys, now_ms=now_ms).session
@@ -154,12 +163,39 @@ class Conversation:
         frame = self._talk.sessions.seal(session, Lane.CONTROL, welcome.encode())
         draft = Draft(self._talk, now_ms)
         draft.writes += consumed
+        if arrival is not None:
+            self._talk.is_newcomer = True
+            draft.writes.append(arrival)
         return frame, draft.step()
 
     def no_session(self, session_id: bytes, now_ms: int) -> Step:
         """The peer has proved that it does not have this session."""
         lost = self._talk.sessions.archive(session_id, now_ms)
         return self._ended(SessionEvent.LOST, [] if lost is None else [lost], now_ms)
+
+    @property
+    def is_newcomer(self) -> bool:
+        return self._talk.is_newcomer
+
+    @property
+    def is_blank(self) -> bool:
+        """True if no message was ever exchanged, nor accepted for the peer."""
+        return self._talk.high_water.are_none and not self._talk.outbox.rows
+
+    def keep(self, now_ms: int) -> Step:
+        """It is no newcomer any more, for somebody has added it by hand."""
+        draft = Draft(self._talk, now_ms)
+        draft.keep()
+        return draft.step()
+
+    def forget(self, now_ms: int) -> Step:
+        """Let a newcomer go: everything it has left in this conversation is to be deleted. It must have no link."""
+        talk = self._talk
+        talk.sessions.forget()
+        draft = Draft(talk, now_ms)
+        draft.writes += [*talk.high_water.forget(), Put(NEWCOMERS, self.peer, None)]
+        talk.is_newcomer = False
+        return draft.step()
 
     def expire(self, now_ms: int) -> Step:
         """Forget sessions and skipped keys whose time is over."""
@@ -173,8 +209,13 @@ class Conversation:
 
     def _ended(self, why: SessionEvent, sessions: Iterable[Session], now_ms: int) -> Step:
         draft = Draft(self._talk, now_ms)
-        draft.entries += [acts.session(why, self.peer, one.id, now_ms, initiated=one.initiated) for one in sessions]
+        if not self._talk.is_newcomer:  # Of what was never told to have begun.
+            draft.entries += [acts.session(why, self.peer, one.id, now_ms, initiated=one.initiated) for one in sessions]
         return draft.step()
+
+    def holds(self, session_id: bytes) -> bool:
+        """Say whether this session is here, whatever its state."""
+        return self._talk.sessions.holds(session_id)
 
     def has_session(self) -> bool:
         """Say whether there is a session to resume, or to send on."""
@@ -259,4 +300,5 @@ def _load(peer: bytes, ours: Ours, rows: Rows, inbox: Inbox) -> Talk:
     high_water = HighWater(peer, rows)
     frames = {key: value[:SESSION_ID_SIZE] for key, value in rows.scan(FRAMES, peer)}
     outbox = Outbox.load(peer, high_water.next_seq, rows.scan(OUTBOX, peer), frames)
-    return Talk(peer, ours, rows, inbox, Sessions(peer, ours, rows), high_water, outbox)
+    is_newcomer = rows.get(NEWCOMERS, peer) is not None
+    return Talk(peer, ours, rows, inbox, Sessions(peer, ours, rows), high_water, outbox, is_newcomer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from talos.core import acts
 from talos.core.content import (
     ControlContent,
     MessageContent,
@@ -10,9 +11,10 @@ from talos.core.content import (
 )
 from talos.core.effects import Broken, Effect, Send
 from talos.core.entries import Entry
+from talos.core.entry_types import SessionEvent
 from talos.core.outbox import SESSION_ID_SIZE, Phase, Row, body_of
 from talos.core.step import Put, Step
-from talos.core.tables import FRAMES, OUTBOX
+from talos.core.tables import FRAMES, NEWCOMERS, OUTBOX
 from talos.core.talk import Talk
 from talos.errors import Damaged
 from talos_ratchet import Lane, RatchetError, Session
@@ -34,6 +36,23 @@ class Draft:
         """Close the draft. The sessions' rows are sealed once, however many frames moved them."""
         writes = (*self.writes, *self._talk.sessions.changes())
         return Step(writes, tuple(self.entries), tuple(self.effects))
+
+    def keep(self) -> None:
+        """A message is exchanged: whoever was a newcomer is none from this step on, and its sessions are told of."""
+        talk = self._talk
+        if talk.is_newcomer:
+            talk.is_newcomer = False
+            self.writes.append(Put(NEWCOMERS, talk.peer, None))
+            for session in talk.sessions.confirmed():
+                self.established(session)
+
+    def established(self, session: Session) -> None:
+        """Tell the audit log of a session. A newcomer's waits: else strangers could fill the log with theirs."""
+        if not self._talk.is_newcomer:
+            begun = SessionEvent.ESTABLISHED
+            self.entries.append(
+                acts.session(begun, self._talk.peer, session.id, self._now_ms, initiated=session.initiated)
+            )
 
     def pump(self) -> None:
         """Send as much of the outbox as link, session and window allow."""

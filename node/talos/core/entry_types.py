@@ -86,6 +86,7 @@ class Refusal(IntEnum):
     MALFORMED = 3  # It made no sense.
     NOT_ACCEPTED = 4  # Its sender is not accepted.
     GAVE_UP = 5  # A greeting that went silent, or whose link broke.
+    OVER_BUDGET = 6  # It was one too many, of whatever kind, from there or at all.
 
 
 Shown: TypeAlias = "str | int"

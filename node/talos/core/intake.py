@@ -25,7 +25,7 @@ from talos.core.content import (
 from talos.core.content_read import decode_bulk, decode_control, decode_message
 from talos.core.draft import Draft
 from talos.core.effects import Answered, Asked, Delivered, HandUp, Rewound, TurnedDown, WentAway
-from talos.core.entry_types import Refusal, SessionEvent
+from talos.core.entry_types import Refusal
 from talos.core.marks import ORIGINS_MAX
 from talos.core.outbox import WINDOW_ROWS
 from talos.core.tables import INBOX
@@ -86,10 +86,7 @@ class Intake(Draft):
         before = session.confirmed
         session.take(lane, opened)
         if session.confirmed and not before:
-            begun = SessionEvent.ESTABLISHED
-            self.entries.append(
-                acts.session(begun, self._talk.peer, session.id, self._now_ms, initiated=session.initiated)
-            )
+            self.established(session)
 
     def _cannot_read(self) -> None:
         """Nothing opens a frame of the message lane: ask for a new one, a bounded number of times."""
@@ -140,6 +137,7 @@ class Intake(Draft):
         return self._talk.inbox.has_room(self._talk.peer, len(content.body) + OVERHEAD)
 
     def _store(self, content: MessageContent) -> None:
+        self.keep()
         inbox, ours = self._talk.inbox, self._talk.ours
         sealed = ours.vault.seal(INBOX, inbox.next_key, content.body, ours.entropy)
         row, write = inbox.add(self._talk.peer, content.origin, content.seq, sealed, self._now_ms)

@@ -39,6 +39,17 @@ class HighWater:
         """Return the highest seq taken from `origin`; 0 if none."""
         return self._highs.get(origin, 0)
 
+    @property
+    def are_none(self) -> bool:
+        """True while nothing was taken from this peer, and nothing numbered towards it."""
+        return not self._highs and self.next_seq == 1
+
+    def forget(self) -> list[Put]:
+        """Drop all marks: only of who never delivered anything. Numbers that it gave up have left some."""
+        gone = [Put(MARKS, self._peer, None), *(Put(MARKS, self._peer + origin, None) for origin in self._highs)]
+        self._highs, self.next_seq, self.last_origin = {}, 1, NO_ORIGIN
+        return gone
+
     def has_place(self, origin: bytes) -> bool:
         """False for an origin that would be one too many: a peer must not fill the disk with marks."""
         return origin in self._highs or len(self._highs) < ORIGINS_MAX

@@ -128,17 +128,19 @@ class PrekeyRing:
         self._signed = dict(rotation.signed)
         self._make_bundle()
 
+    def would_make(self, requester: bytes, now_ms: int) -> bool:
+        """Say whether `offer` would make a new one now."""
+        self._expire(now_ms)
+        return requester not in self._offers and requester not in self._spent and len(self._offers) < OFFERS_MAX
+
     def offer(self, requester: bytes, now_ms: int) -> bytes:
         """Return an offer for the requester's DID hash, the same one while it lasts; empty if the pool is.
 
         The requester is a claim at this moment: an offer to a liar costs a place in the pool until it expires.
         """
-        self._expire(now_ms)
-        offered = self._offers.get(requester)
-        if offered is not None:
-            return offered.raw
-        if len(self._offers) >= OFFERS_MAX or requester in self._spent:
-            return b""
+        if not self.would_make(requester, now_ms):
+            offered = self._offers.get(requester)
+            return b"" if offered is None else offered.raw
         number = self._next_offer_id
         self._next_offer_id += 1
         prekey, kem = make_prekey(number, self._entropy), make_kem_prekey(number, self._entropy)

@@ -54,6 +54,7 @@ class NodeStatus:
     undelivered: int  # In the outbox, against `queue_limit`.
     queue_limit: int
     inbox: int  # On disk and not done.
+    refused: int  # Links, greetings and frames that were turned down since the start; the audit log has them by kind.
     store_ok: bool
     reason: str | None  # Why something is not well.
     peers: tuple[PeerStatus, ...]

@@ -107,6 +107,16 @@ class Sessions:
                 self._drop(one.id)
         self._parties.append(Put(PARTIES, self._peer + session.id, party))
 
+    def forget(self) -> None:
+        """Drop every session."""
+        for session in self._set.sessions():
+            self._drop(session.id)
+
+    def confirmed(self) -> list[Session]:
+        """Return the sessions that the peer is known to hold, oldest first."""
+        held = [session for session in self._set.sessions() if session.confirmed]
+        return sorted(held, key=lambda session: (session.created_ms, session.id))
+
     def _drop(self, session_id: bytes) -> None:
         self._set.drop(session_id)
         self._forget_party(session_id)
@@ -157,6 +167,9 @@ class Sessions:
         """Return the session of the link, else the one to resume; None if there is none."""
         in_use = None if self._in_use is None else self._set.get(self._in_use)
         return in_use or self._set.sending(now_ms)
+
+    def holds(self, session_id: bytes) -> bool:
+        return session_id in self._set
 
     def is_met(self) -> bool:
         return any(session.confirmed and session.superseded_ms is None for session in self._set.sessions())

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 META: Final = "meta"  # name -> facts about this store: our DID, name, message origin.
 SECRETS: Final = "secrets"  # name -> sealed private keys of this instance.
 KEYLOGS: Final = "keylogs"  # DID hash 32 -> key log, verbatim: our own and every peer's.
+NEWCOMERS: Final = "newcomers"  # DID hash 32 -> arrival u64: who proved itself and exchanged no message yet.
 PEERS: Final = "peers"  # DID hash 32 -> addresses that the user gave us.
 PARTIES: Final = "parties"  # DID hash 32 | session id 16 -> the party record that opened the session.
 PREKEYS: Final = "prekeys"  # prekey id u32 -> sealed signed prekey and last-resort prekey, made together.
@@ -32,6 +33,7 @@ STATE_TABLES: Final = (
     META,
     SECRETS,
     KEYLOGS,
+    NEWCOMERS,
     PEERS,
     PARTIES,
     PREKEYS,

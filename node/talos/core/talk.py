@@ -33,6 +33,7 @@ class Talk:
     sessions: Sessions
     high_water: HighWater
     outbox: Outbox
+    is_newcomer: bool  # It has proved who it is, and no message was exchanged: see `talos.core.newcomers`.
     linked: bool = False
     on_link: OnLink = field(default_factory=OnLink)
 

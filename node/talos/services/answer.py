@@ -1,7 +1,8 @@
 """The responder's half of a greeting: from an accepted stream to a link that is bound to one peer.
 
-A stranger gets, in this order: one card; one X25519 agreement; one offer; and only if its party record holds
-against its key log, one handshake. All of it within one deadline and one link's limits.
+A stranger gets, in this order: one card; one X25519 agreement; one offer; its key log verified; and only if its party
+record holds against that, one handshake. Before each of these its source's budget is asked, and by then TCP has proved
+that whoever asks hears what is sent there. All of it within one deadline and one link's limits.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from talos.core import codec
+from talos.core.budgets import OverBudget, Source, Work
 from talos.core.channel import Channel
 from talos.core.frames import Kind
 from talos.core.greeting import (
@@ -40,10 +42,12 @@ FIRST: Final = frozenset({Kind.FETCH, Kind.HELLO})
 class Answer:
     """One greeting. `greet` runs it to its end."""
 
-    def __init__(self, desk: Desk, link: Link) -> None:
+    def __init__(self, desk: Desk, link: Link, source: Source) -> None:
         self._desk = desk
         self._link = link
+        self._source = source
         self._channel: Channel | None = None
+        self._held: list[Peer] = []  # Whom this may write of: none of them is let go until it ends.
 
     async def greet(self) -> Peer:
         """Return the peer that the link is bound to: it has proved itself, twice, on this link.
@@ -56,8 +60,15 @@ class Answer:
             await self._show_card(Fetch.decode(frame[1:]))
             self._link.allow(frozenset({Kind.HELLO}))
             frame = await self._link.next_frame()
+        await self._spend(Work.HELLO)
         self._channel, first = Channel.answer(frame[1:], self._desk.me.pair.secret, self._desk.host.entropy)
-        peer = await self._converse(decode(first))
+        try:
+            return await self._prove(await self._converse(decode(first)))
+        finally:
+            for peer in self._held:
+                peer.holds -= 1
+
+    async def _prove(self, peer: Peer) -> Peer:
         # The opening or resuming frame may be a replay; what the dialler says to our answer cannot be.
         self._link.allow(frozenset({Kind.CONTROL}))
         spoken = await self._link.next_frame()
@@ -91,8 +102,11 @@ class Answer:
     async def _resume(self, greeting: Resume) -> Peer | None:
         """Go on with a session, or prove that we cannot and return None."""
         desk = self._desk
-        if desk.directory.key_log(greeting.did) is not None:
-            peer = desk.post.peer(greeting.did)
+        peer = None if desk.directory.key_log(greeting.did) is None else desk.post.peer(greeting.did)
+        if peer is not None and peer.conversation.holds(greeting.session_id):
+            self._hold(peer)
+            # Only the two of us, and who has recorded a HELLO, know that number: strangers cannot spend this.
+            await self._spend(Work.RESUME)
             desk.recheck(peer)
             try:
                 frame, step = peer.conversation.resumed(greeting.frame, desk.now_ms())
@@ -117,8 +131,10 @@ class Answer:
 
     async def _offer(self, greeting: Ask) -> None:
         desk = self._desk
-        claimed = Party.decode(greeting.party)
-        offer = desk.ring.offer(claimed.did, desk.now_ms())
+        claimed, now_ms = Party.decode(greeting.party), desk.now_ms()
+        # Who is over its budget is not sent away: the last-resort prekey serves, as when the pool is empty.
+        may_have = not desk.ring.would_make(claimed.did, now_ms) or desk.spend(Work.OFFER, self._source)
+        offer = desk.ring.offer(claimed.did, now_ms) if may_have else b""
         await self._send(Offered(desk.me.party.encode(), desk.ring.bundle, offer))
 
     async def _open(self, greeting: Open) -> Peer:
@@ -126,14 +142,20 @@ class Answer:
         try:
             opening = read_opening(greeting.opening)
             party = Party.decode(opening.party)
-            log = self._desk.directory.merged(self._desk.directory.read(greeting.key_log))
+            log = self._desk.directory.if_known(party.did, greeting.key_log)
+            if log is None:
+                await self._spend(Work.KEY_LOG)
+                log = self._desk.directory.merged(self._desk.directory.read(greeting.key_log))
             check_party(party, log, self._desk.now_ms())
+        except OverBudget:
+            raise
         except (RatchetError, Refused, Damaged) as error:
             await self._refuse(Reason.NOT_ACCEPTED)
             raise Damaged(f"a handshake was refused: {error}") from error
         if self._desk.post.keeper.room.is_low and self._desk.directory.key_log(party.did) is None:
             await self._refuse(Reason.BUSY)
             raise Refused("a stranger was told to try later: the store is nearly full")
+        await self._spend(Work.ACCEPT)
         try:
             return await self._accept(opening, party, log)
         except RatchetError as error:
@@ -146,8 +168,18 @@ class Answer:
             raise Duplicate("this opening was taken before")
         found = desk.ring.find(opening, party.did, now_ms)
         peer = desk.post.peer_or_stranger(party.did)
-        frame, step = peer.conversation.accept(opening, party.x25519, found.prekeys, found.consumed, now_ms)
+        arrival = desk.post.newcomers.came(peer.did) if desk.is_unknown(peer) else None
+        try:
+            frame, step = peer.conversation.accept(
+                opening, party.x25519, found.prekeys, found.consumed, now_ms, arrival=arrival
+            )
+        except RatchetError:
+            if arrival is not None:
+                desk.post.newcomers.no_more(peer.did)
+            raise
         desk.post.adopt(peer)
+        self._hold(peer)
+        desk.make_room()
         if opening.one_time:
             desk.ring.spent(party.did, now_ms)  # Now: another opening with the same pair may come any moment.
         pending = desk.post.submit(peer, step, self._link)
@@ -155,6 +187,18 @@ class Answer:
         await pending.on_disk()
         await self._link.send_now(frame)
         return peer
+
+    async def _spend(self, work: Work) -> None:
+        """Raises `OverBudget`, having told the dialler so if it can be told."""
+        if self._desk.spend(work, self._source):
+            return
+        if self._channel is not None:
+            await self._refuse(Reason.BUSY)
+        raise OverBudget(f"too much {work.name} from one source, or at all")
+
+    def _hold(self, peer: Peer) -> None:
+        self._held.append(peer)
+        peer.holds += 1
 
     async def _refuse(self, reason: Reason) -> None:
         await self._send(Refusal(reason))

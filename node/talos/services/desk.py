@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
+from talos.core.budgets import Budgets, Source, Work
 from talos.core.greeting import Card
 from talos.core.identity import Identity
 from talos.core.keylog import KeyLog
@@ -11,7 +13,7 @@ from talos.core.prekeys import PrekeyRing
 from talos.core.step import Put
 from talos.core.tables import KEYLOGS
 from talos.errors import StoreFailed
-from talos.host import Host
+from talos.host import Address, Host
 from talos.services.directory import Directory
 from talos.services.post import Peer, Post
 
@@ -23,12 +25,40 @@ class Desk:
     ring: PrekeyRing
     directory: Directory
     post: Post
+    budgets: Budgets = field(default_factory=Budgets)
+
+    def spend(self, work: Work, source: Source) -> bool:
+        """Say whether who comes from there may have this work done now."""
+        return self.budgets.spend(work, source, int(self.host.clock.monotonic() * 1000))
 
     def now_ms(self) -> int:
         return self.host.clock.wall_ms()
 
     def card(self) -> Card:
         return Card(self.me.key_log.encode(), self.me.party.encode(), self.ring.bundle)
+
+    def is_unknown(self, peer: Peer) -> bool:
+        """Say whether a handshake would make it a newcomer: nothing of it is here that is to be kept."""
+        did = peer.did
+        return did not in self.directory and not self.directory.addresses(did) and peer.conversation.is_blank
+
+    def make_room(self) -> None:
+        """A newcomer has come: let the oldest go if there are too many. Whoever is here just now stays."""
+        post, directory = self.post, self.directory
+        crowded_out = post.newcomers.crowded_out(
+            lambda one: post.peer(one).conversation.is_newcomer and not directory.addresses(one),
+            lambda one: not post.peer(one).holds,
+        )
+        for one in crowded_out:
+            directory.drop(one)
+            post.let_go(one, (Put(KEYLOGS, one, None),), over=partial(directory.dropped, one))
+
+    async def add_address(self, did: bytes, address: Address) -> None:
+        """Keep where a peer may be reached: from then on it is never let go. Raises `StoreFailed` or `NodeStopped`."""
+        await self.directory.add_address(did, address)
+        peer = self.post.peer(did)
+        if peer.conversation.is_newcomer:
+            await self.post.submit(peer, peer.conversation.keep(self.now_ms())).on_disk()
 
     async def learn(self, log: KeyLog) -> None:
         """Keep what a peer's verified key log adds to ours; sessions that it ends, end with it.

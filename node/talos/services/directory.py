@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +12,7 @@ from talos.core.keylog import KeyLog, merge
 from talos.core.names import did_of
 from talos.core.party import Party, check_party
 from talos.core.step import Put, Step
-from talos.core.tables import CARDS, KEYLOGS, PEERS
+from talos.core.tables import CARDS, KEYLOGS, NEWCOMERS, PEERS
 from talos.errors import Damaged, Refused
 from talos.host import Address, Host
 from talos.services.commit import Committer
@@ -63,20 +64,42 @@ def check_bundle(raw: bytes, party: Party) -> Bundle:
 class Directory:
     """Reads through to the stores; key logs and addresses that were asked for are kept in memory too."""
 
-    def __init__(self, host: Host, committer: Committer, own: KeyLog) -> None:
+    def __init__(self, host: Host, committer: Committer, own: KeyLog, newcomers: Container[bytes] = ()) -> None:
         self._host = host
         self._committer = committer
+        self._newcomers = newcomers
         self._key_logs: dict[bytes, KeyLog] = {own.state.did: own}
+        self._leaving: set[bytes] = set()  # Newcomers whose key logs are being deleted.
         self._asked_for: set[bytes] = set()  # Controllers whose key logs are being read.
         self._addresses: dict[bytes, list[Address]] = {}
 
     def key_log(self, did: bytes) -> KeyLog | None:
         if did not in self._key_logs:
+            if did in self._leaving:
+                return None
             stored = self._host.store.get(KEYLOGS, did)
             if stored is None:
                 return None
             self._key_logs[did] = self.read(stored)
         return self._key_logs[did]
+
+    def __contains__(self, did: bytes) -> bool:
+        """Say whether there is a key log of this identity, without reading it."""
+        here = did in self._key_logs or self._host.store.get(KEYLOGS, did) is not None
+        return here and (did in self._key_logs or did not in self._leaving)
+
+    def drop(self, did: bytes) -> None:
+        """The key log of a newcomer is being deleted; `dropped`, once it is."""
+        self._key_logs.pop(did, None)
+        self._leaving.add(did)
+
+    def dropped(self, did: bytes) -> None:
+        self._leaving.discard(did)
+
+    def if_known(self, did: bytes, raw: bytes) -> KeyLog | None:
+        """Return our copy if `raw` is the same: it need not be verified again."""
+        known = self.key_log(did)
+        return known if known is not None and known.encode() == raw else None
 
     def read(self, raw: bytes) -> KeyLog:
         """Return a key log that somebody showed, verified; whoever controls it must be known here if it says so.
@@ -86,6 +109,8 @@ class Directory:
         return KeyLog.decode_and_verify(raw, self._current_key)
 
     def _current_key(self, controller: bytes) -> bytes | None:
+        if controller in self._newcomers:
+            return None  # It may be let go any day, and whoever it vouched for could not be read any more.
         if controller in self._asked_for:
             return None  # Two that control each other: neither can vouch for the other before it is read itself.
         self._asked_for.add(controller)
@@ -116,6 +141,7 @@ class Directory:
     def forget(self, did: bytes) -> None:
         """What is in memory did not reach the disk: read it from there again."""
         self._key_logs.pop(did, None)
+        self._leaving.discard(did)
         self._addresses.pop(did, None)
 
     async def keep_card(self, did: bytes, card: Card) -> None:
@@ -153,7 +179,8 @@ class Directory:
         known = [one for one in self.addresses(did) if one != address]
         self._addresses[did] = [address, *known][:ADDRESSES_MAX]
         fields: list[codec.Field] = [[one.host, one.port] for one in self._addresses[did]]
-        step = Step((Put(PEERS, did, codec.pack(fields)),))
+        # Whom we know by an address is no newcomer, whatever it was before.
+        step = Step((Put(PEERS, did, codec.pack(fields)), Put(NEWCOMERS, did, None)))
         await self._committer.submit(step, refused=lambda _: self.forget(did)).on_disk()
 
     def known(self) -> list[bytes]:

@@ -54,6 +54,11 @@ class Link:
         self.session_id = b""  # 16 bytes, once it is greeted: what both ends send on while it is the peer's link.
         self.ends_at: float | None = None  # On the monotonic clock: it is being drained.
 
+    @property
+    def host(self) -> str:
+        """Where the other end is."""
+        return self._stream.peer.host
+
     def allow(self, kinds: frozenset[Kind]) -> None:
         """Accept only these kinds of frames from now on."""
         self._reader.allowed = kinds

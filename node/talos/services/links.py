@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from ipaddress import ip_address
+from itertools import islice
 from typing import Final
 
 import trio
 
+from talos.core.budgets import FAMILIAR_MAX, OverBudget, Source, Work, source_of
 from talos.core.content import Ping
 from talos.core.entry_types import Refusal
 from talos.core.frames import Kind
 from talos.core.refusals import STRANGER
 from talos.errors import Damaged, MalformedMessage, NodeStopped, Refused, TalosError
-from talos.host import Address, LinkClosed, Listener
+from talos.host import LinkClosed, Listener
 from talos.services.answer import FIRST, Answer
 from talos.services.desk import Desk
 from talos.services.dial import Dialler
 from talos.services.link import DRAIN_S, GREETING_S, Link
+from talos.services.places import Place, Places
 from talos.services.post import Peer
 from talos.services.supervise import supervise
 from talos_ratchet import Duplicate, RatchetError
 
-STRANGERS_MAX: Final = 64  # Inbound links that are not bound yet: each may hold a frame of 16 KiB.
-STRANGERS_PER_HOST: Final = 8  # Of them, from one IP address.
-STRANGERS_PER_NET: Final = 16  # Of them, from one /24 (IPv4) or /48 (IPv6).
 LINKS_MAX: Final = 256  # Bound links.
 LINKS_HIGH: Final = 192  # Beyond it, the links that have been silent longest are closed ...
 LINKS_LOW: Final = 160  # ... until so many are left. A peer that something is owed to keeps its link.
+NEWCOMER_LINKS_MAX: Final = 64  # Of them, of identities that have exchanged no message: the silent make room.
 PING_S: Final = 30.0  # Of silence, before we ask whether anybody is there.
 FLUSH_POLL_S: Final = 0.01
 DEAD_S: Final = 90.0  # Of silence, after which nobody is.
@@ -42,13 +42,16 @@ class Links:
     def __init__(self, desk: Desk, nursery: trio.Nursery) -> None:
         self._desk = desk
         self._nursery = nursery
-        self._strangers: dict[Link, str] = {}
+        self._places = Places()
         self._bound: dict[Link, Peer] = {}
         dialler = Dialler(desk, self._spawn, self._serve)
         self.connect = dialler.connect
         self.look = dialler.look
         self.crashes = 0
         self.last_crash: str | None = None
+        for did in islice(desk.directory.known(), FAMILIAR_MAX):
+            for address in desk.directory.addresses(did):
+                desk.budgets.befriend(source_of(address.host))
 
     @property
     def bound(self) -> int:
@@ -65,36 +68,34 @@ class Links:
         """Take links until cancelled."""
         while True:
             stream = await listener.accept()
-            link = Link(stream, self._desk.host.clock, dialled=False, allowed=FIRST)
-            if self._is_crowded(stream.peer):
+            source = source_of(stream.peer.host)
+            place = self._place(source)
+            if place is None:
+                self._desk.post.refusals.refuse(Refusal.OVER_BUDGET, STRANGER, b"", self._desk.now_ms())
                 await stream.aclose()
                 continue
-            self._strangers[link] = stream.peer.host
-            self._spawn(f"link from {stream.peer}", partial(self._welcome, link))
+            link = Link(stream, self._desk.host.clock, dialled=False, allowed=FIRST)
+            self._spawn(f"link from {stream.peer}", partial(self._welcome, link, place))
 
-    def _is_crowded(self, peer: Address) -> bool:
-        hosts = list(self._strangers.values())
-        net = _net_of(peer.host)
-        return (
-            len(self._bound) >= LINKS_MAX
-            or len(hosts) >= STRANGERS_MAX
-            or hosts.count(peer.host) >= STRANGERS_PER_HOST
-            or sum(_net_of(host) == net for host in hosts) >= STRANGERS_PER_NET
-        )
+    def _place(self, source: Source) -> Place | None:
+        """Return a place for a greeting, or None: there is none, or too many came from there of late."""
+        if len(self._bound) >= LINKS_MAX or not self._desk.spend(Work.LINK, source):
+            return None
+        return self._places.enter(source, familiar=self._desk.budgets.is_familiar(source))
 
-    async def _welcome(self, link: Link) -> None:
+    async def _welcome(self, link: Link, place: Place) -> None:
         peer: Peer | None = None
         kind = Refusal.GAVE_UP
         try:
             try:
-                with self._desk.host.clock.move_on_after(GREETING_S):
-                    peer = await Answer(self._desk, link).greet()
+                with place.scope, self._desk.host.clock.move_on_after(GREETING_S):
+                    peer = await Answer(self._desk, link, place.source).greet()
             except (TalosError, RatchetError) as error:
                 kind = _kind_of(error)
             if peer is None:
                 self._desk.post.refusals.refuse(kind, STRANGER, link.last_greeting, self._desk.now_ms())
         finally:
-            self._strangers.pop(link, None)
+            self._places.leave(place)
             if peer is None:
                 await link.aclose()
         if peer is not None:
@@ -109,8 +110,10 @@ class Links:
             if owner is peer and older.ends_at is not None:
                 older.close("two newer links have taken its place")  # So that no peer holds more than two.
         self._bound[link] = peer
+        peer.holds += 1
         self._trim(link)
         try:
+            self._remember(peer, link)
             self._desk.post.bind(peer, link)
             if bound is not None:
                 bound.set()
@@ -120,13 +123,24 @@ class Links:
                     nursery.start_soon(_until_closed, link, partial(self._read, peer, link))
         finally:
             del self._bound[link]
+            peer.holds -= 1
+            self._remember(peer, link)
             self._desk.post.unbind(peer, link)
             if bound is not None:
                 bound.set()
             await link.aclose()
 
+    def _remember(self, peer: Peer, link: Link) -> None:
+        """Whom we exchange messages with comes from there: strangers elsewhere shall not keep it out."""
+        if not peer.conversation.is_newcomer:
+            self._desk.budgets.befriend(source_of(link.host))
+
     def _trim(self, newest: Link) -> None:
         """Make room before there is none. Whoever is cut off is greeted again when there is something to say."""
+        new = [link for link, peer in self._bound.items() if peer.conversation.is_newcomer]
+        if len(new) > NEWCOMER_LINKS_MAX:
+            oldest = min((link for link in new if link is not newest), key=lambda link: link.heard_at)
+            oldest.close(f"more than {NEWCOMER_LINKS_MAX} links of peers that have said nothing, the longest of all")
         if len(self._bound) <= LINKS_HIGH:
             return
         idle = [link for link, peer in self._bound.items() if link is not newest and not peer.conversation.has_work]
@@ -178,13 +192,6 @@ def _kind_of(error: TalosError | RatchetError) -> Refusal:
         return Refusal.MALFORMED
     if isinstance(error, Damaged | RatchetError):
         return Refusal.SIGNATURE
+    if isinstance(error, OverBudget):
+        return Refusal.OVER_BUDGET
     return Refusal.NOT_ACCEPTED if isinstance(error, Refused) else Refusal.GAVE_UP
-
-
-def _net_of(host: str) -> bytes:
-    """Return the /24 or /48 of an IP address; the address itself where it is none (a test's, a unix name)."""
-    try:
-        packed = ip_address(host).packed
-    except ValueError:
-        return host.encode()
-    return packed[:3] if len(packed) == 4 else packed[:6]

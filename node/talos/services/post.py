@@ -30,6 +30,7 @@ from talos.core.entry_types import Refusal
 from talos.core.frames import Kind
 from talos.core.inbox import PEER_ROWS_MAX, Inbox
 from talos.core.keylog import KeyLog
+from talos.core.newcomers import Newcomers
 from talos.core.refusals import Refusals
 from talos.core.sessions import Ours
 from talos.core.step import Put, Step
@@ -67,6 +68,7 @@ class Peer:
     deliveries: int = 0  # Acknowledgements of our messages so far.
     taken_at: float = inf  # Monotonic: when its newest message was taken; before this node started, if it is inf.
     reason: str | None = None  # Why there is no link, if that is known.
+    holds: int = 0  # Greetings and links that are at work with it: while there are any, it is not forgotten.
     waiting: dict[int, Awaited] = field(default_factory=dict)  # By seq; who waits puts it there, and takes it away.
 
 
@@ -97,6 +99,7 @@ class Post:
         self.requests: Callable[[Peer, Asked | Answered], None] = lambda peer, effect: None
         self.link_ended: Callable[[Peer, Link], None] = lambda peer, link: None
         self.refusals = Refusals(host.store)
+        self.newcomers = Newcomers(host.store)
         self._failure: BaseException | None = None  # The last failure of the store ...
         self._reloaded: set[bytes] = set()  # ... and whose conversations it has put back to what is on disk.
         self.trouble: str | None = None  # Why the store does not take what it should.
@@ -123,6 +126,23 @@ class Post:
     def adopt(self, peer: Peer) -> None:
         """A stranger has proved who it is. Raises nothing; call it without a pause after the proof."""
         self._peers.setdefault(peer.did, peer)
+
+    def let_go(self, did: bytes, writes: tuple[Put, ...], over: Callable[[], None]) -> None:
+        """Delete a newcomer: what its conversation holds, and `writes`. `over` is called once that is so, or failed."""
+        peer = self.peer(did)
+        step = peer.conversation.forget(self.now_ms())
+        self.newcomers.no_more(did)
+
+        def granted() -> None:
+            if not peer.holds and not peer.conversation.has_work:
+                self._peers.pop(did, None)
+            over()
+
+        def refused(failure: TalosError) -> None:
+            self._forget(peer, failure)
+            over()
+
+        self._committer.submit(Step((*step.writes, *writes)), granted=granted, refused=refused)
 
     def peers(self) -> list[Peer]:
         return list(self._peers.values())
@@ -260,6 +280,7 @@ class Post:
         if cause is not self._failure:
             self._failure, self._reloaded = cause, set()
             self.inbox.load(self._host.store.scan(INBOX), restarted=False)
+            self.newcomers.reload()
         if peer.did not in self._reloaded:
             self._reloaded.add(peer.did)
             peer.conversation.reload()

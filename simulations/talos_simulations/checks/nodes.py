@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 from talos.core.inbox import NODE_ROWS_MAX
 from talos.core.outbox import Phase
 from talos.core.tables import OUTBOX
-from talos.services.links import LINKS_MAX, STRANGERS_MAX
+from talos.services.links import LINKS_MAX
+from talos.services.places import FAMILIAR_PLACES, STRANGERS_MAX
 from talos_simulations.check import Check
 from talos_simulations.machine import STOP_S
 from talos_simulations.steps import STEPS_MAX
@@ -62,7 +63,8 @@ class WithinBounds(Check):
                 yield f"{status.inbox} messages lie in the inbox of {name}"
             if status.links > LINKS_MAX:
                 yield f"{name} has {status.links} links"
-            allowed = TASKS_OF_A_NODE + TASKS_OF_A_LINK * (status.links + STRANGERS_MAX) + status.undelivered
+            links = status.links + STRANGERS_MAX + FAMILIAR_PLACES
+            allowed = TASKS_OF_A_NODE + TASKS_OF_A_LINK * links + status.undelivered
             tasks = process.fuse.tasks
             if tasks > allowed:
                 yield f"{name} runs {tasks} tasks for {status.links} links"

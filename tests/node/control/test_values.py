@@ -15,7 +15,7 @@ from talos.errors import MalformedMessage
 
 ID: Final = MessageId("peer", b"\x01" * 16, 3)
 PEER: Final = PeerStatus("did:talos:p", ("a:1", "b:2"), True, False, 4, "away")
-STATUS: Final = NodeStatus("did:talos:n", "n", ("a:1",), 1.5, 1, 2, 3, 4, True, None, (PEER,))
+STATUS: Final = NodeStatus("did:talos:n", "n", ("a:1",), 1.5, 1, 2, 3, 4, 5, True, None, (PEER,))
 MANY: Final = PEERS_MAX + 5
 
 CASES: Final[list[tuple[object, Callable[[Any], values.Written], Callable[[Fields], object]]]] = [

@@ -57,7 +57,7 @@ WORDS: Final = {
     MessageEvent: {"SENT": 1, "DELIVERED": 2, "VOID": 3, "RECEIVED": 4, "DONE": 5},
     SessionEvent: {"ESTABLISHED": 1, "LOST": 2, "ENDED": 3},
     Side: {"RESPONDER": 0, "INITIATOR": 1},
-    Refusal: {"SIGNATURE": 1, "REPLAY": 2, "MALFORMED": 3, "NOT_ACCEPTED": 4, "GAVE_UP": 5},
+    Refusal: {"SIGNATURE": 1, "REPLAY": 2, "MALFORMED": 3, "NOT_ACCEPTED": 4, "GAVE_UP": 5, "OVER_BUDGET": 6},
 }
 
 # name:kind, where a kind is "did", "text", "number", "long" (bytes up to the limit), the name of an enum, or lengths.

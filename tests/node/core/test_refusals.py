@@ -106,6 +106,7 @@ def test_every_kind_and_every_peer_is_counted_apart() -> None:
         (Refusal.MALFORMED, EntryType.REFUSED),
         (Refusal.NOT_ACCEPTED, EntryType.REFUSED),
         (Refusal.GAVE_UP, EntryType.REFUSED),
+        (Refusal.OVER_BUDGET, EntryType.REFUSED),
     ],
 )
 def test_every_kind_is_written_as_its_type_about_its_peer(kind: Refusal, type: EntryType) -> None:

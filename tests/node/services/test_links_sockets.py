@@ -12,7 +12,7 @@ from talos.core.frames import Kind, wrap
 from talos.core.greeting import Card, Fetch
 from talos.core.names import PeerAddress, parse_peer
 from talos.runtime import Node, open_node
-from talos.services.links import STRANGERS_PER_HOST
+from talos.services.places import STRANGERS_PER_HOST
 
 PATIENCE_S = 20.0  # Real seconds: a deadline for tests that would otherwise hang, never a wait.
 HOST = "127.0.0.1"

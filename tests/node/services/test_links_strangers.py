@@ -16,7 +16,7 @@ from talos.core.keylog import KeyLog
 from talos.core.tables import STATE_TABLES
 from talos.services.directory import check_bundle, check_card
 from talos.services.link import GREETING_S
-from talos.services.links import STRANGERS_MAX, STRANGERS_PER_HOST, STRANGERS_PER_NET
+from talos.services.places import STRANGERS_MAX, STRANGERS_PER_HOST, STRANGERS_PER_NET
 from talos_ratchet import read_offer, start
 from tests.node.services.wire import CLOCK, MemoryStream, Running, running, until
 
@@ -94,10 +94,11 @@ async def _crowd(node: Running, host: Callable[[int], str], count: int) -> int:
     [
         (lambda number: "10.0.0.1", STRANGERS_PER_HOST),
         (lambda number: f"10.0.0.{number}", STRANGERS_PER_NET),
-        (lambda number: f"2001:db8::{number:x}", STRANGERS_PER_NET),
+        (lambda number: f"2001:db8::{number:x}", STRANGERS_PER_HOST),
+        (lambda number: f"2001:db8:0:{number:x}::1", STRANGERS_PER_NET),
         (lambda number: f"10.0.{number}.1", STRANGERS_MAX),
     ],
-    ids=["one host", "one IPv4 net", "one IPv6 net", "everywhere"],
+    ids=["one host", "one IPv4 net", "one IPv6 /64", "one IPv6 net", "everywhere"],
 )
 async def test_only_so_many_strangers_are_let_in_until_they_have_had_their_time(
     host: Callable[[int], str], most: int, autojump_clock: MockClock
@@ -237,6 +238,6 @@ async def test_strangers_leave_no_trace_in_memory(autojump_clock: MockClock) -> 
             stream, _ = await a.hello(Ask(b.opened.me.party.encode()).encode(), f"10.0.{number}.1")
             await stream.frame()
             await stream.aclose()
-        await until(lambda: not a.links._strangers)
+        await until(lambda: not len(a.links._places))
         assert a.links.bound == 0
         assert a.desk.post.peers() == []

@@ -1,0 +1,155 @@
+"""What a source may ask of us in a time, before we know who it is: asked before each kind of costly work.
+
+A bucket is one number: when it will be full again (GCRA, the leaky bucket as a meter, ITU-T I.371). Each work has a
+bucket for the source's host, for its network, and two for the whole node: one that strangers share, one for hosts that
+peers of ours have come from, so that a flood from elsewhere does not starve those.
+
+Memory is bounded without forgetting anybody too soon: a bucket that is full again says nothing, and a place comes only
+with work that was granted. In one period the node grants at most twice what its own buckets hold, so a table of so many
+places never has to let go of one that is not full. An attacker with many addresses gains nothing by using them all.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from ipaddress import IPv6Address, ip_address
+from typing import Final
+
+from talos.errors import Refused
+
+MINUTE_MS: Final = 60_000
+OFFER_PERIOD_MS: Final = 600_000  # As long as an offer holds its place in the pool.
+FAMILIAR_MAX: Final = 1_024  # Hosts that peers have come from: four times the links of a node. The oldest go first.
+
+
+class OverBudget(Refused):
+    """Somebody has asked for more than its budget allows now."""
+
+
+class Work(Enum):
+    """What costs us something, in the order in which a greeting asks for it."""
+
+    LINK = auto()  # A stream taken: a task, a reader, perhaps a card shown.
+    HELLO = auto()  # One X25519 agreement (55 us), and perhaps one signature.
+    RESUME = auto()  # A frame opened on a session that the HELLO names, and a commit.
+    OFFER = auto()  # A place in the pool of one-time prekeys, and making one (220 us).
+    KEY_LOG = auto()  # Every signature of a key log verified: 8 KiB hold about fifty, 5 ms.
+    ACCEPT = auto()  # Four agreements, one decapsulation, rows on disk.
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many at once, and after that so many in each period, evenly. Each must divide the period into whole ms."""
+
+    host: int
+    net: int
+    strangers: int  # All strangers together.
+    familiar: int  # All hosts together that peers have come from.
+    period_ms: int = MINUTE_MS
+
+    @property
+    def places(self) -> int:
+        """What a table can need: grants of one period, whoever they were for."""
+        return 2 * (self.strangers + self.familiar)
+
+
+RATES: Final[Mapping[Work, Rate]] = {
+    Work.LINK: Rate(host=120, net=480, strangers=2_400, familiar=1_200),
+    Work.HELLO: Rate(host=60, net=240, strangers=1_200, familiar=600),
+    Work.RESUME: Rate(host=60, net=240, strangers=1_200, familiar=600),
+    Work.OFFER: Rate(host=16, net=60, strangers=200, familiar=50, period_ms=OFFER_PERIOD_MS),
+    Work.KEY_LOG: Rate(host=24, net=60, strangers=240, familiar=120),
+    Work.ACCEPT: Rate(host=20, net=40, strangers=240, familiar=120),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a stream comes from. Who holds one address holds a /64 of IPv6, and a site its /48."""
+
+    host: bytes  # An IPv4 address, or the /64 of an IPv6 one.
+    net: bytes  # Its /24 or /48.
+
+
+def source_of(host: str) -> Source:
+    """Return the source of an IP address; what is none (a test's, a unix name) is a host and a network of its own."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return Source(host.encode(), host.encode())
+    if isinstance(address, IPv6Address):
+        # A socket for both families shows IPv4 as ::ffff:a.b.c.d, which are not all one network.
+        if address.ipv4_mapped is None:
+            return Source(address.packed[:8], address.packed[:6])
+        address = address.ipv4_mapped
+    return Source(address.packed, address.packed[:3])
+
+
+class _Buckets:
+    """One bucket for each of many sources: when it is full again, least recently used first."""
+
+    __slots__ = ("_full_at", "_interval_ms", "_period_ms", "_places")
+
+    def __init__(self, most: int, period_ms: int, places: int) -> None:
+        self._interval_ms = period_ms // most
+        self._period_ms = period_ms
+        self._places = places
+        self._full_at: OrderedDict[bytes, int] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._full_at)
+
+    def has(self, source: bytes, now_ms: int) -> bool:
+        return max(self._full_at.get(source, now_ms), now_ms) + self._interval_ms <= now_ms + self._period_ms
+
+    def take(self, source: bytes, now_ms: int) -> None:
+        self._full_at[source] = max(self._full_at.pop(source, now_ms), now_ms) + self._interval_ms
+        while len(self._full_at) > self._places or self._full_at[next(iter(self._full_at))] <= now_ms:
+            self._full_at.popitem(last=False)
+
+
+class Budgets:
+    """All buckets of a node. Times are ms on the monotonic clock."""
+
+    __slots__ = ("_everybody", "_familiar", "_hosts", "_nets", "refused")
+
+    def __init__(self, rates: Mapping[Work, Rate] = RATES) -> None:
+        self._hosts = {work: _Buckets(rate.host, rate.period_ms, rate.places) for work, rate in rates.items()}
+        self._nets = {work: _Buckets(rate.net, rate.period_ms, rate.places) for work, rate in rates.items()}
+        self._everybody = {
+            (work, familiar): _Buckets(rate.familiar if familiar else rate.strangers, rate.period_ms, 1)
+            for work, rate in rates.items()
+            for familiar in (False, True)
+        }
+        self._familiar: OrderedDict[bytes, None] = OrderedDict()
+        self.refused = 0  # Since the node started.
+
+    def spend(self, work: Work, source: Source, now_ms: int) -> bool:
+        """Say whether the work may be done, and count it if so. A refusal costs nobody anything, and no memory."""
+        node = self._everybody[work, self.is_familiar(source)]
+        net, host = self._nets[work], self._hosts[work]
+        if not (node.has(b"", now_ms) and net.has(source.net, now_ms) and host.has(source.host, now_ms)):
+            self.refused += 1
+            return False
+        node.take(b"", now_ms)
+        net.take(source.net, now_ms)
+        host.take(source.host, now_ms)
+        return True
+
+    def is_familiar(self, source: Source) -> bool:
+        return source.host in self._familiar
+
+    def befriend(self, source: Source) -> None:
+        """A peer of ours has come from there, or is said to be there: strangers elsewhere cannot starve that host."""
+        self._familiar[source.host] = None
+        self._familiar.move_to_end(source.host)
+        if len(self._familiar) > FAMILIAR_MAX:
+            self._familiar.popitem(last=False)
+
+    @property
+    def remembered(self) -> int:
+        """Sources of which something is remembered, each counted once for every work."""
+        return sum(len(buckets) for table in (self._hosts, self._nets) for buckets in table.values())
