@@ -49,6 +49,11 @@ class Opened:
         return f"Opened({len(self.plaintext)} bytes, lease_epoch={self.lease_epoch})"
 
     @property
+    def passed(self) -> int:
+        """How many message keys had to be derived and kept, because the frame was not the next."""
+        return 0 if self.leap is None else len(self.leap.passed)
+
+    @property
     def unread(self) -> int:
         """How many kept keys will be dropped unread, because their chain is pushed out."""
         return 0 if self.leap is None else self.leap.unread

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from types import UnionType
 
 from talos.core import acts
+from talos.core.allowance import Deed
+from talos.core.budgets import OverBudget
 from talos.core.content import ControlContent, GoAway, Marks, OpenContent, Piece, Want, Welcome
 from talos.core.content_read import decode_control
 from talos.core.draft import Draft
@@ -41,7 +43,7 @@ class Conversation:
         """Forget what is in memory, and take what is on disk. A link that is up stays up."""
         talk = self._talk
         self._talk = _load(talk.peer, talk.ours, talk.rows, talk.inbox)
-        self._talk.linked = talk.linked
+        self._talk.linked, self._talk.allowance = talk.linked, talk.allowance
 
     @property
     def undelivered(self) -> int:
@@ -122,6 +124,8 @@ class Conversation:
     def proved(self, frame: bytes, now_ms: int) -> tuple[bytes, Step]:
         """Take the dialler's proof; returns session id and step. Raises as `answered` does."""
         session, draft = self._bind(frame, OpenContent, now_ms)
+        if self.may_greet(now_ms):  # Two greetings may have been let in on the last one.
+            self._talk.allowance.charge(Deed.GREETING, now_ms)
         return session.id, draft.step()
 
     def _bind(self, frame: bytes, expected: type[ControlContent] | UnionType, now_ms: int) -> tuple[Session, Intake]:
@@ -213,6 +217,10 @@ class Conversation:
             draft.entries += [acts.session(why, self.peer, one.id, now_ms, initiated=one.initiated) for one in sessions]
         return draft.step()
 
+    def may_greet(self, now_ms: int) -> bool:
+        """Say whether the peer may bind another link now. Only what it has proved counts against it."""
+        return self._talk.allowance.has(Deed.GREETING, now_ms)
+
     def holds(self, session_id: bytes) -> bool:
         """Say whether this session is here, whatever its state."""
         return self._talk.sessions.holds(session_id)
@@ -250,7 +258,7 @@ class Conversation:
         for frame in frames:
             try:
                 draft.frame(frame)
-            except (RatchetError, MalformedMessage, AckedUnsent) as error:
+            except (RatchetError, MalformedMessage, AckedUnsent, OverBudget) as error:
                 draft.effects += [TurnedDown(_kind_of(error), frame), Broken(str(error))]
                 break
         draft.acknowledge()
@@ -290,7 +298,9 @@ class Conversation:
         return self.say(Want(origin, seq, reseal=False), now_ms)
 
 
-def _kind_of(error: RatchetError | MalformedMessage | AckedUnsent) -> Refusal:
+def _kind_of(error: RatchetError | MalformedMessage | AckedUnsent | OverBudget) -> Refusal:
+    if isinstance(error, OverBudget):
+        return Refusal.OVER_BUDGET
     if isinstance(error, Duplicate):
         return Refusal.REPLAY
     return Refusal.SIGNATURE if isinstance(error, RatchetError) else Refusal.MALFORMED

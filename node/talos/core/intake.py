@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from talos.core import acts
+from talos.core.allowance import Deed
 from talos.core.content import (
     Ack,
     Busy,
@@ -48,7 +49,10 @@ class Intake(Draft):
         self._acks: dict[bytes, None] = {}  # Origins to acknowledge, in order.
 
     def frame(self, frame: bytes) -> None:
-        """Take one ratchet frame. Raises `RatchetError`, `MalformedMessage` or `AckedUnsent`: close the link."""
+        """Take one ratchet frame.
+
+        Raises `RatchetError`, `MalformedMessage`, `AckedUnsent` or `OverBudget`: close the link.
+        """
         lane = Lane(frame[0] & 0x0F)
         if lane is Lane.MESSAGE and self._talk.on_link.held_origin is not None:
             return  # Sent before our BUSY was heard; it comes again when we WANT it, so it is not worth opening.
@@ -57,7 +61,7 @@ class Intake(Draft):
         except Duplicate:
             # The peer did not hear that we have it, or a link died in between. Say it once more.
             if lane is Lane.MESSAGE:
-                self.effects.append(TurnedDown(Refusal.REPLAY, frame))
+                self._turn_down(Refusal.REPLAY, frame)
                 self._acks[self._talk.high_water.last_origin] = None
                 if not self._talk.on_link.has_taken:
                     # The peer heard in the greeting how far we are: this is what we lack, and its key is gone unread.
@@ -66,20 +70,31 @@ class Intake(Draft):
         except RatchetError:
             if lane is not Lane.MESSAGE:
                 raise
-            self.effects.append(TurnedDown(Refusal.SIGNATURE, frame))
+            self._turn_down(Refusal.SIGNATURE, frame)
             self._cannot_read()
             return
+        self._charge(Deed.PASSED_OVER, opened.passed)
         if lane is Lane.MESSAGE:
             self._message(session, opened, frame)
         elif lane is Lane.BULK:
             piece = decode_bulk(opened.plaintext)
             self.take(session, lane, opened)
-            if not isinstance(piece, OpenContent):
+            if isinstance(piece, OpenContent):
+                self._charge(Deed.OPEN)
+            else:
                 self.effects.append(Answered(piece))
         else:
             content = decode_control(opened.plaintext)
             self.take(session, lane, opened)
             self.control(content, session)
+
+    def _charge(self, deed: Deed, times: int = 1) -> None:
+        if times:
+            self._talk.allowance.charge(deed, self._now_ms, times)
+
+    def _turn_down(self, kind: Refusal, frame: bytes) -> None:
+        self.effects.append(TurnedDown(kind, frame))
+        self._charge(Deed.REFUSED)
 
     def take(self, session: Session, lane: Lane, opened: Opened) -> None:
         """Let the session move, and notice when that shows that the peer holds it too."""
@@ -105,6 +120,7 @@ class Intake(Draft):
         content = decode_message(opened.plaintext)
         if isinstance(content, OpenContent):
             self.take(session, Lane.MESSAGE, opened)
+            self._charge(Deed.OPEN)
             return
         if not talk.high_water.has_place(content.origin):
             raise MalformedMessage(f"the peer sends from more than {ORIGINS_MAX} origins")
@@ -113,7 +129,7 @@ class Intake(Draft):
         if last <= high:
             self.take(session, Lane.MESSAGE, opened)
             self._acks[content.origin] = None
-            self.effects.append(TurnedDown(Refusal.REPLAY, frame))
+            self._turn_down(Refusal.REPLAY, frame)
         elif content.seq > high + 1:
             self._want(content.origin, high + 1)
         elif isinstance(content, MessageContent) and not self._fits(content):
@@ -169,14 +185,18 @@ class Intake(Draft):
             case Want() | Busy():
                 self._redirected(content)
             case Ping():
+                self._charge(Deed.PING)
                 self.say(Pong())
             case Request() | Cancel():
+                self._charge(Deed.REQUEST)
                 self.effects.append(Asked(content))
             case Reply():
                 self.effects.append(Answered(content))
             case GoAway():
                 self.effects.append(WentAway())
-            case Pong() | OpenContent():
+            case OpenContent():
+                self._charge(Deed.OPEN)
+            case Pong():
                 pass
 
     def _marks(self, marks: Marks) -> None:
@@ -185,6 +205,7 @@ class Intake(Draft):
     def _acked(self, origin: bytes, high: int) -> None:
         if origin == self._talk.ours.origin:
             delivered, writes = self._talk.outbox.acked(high)
+            self._talk.allowance.give_back(Deed.RESENT, len(delivered))
             self.writes += writes
             if delivered:
                 ours = self._talk.ours
@@ -195,6 +216,7 @@ class Intake(Draft):
         if content.origin != self._talk.ours.origin and not (isinstance(content, Want) and content.reseal):
             return
         outbox = self._talk.outbox
+        self._charge(Deed.RESENT, max(1, outbox.under_way(content.seq)))
         self.effects.append(Rewound())
         if isinstance(content, Busy):
             outbox.block(content.seq)

@@ -196,6 +196,10 @@ class Outbox:
         """`row`'s frame is on its way over the current link."""
         self._sent = row.last
 
+    def under_way(self, seq: int) -> int:
+        """Return how many frames are on their way on the current link, from message `seq` on."""
+        return sum(seq <= row.last <= self._sent for row in self.rows.values())
+
     # What the peer says
 
     def acked(self, high: int) -> tuple[list[int], list[Put]]:

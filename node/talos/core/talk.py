@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from talos.core.allowance import Allowance
 from talos.core.content import Marks
 from talos.core.inbox import Inbox
 from talos.core.marks import HighWater
@@ -35,6 +36,7 @@ class Talk:
     outbox: Outbox
     is_newcomer: bool  # It has proved who it is, and no message was exchanged: see `talos.core.newcomers`.
     linked: bool = False
+    allowance: Allowance = field(default_factory=Allowance)
     on_link: OnLink = field(default_factory=OnLink)
 
     def marks(self) -> Marks:

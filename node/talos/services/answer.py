@@ -107,6 +107,7 @@ class Answer:
             self._hold(peer)
             # Only the two of us, and who has recorded a HELLO, know that number: strangers cannot spend this.
             await self._spend(Work.RESUME)
+            await self._let_greet(peer)
             desk.recheck(peer)
             try:
                 frame, step = peer.conversation.resumed(greeting.frame, desk.now_ms())
@@ -155,6 +156,7 @@ class Answer:
         if self._desk.post.keeper.room.is_low and self._desk.directory.key_log(party.did) is None:
             await self._refuse(Reason.BUSY)
             raise Refused("a stranger was told to try later: the store is nearly full")
+        await self._let_greet(self._desk.post.peer_or_stranger(party.did))
         await self._spend(Work.ACCEPT)
         try:
             return await self._accept(opening, party, log)
@@ -195,6 +197,12 @@ class Answer:
         if self._channel is not None:
             await self._refuse(Reason.BUSY)
         raise OverBudget(f"too much {work.name} from one source, or at all")
+
+    async def _let_greet(self, peer: Peer) -> None:
+        """Raises `OverBudget` if this peer has been here too often, or too badly, of late."""
+        if not peer.conversation.may_greet(self._desk.now_ms()):
+            await self._refuse(Reason.BUSY)
+            raise OverBudget("this peer has used up its greetings for now")
 
     def _hold(self, peer: Peer) -> None:
         self._held.append(peer)

@@ -240,6 +240,7 @@ class Post:
                         peer.link.drop_queued(Kind.MESSAGE)
                 case HandUp(row):
                     self.inbox.arrived(row)
+                    self.newcomers.no_more(peer.did)
                     peer.taken_at = self._host.clock.monotonic()
                     self.mail_came.send()
                 case Kept(seq):

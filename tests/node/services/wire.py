@@ -33,6 +33,7 @@ from talos.services.desk import Desk
 from talos.services.links import Links
 from talos.services.post import Peer
 from talos.services.requests import Requests
+from talos_ratchet import SUITE_1, Suite
 from tests.node.core.end import dice
 
 T = TypeVar("T")
@@ -221,14 +222,21 @@ class Running:
     links: Links
     requests: Requests
 
-    def __init__(self, wire: Wire, name: str, again: Running | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        name: str,
+        again: Running | None = None,
+        clock: Clock | None = None,
+        suite: Suite = SUITE_1,
+    ) -> None:
         self.name = name
         self.wire = wire
         self.opened, self.rotation_key = (
             enrolled(wire, name, clock or WatchedClock()) if again is None else again.kept()
         )
         self.address = Address(name, PORT)
-        self.node = Node(Config(name="node", listen=(self.address,)), self.opened)
+        self.node = Node(Config(name="node", listen=(self.address,)), self.opened, suite)
         self.scope = trio.CancelScope()
 
     def kept(self) -> tuple[Opened, bytes]:
