@@ -8,7 +8,6 @@ Source: Signal, "The Double Ratchet Algorithm", sections 2.3 to 2.6, 4 (header e
 from __future__ import annotations
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from talos_ratchet.chain import Chain
 from talos_ratchet.errors import Exhausted, Forged, Malformed, OutOfTurn
@@ -27,9 +26,9 @@ from talos_ratchet.keys import Entropy, KeyPair, check_point, make_key_pair
 from talos_ratchet.late import LateKeys
 from talos_ratchet.opened import Leap, Opened
 from talos_ratchet.receive import FORGED_BODY, OLD_CHAINS_MAX, open_elsewhere, open_in_chain
-from talos_ratchet.suite import Suite
+from talos_ratchet.suite import Cipher, Suite
 
-OldChain = tuple[int, bytes, ChaCha20Poly1305]  # (number of the receiving chain, its header key 32, its cipher)
+OldChain = tuple[int, bytes, Cipher]  # (number of the receiving chain, its header key 32, its cipher)
 
 
 class Ratchet:
@@ -84,9 +83,9 @@ class Ratchet:
         self.version = 0  # Grows whenever what was opened before may no longer be taken.
         self._kind = KIND_BASE + lane
         self._kind_byte = bytes([self._kind])
-        self.sealer: ChaCha20Poly1305 | None = None
-        self.opener: ChaCha20Poly1305 | None = None
-        self.next_opener: ChaCha20Poly1305 | None = None
+        self.sealer: Cipher | None = None
+        self.opener: Cipher | None = None
+        self.next_opener: Cipher | None = None
 
     @classmethod
     def initiate(

@@ -31,6 +31,12 @@ class Sealer(Protocol):
     def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None, /) -> bytes: ...
 
 
+class Cipher(Sealer, Protocol):
+    """What seals and opens headers."""
+
+    def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None, /) -> bytes: ...
+
+
 class Suite:
     """All cryptography after decoding. Tests subclass it to observe keys and to count derivations."""
 
@@ -51,7 +57,7 @@ class Suite:
     seal_aead: Callable[[bytes], Sealer] = staticmethod(ChaCha20Poly1305)
     open_aead: Callable[[bytes], ChaCha20Poly1305] = staticmethod(ChaCha20Poly1305)
 
-    def header_aead(self, key: bytes) -> ChaCha20Poly1305:
+    def header_aead(self, key: bytes) -> Cipher:
         """Return the cipher for the headers of one chain."""
         return ChaCha20Poly1305(key)
 

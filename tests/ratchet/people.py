@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256, shake_256
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM1024PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from nacl.signing import SigningKey
@@ -30,7 +31,7 @@ from talos_ratchet import (
     read_opening,
     start,
 )
-from talos_ratchet.suite import Sealer
+from talos_ratchet.suite import Cipher, Sealer
 
 NOW_MS = 1_700_000_000_000
 DAY_MS = 24 * 3_600_000
@@ -191,6 +192,15 @@ class Counted:
     steps: int = 0
     agreements: int = 0
     bodies: int = 0
+    handshakes: int = 0  # Started or accepted.
+
+
+@dataclass
+class Tried:
+    """Header keys tried on frames, and how many of them did not fit."""
+
+    headers: int = 0
+    misfits: int = 0
 
 
 class WatchedSuite(Suite):
@@ -199,6 +209,7 @@ class WatchedSuite(Suite):
     def __init__(self) -> None:
         super().__init__()
         self.counted = Counted()
+        self.tried = Tried()
         self.sealing_keys: list[bytes] = []
 
     def seal_aead(self, key: bytes) -> Sealer:
@@ -216,3 +227,27 @@ class WatchedSuite(Suite):
     def agree(self, secret: bytes, public: bytes) -> bytes:
         self.counted.agreements += 1
         return super().agree(secret, public)
+
+    def mix(self, secrets: tuple[bytes, ...], info: bytes) -> bytes:
+        self.counted.handshakes += 1
+        return super().mix(secrets, info)
+
+    def header_aead(self, key: bytes) -> Cipher:
+        return WatchedHeaders(super().header_aead(key), self.tried)
+
+
+class WatchedHeaders:
+    """The cipher of one chain's headers, whose trials are counted."""
+
+    def __init__(self, cipher: Cipher, tried: Tried) -> None:
+        self.encrypt = cipher.encrypt
+        self._cipher = cipher
+        self._tried = tried
+
+    def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None, /) -> bytes:
+        self._tried.headers += 1
+        try:
+            return self._cipher.decrypt(nonce, data, associated_data)
+        except InvalidTag:
+            self._tried.misfits += 1
+            raise

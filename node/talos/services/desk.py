@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import partial
 
-from talos.core.budgets import Budgets, Source, Work
+from talos.core.budgets import Budgets, Source, Work, source_of
 from talos.core.greeting import Card
 from talos.core.identity import Identity
 from talos.core.keylog import KeyLog
@@ -56,6 +56,7 @@ class Desk:
     async def add_address(self, did: bytes, address: Address) -> None:
         """Keep where a peer may be reached: from then on it is never let go. Raises `StoreFailed` or `NodeStopped`."""
         await self.directory.add_address(did, address)
+        self.budgets.befriend(source_of(address.host))
         peer = self.post.peer(did)
         if peer.conversation.is_newcomer:
             await self.post.submit(peer, peer.conversation.keep(self.now_ms())).on_disk()

@@ -8,9 +8,11 @@ import pytest
 
 from talos.core.newcomers import NEWCOMERS_MAX, Newcomers
 from talos.core.step import Put
-from talos.core.tables import NEWCOMERS, STATE_TABLES
+from talos.core.tables import INBOX, MARKS, NEWCOMERS, OUTBOX, STATE_TABLES
 from talos.drivers.memory_store import MemoryStore
 from talos.errors import Damaged
+from tests.node.core.end import End
+from tests.node.core.pair import linked
 
 
 def did(number: int) -> bytes:
@@ -68,3 +70,55 @@ def test_a_row_that_is_not_as_it_was_written_is_damage() -> None:
     store.commit([Put(NEWCOMERS, did(9), b"short")])
     with pytest.raises(Damaged, match="newcomer"):
         Newcomers(store)
+
+
+# The end of being new
+
+
+def met() -> tuple[End, End]:
+    """Return two ends with a link; `a` is a newcomer to `b`."""
+    a, b = linked()
+    b.store.commit([Put(NEWCOMERS, a.did, bytes(8))])
+    b.conversation.reload()
+    assert b.conversation.is_newcomer
+    return a, b
+
+
+def test_the_first_message_and_the_end_of_being_new_are_one_transaction() -> None:
+    a, b = met()
+    a.send(b"a word")
+    a.flush()
+    b.receive()
+    (queued,) = b.queue
+    written = {put.table: put.value for put in queued.writes}
+    assert written[NEWCOMERS] is None
+    assert {MARKS, INBOX} <= written.keys()
+    assert not b.conversation.is_newcomer
+
+
+def test_a_message_for_a_newcomer_and_the_end_of_being_new_are_one_transaction() -> None:
+    _, b = met()
+    b.send(b"a word")
+    (queued,) = b.queue
+    written = {put.table: put.value for put in queued.writes}
+    assert written[NEWCOMERS] is None
+    assert {MARKS, OUTBOX} <= written.keys()
+
+
+def test_a_commit_that_fails_leaves_a_newcomer_one() -> None:
+    a, b = met()
+    a.send(b"a word")
+    a.flush()
+    b.receive()
+    b.fail()
+    assert b.conversation.is_newcomer
+
+
+def test_a_newcomer_that_goes_leaves_no_row() -> None:
+    a, b = met()
+    step = b.conversation.forget(b.now_ms)
+    b.store.commit(step.writes)
+    assert not [key for _, key in b.rows() if key.startswith(a.did)]
+    b.conversation.reload()
+    assert b.conversation.is_blank
+    assert not b.conversation.has_session()

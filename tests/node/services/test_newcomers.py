@@ -1,0 +1,187 @@
+"""What a handshake leaves behind: it is bounded, the oldest goes whole, and no peer is ever let go."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import trio
+from trio.testing import MockClock
+
+from talos.core.content import Marks, MessageContent, VoidContent
+from talos.core.diary_read import Query
+from talos.core.entry_types import EntryType
+from talos.core.greeting import NoSession, Open, Reason, Refusal
+from talos.core.newcomers import NEWCOMERS_MAX, Newcomers
+from talos.core.step import Step
+from talos.core.tables import BODIES, ENTRIES, KEYLOGS, LOOKUP, MARKS, NEWCOMERS, TREE
+from talos.host import Address
+from talos_ratchet import Lane
+from tests.node.services.hostile import Stranger, alone, dial
+from tests.node.services.test_greeting import come_back
+from tests.node.services.test_links_strangers import rows
+from tests.node.services.wire import Running, until
+
+ORIGIN: Final = bytes(range(16))
+LOG: Final = {ENTRIES, BODIES, TREE, LOOKUP}
+
+
+def left_by(node: Running, stranger: Stranger) -> set[str]:
+    """Return the tables in which there is anything of this identity."""
+    return {table for table, key in rows(node) if key.startswith(stranger.did) and table not in LOG}
+
+
+async def come(node: Running, stranger: Stranger, host: str = "192.0.2.1") -> None:
+    """Complete a handshake, and be gone."""
+    stream = await dial(node, host)
+    assert await stranger.bind(stream)
+    await until(lambda: node.links.bound == 1)
+    await stream.aclose()
+    await until(lambda: node.links.bound == 0)
+
+
+async def crowd(node: Running, count: int) -> None:
+    """Let so many others have come, as far as the store can tell."""
+    post = node.desk.post
+    others = [number.to_bytes(32, "big") for number in range(1, count + 1)]
+    writes = tuple(post.newcomers.came(other) for other in others)
+    await post.submit_own(Step(writes)).on_disk()
+
+
+@asynccontextmanager
+async def visited() -> AsyncIterator[tuple[Running, Stranger, Stranger]]:
+    """Run a node that `early` came to, and then as many others as it remembers; `late` is still to come."""
+    async with alone() as node:
+        early, late = (Stranger(name, node.desk.card()) for name in ("early", "late"))
+        await come(node, early)
+        await crowd(node, NEWCOMERS_MAX - 1)
+        yield node, early, late
+
+
+async def test_at_the_limit_everybody_is_remembered(autojump_clock: MockClock) -> None:
+    async with visited() as (node, early, _):
+        assert left_by(node, early) >= {NEWCOMERS, KEYLOGS, "sessions", "parties"}
+        assert len(Newcomers(node.opened.host.store)) == NEWCOMERS_MAX
+
+
+async def test_one_more_makes_the_oldest_go_whole(autojump_clock: MockClock) -> None:
+    async with visited() as (node, early, late):
+        await come(node, late)
+        assert left_by(node, early) == set()
+        assert left_by(node, late) >= {NEWCOMERS, KEYLOGS, "sessions", "parties"}
+        assert len(Newcomers(node.opened.host.store)) == NEWCOMERS_MAX
+        assert [peer.did for peer in node.desk.post.peers() if peer.did == early.did] == []
+        assert node.desk.directory.key_log(early.did) is None
+
+
+async def test_who_was_let_go_is_told_so_and_makes_a_new_session_that_carries_messages(
+    autojump_clock: MockClock,
+) -> None:
+    async with visited() as (node, early, late):
+        await come(node, late)
+        answer = await early.resume(await dial(node), Marks(ORIGIN, bytes(16), 0))
+        assert isinstance(answer, NoSession)
+        assert await early.bind(await dial(node))
+        await early.say(MessageContent(ORIGIN, 1, b"here again"), lane=Lane.MESSAGE)
+        assert (await node.node.receive()).body == b"here again"
+        assert early.did not in Newcomers(node.opened.host.store)
+
+
+async def test_a_forged_handshake_makes_nobody_go(autojump_clock: MockClock) -> None:
+    async with visited() as (node, _, late):
+        before = rows(node)
+        await late.ask(stream := await dial(node))
+        opening = late.opening()
+        await late.greet(Open(opening[:-1] + bytes((opening[-1] ^ 1,)), late.me.key_log.encode()))
+        assert await late.answer() == Refusal(Reason.HANDSHAKE)
+        assert await stream.is_cut()
+        assert rows(node) == before
+        assert len(node.desk.post.newcomers) == NEWCOMERS_MAX
+
+
+async def test_who_has_delivered_a_message_is_never_let_go(autojump_clock: MockClock) -> None:
+    async with alone() as node:
+        early, late = (Stranger(name, node.desk.card()) for name in ("early", "late"))
+        stream = await dial(node)
+        assert await early.bind(stream)
+        await early.say(MessageContent(ORIGIN, 1, b"a word"), lane=Lane.MESSAGE)
+        await (await node.node.receive()).ack()
+        await stream.aclose()
+        await crowd(node, NEWCOMERS_MAX + 1)
+        await come(node, late)
+        assert left_by(node, early) >= {KEYLOGS, MARKS, "sessions", "parties"}
+        assert NEWCOMERS not in left_by(node, early)
+
+
+async def test_who_was_sent_a_message_is_never_let_go(autojump_clock: MockClock) -> None:
+    async with visited() as (node, early, late):
+        peer = node.desk.post.peer(early.did)
+        _, step = peer.conversation.submit(b"for you", 0)
+        await node.desk.post.submit(peer, step).on_disk()
+        await come(node, late)
+        assert left_by(node, early) >= {KEYLOGS, MARKS, "outbox", "sessions"}
+
+
+async def test_who_was_added_by_hand_is_never_let_go(autojump_clock: MockClock) -> None:
+    async with visited() as (node, early, late):
+        await node.desk.add_address(early.did, Address("10.9.9.9", 7_000))
+        await come(node, late)
+        assert left_by(node, early) >= {KEYLOGS, "peers", "sessions"}
+        assert NEWCOMERS not in left_by(node, early)
+
+
+async def test_who_is_here_just_now_stays_and_the_next_goes(autojump_clock: MockClock) -> None:
+    async with visited() as (node, early, late):
+        assert await early.bind(await dial(node, "10.0.0.1"))
+        await until(lambda: node.links.bound == 1)
+        assert await late.bind(await dial(node, "10.0.1.1"))
+        await until(lambda: node.links.bound == 2)
+        assert left_by(node, early) >= {NEWCOMERS, KEYLOGS, "sessions"}
+        newcomers = Newcomers(node.opened.host.store)
+        assert len(newcomers) == NEWCOMERS_MAX
+        assert (1).to_bytes(32, "big") not in newcomers
+
+
+async def test_numbers_that_were_only_given_up_make_no_peer_and_their_marks_go_too(autojump_clock: MockClock) -> None:
+    async with alone() as node:
+        early, late = (Stranger(name, node.desk.card()) for name in ("early", "late"))
+        stream = await dial(node)
+        assert await early.bind(stream)
+        await early.say(VoidContent(ORIGIN, 1, 3), lane=Lane.MESSAGE)
+        await until(lambda: MARKS in left_by(node, early))
+        await stream.aclose()
+        await until(lambda: node.links.bound == 0)
+        await crowd(node, NEWCOMERS_MAX - 1)
+        await come(node, late)
+        assert left_by(node, early) == set()
+
+
+async def test_the_audit_log_is_told_of_a_session_when_there_is_a_message_in_it(autojump_clock: MockClock) -> None:
+    async with alone() as node:
+        early = Stranger("early", node.desk.card())
+        stream = await dial(node)
+        assert await early.bind(stream)
+        await until(lambda: node.links.bound == 1)
+        assert await node.node.audit.query(Query(type=EntryType.SESSION)) == []
+        for number in (1, 2):
+            await early.say(MessageContent(ORIGIN, number, b"a word"), lane=Lane.MESSAGE)
+            await node.node.receive()
+        told = await node.node.audit.query(Query(type=EntryType.SESSION))
+        assert [(one.details or {})["event"] for one in told] == ["established"]
+        kinds = [one.type for one in await node.node.audit.query(Query())]
+        assert kinds.index("SESSION") < kinds.index("MESSAGE")
+
+
+async def test_a_restart_remembers_who_is_new(autojump_clock: MockClock) -> None:
+    async with alone() as node:
+        early, late = (Stranger(name, node.desk.card()) for name in ("early", "late"))
+        await come(node, early)
+        await crowd(node, NEWCOMERS_MAX - 1)
+        await node.leave()
+        async with trio.open_nursery() as nursery:
+            back = await come_back(node, nursery)
+            late.card = back.desk.card()
+            await come(back, late)
+            assert left_by(back, early) == set()
+            back.scope.cancel()
