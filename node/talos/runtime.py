@@ -14,7 +14,7 @@ from talos.core.names import PeerAddress, did_of, parse_peer, peer_id_of
 from talos.core.prekeys import PrekeyRing
 from talos.core.report import NodeStatus, PeerCard, PeerStatus, Receipt
 from talos.core.sessions import Ours
-from talos.core.tables import PREKEYS
+from talos.core.tables import PREKEYS, SEEN
 from talos.drivers.data_folder import Created, DataFolder, Opened, in_memory
 from talos.errors import Damaged, NodeStopped, TalosError, UsageError
 from talos.host import Address, Listener
@@ -62,7 +62,7 @@ class Node:
         ring = PrekeyRing(
             sign=me.sign, signer=me.party.ed25519, agreement=me.party.x25519, entropy=host.entropy, vault=opened.vault
         )
-        ring.load(host.store.scan(PREKEYS))
+        ring.load(host.store.scan(PREKEYS), seen=sum(1 for _ in host.store.scan(SEEN)))
         post = Post(
             host,
             ours,

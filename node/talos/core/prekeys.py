@@ -32,6 +32,7 @@ DAY_MS: Final = 24 * 3600 * 1000
 ROTATE_MS: Final = 7 * DAY_MS  # A stolen signed prekey opens first contacts of a week, no more.
 KEEP_MS: Final = 14 * DAY_MS  # Kept after its rotation: bundles that name it are still about.
 OFFERS_MAX: Final = 256  # Outstanding: 256 x 1.7 kB, and 216 us each to make.
+SEEN_MAX: Final = 65_536  # Openings noted on last-resort prekeys that are kept: 5 MB. Beyond, only offers open.
 OFFER_MS: Final = 10 * 60 * 1000  # An offer's life, and the least time between two for one requester.
 
 _HEAD: Final = struct.Struct(">QI")
@@ -94,10 +95,12 @@ class PrekeyRing:
         self._offers: dict[bytes, _Offered] = {}  # By requester's DID hash, oldest first.
         self._spent: dict[bytes, int] = {}  # Requester -> ms until which it gets no further offer.
         self._next_offer_id = 1
+        self._seen = 0  # Rows of `seen`.
         self.bundle = b""
 
-    def load(self, stored: Iterable[tuple[bytes, bytes]]) -> None:
-        """Take over the rows of `prekeys`. Raises `Damaged`."""
+    def load(self, stored: Iterable[tuple[bytes, bytes]], *, seen: int = 0) -> None:
+        """Take over the rows of `prekeys`; `seen` is how many rows the table of that name has. Raises `Damaged`."""
+        self._seen = seen
         for key, sealed in stored:
             signed = Signed.decode(self._vault.open(PREKEYS, key, sealed))
             self._signed[signed.prekey.id] = signed
@@ -126,6 +129,7 @@ class PrekeyRing:
     def rotated(self, rotation: Rotation) -> None:
         """The rotation is on disk: the bundle is the new one from now on."""
         self._signed = dict(rotation.signed)
+        self._seen -= sum(put.table == SEEN for put in rotation.writes)
         self._make_bundle()
 
     def would_make(self, requester: bytes, now_ms: int) -> bool:
@@ -168,6 +172,15 @@ class PrekeyRing:
         last = self._signed.get(opening.kem_prekey_id)
         seen = Put(SEEN, seen_key(opening), b"")
         return Found(Prekeys(prekey, None, None if last is None else last.last_resort), (seen,))
+
+    @property
+    def may_note(self) -> bool:
+        """False while so many openings on last-resort prekeys are noted that no more are taken."""
+        return self._seen < SEEN_MAX
+
+    def noted(self) -> None:
+        """An opening on a last-resort prekey is on its way to the disk."""
+        self._seen += 1
 
     def spent(self, requester: bytes, now_ms: int) -> None:
         """The requester's one-time pair is in a session that is on disk: forget the pair."""

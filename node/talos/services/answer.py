@@ -168,6 +168,9 @@ class Answer:
         desk, now_ms = self._desk, self._desk.now_ms()
         if not opening.one_time and desk.host.store.get(SEEN, seen_key(opening)) is not None:
             raise Duplicate("this opening was taken before")
+        if not opening.one_time and not desk.ring.may_note:
+            await self._refuse(Reason.BUSY)
+            raise OverBudget("too many openings on last-resort prekeys are noted")
         found = desk.ring.find(opening, party.did, now_ms)
         peer = desk.post.peer_or_stranger(party.did)
         arrival = desk.post.newcomers.came(peer.did) if desk.is_unknown(peer) else None
@@ -184,6 +187,8 @@ class Answer:
         desk.make_room()
         if opening.one_time:
             desk.ring.spent(party.did, now_ms)  # Now: another opening with the same pair may come any moment.
+        else:
+            desk.ring.noted()
         pending = desk.post.submit(peer, step, self._link)
         await desk.learn(log)
         await pending.on_disk()

@@ -150,7 +150,11 @@ class Links:
     async def _read(self, peer: Peer, link: Link) -> None:
         clock, post = self._desk.host.clock, self._desk.post
         while True:
-            frames = await link.next_frames(PING_S if link.ends_at is None else DRAIN_S)
+            try:
+                frames = await link.next_frames(PING_S if link.ends_at is None else DRAIN_S)
+            except MalformedMessage:
+                post.refusals.refuse(Refusal.MALFORMED, peer.did, b"", post.now_ms())
+                raise
             if frames:
                 step = peer.conversation.receive(frames, post.now_ms())
                 await post.submit(peer, step, link).on_disk()

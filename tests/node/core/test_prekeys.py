@@ -14,6 +14,7 @@ from talos.core.prekeys import (
     OFFER_MS,
     OFFERS_MAX,
     ROTATE_MS,
+    SEEN_MAX,
     Found,
     PrekeyRing,
     Signed,
@@ -161,6 +162,30 @@ def test_with_a_prekey_go_the_notes_of_what_was_opened_on_it() -> None:
     assert kept.rows(SEEN) != []
     kept.rotate(NOW_MS + ROTATE_MS + KEEP_MS + 1)
     assert kept.rows(SEEN) == []
+
+
+def test_so_many_openings_are_noted_and_no_more_until_a_prekey_goes_with_its_notes() -> None:
+    kept = Kept()
+    found = kept.ring.find(kept.opening(None), REQUESTER, NOW_MS)
+    kept.store.commit(found.consumed)
+    kept.ring.load(kept.store.scan(PREKEYS), seen=SEEN_MAX - 1)
+    assert kept.ring.may_note
+    kept.ring.noted()
+    assert not kept.ring.may_note
+    kept.rotate(NOW_MS + ROTATE_MS)
+    assert not kept.ring.may_note
+    kept.rotate(NOW_MS + ROTATE_MS + KEEP_MS + 1)
+    assert kept.ring.may_note
+
+
+def test_an_offer_is_made_where_none_is_outstanding_or_spent_and_there_is_room() -> None:
+    ring = Kept().ring
+    assert ring.would_make(REQUESTER, NOW_MS)
+    ring.offer(REQUESTER, NOW_MS)
+    assert not ring.would_make(REQUESTER, NOW_MS)
+    ring.spent(REQUESTER, NOW_MS)
+    assert not ring.would_make(REQUESTER, NOW_MS)
+    assert ring.would_make(REQUESTER, NOW_MS + OFFER_MS)
 
 
 def test_an_offer_is_the_same_one_until_it_is_spent_or_old() -> None:

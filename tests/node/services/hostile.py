@@ -9,13 +9,14 @@ from typing import Protocol
 import trio
 
 from talos.core.channel import Channel
-from talos.core.content import ContentKind, ControlContent, MessageContent, OpenContent, VoidContent
+from talos.core.content import ControlContent, MessageContent, OpenContent, VoidContent, Welcome
+from talos.core.content_read import decode_control
 from talos.core.frames import Kind, wrap
 from talos.core.greeting import Ask, Card, Greeting, Offered, Open, Resume, decode
 from talos.core.party import Party
 from talos.drivers.clock import RealClock
 from talos.services.directory import check_bundle
-from talos_ratchet import LANE_KEYS_SIZE, SUITE_1, Lane, Session, Suite, read_offer, start
+from talos_ratchet import SUITE_1, Lane, Session, Suite, read_offer, start
 from tests.node.core.end import dice
 from tests.node.services.wire import CLOCK, MemoryStream, Running, WatchedClock, Wire, enrolled
 
@@ -71,6 +72,7 @@ class Stranger:
         self.them = Party.decode(card.party)
         self.suite = suite
         self.offered: Offered
+        self.their_origin: bytes  # As a sender, once it has welcomed us.
         self.session: Session
         self.channel: Channel
         self.stream: Frames
@@ -150,9 +152,10 @@ class Stranger:
     async def _prove(self, frame: bytes) -> None:
         opened = self.session.open(Lane.CONTROL, frame, now_ms=CLOCK.wall_ms())
         self.session.take(Lane.CONTROL, opened)
-        if opened.plaintext[0] == ContentKind.WELCOME:
-            at = opened.plaintext.index(bytes((0xC4, LANE_KEYS_SIZE))) + 2  # msgpack: bin 8, 64 bytes.
-            self.session.open_lanes(opened.plaintext[at : at + LANE_KEYS_SIZE], self.entropy)
+        said = decode_control(opened.plaintext)
+        if isinstance(said, Welcome):
+            self.session.open_lanes(said.lane_keys, self.entropy)
+            self.their_origin = said.marks.origin
         await self.say(OpenContent())
 
     # On a bound link

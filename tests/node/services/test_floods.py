@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -16,7 +17,9 @@ from talos.core.diary_read import Query
 from talos.core.entry_types import EntryType
 from talos.core.frames import Kind, wrap
 from talos.core.greeting import Open, Reason, Refusal
+from talos.core.prekeys import OFFERS_MAX, SEEN_MAX
 from talos.core.refusals import AGGREGATE_MS
+from talos.core.tables import PREKEYS
 from talos.host import LinkClosed
 from talos.services.links import NEWCOMER_LINKS_MAX
 from tests.node.services.hostile import Stranger, alone, dial, refusals
@@ -39,7 +42,8 @@ async def link(node: Running, number: int, host: str) -> bool:
     """Take a link, and be gone. Return whether that was a link."""
     before = node.desk.post.refusals.total
     stream = await dial(node, host)
-    await stream.send_all(wrap(bytes((Kind.CARD,)) + bytes(8)))
+    with suppress(LinkClosed):  # Who is over budget may be cut off before it has said a word.
+        await stream.send_all(wrap(bytes((Kind.CARD,)) + bytes(8)))
     assert await stream.is_cut()
     assert node.desk.post.refusals.total == before + 1
     return refusals(node).get("OVER_BUDGET", 0) == 0
@@ -113,6 +117,16 @@ async def test_no_agreement_is_made_for_a_handshake_beyond_the_budget(autojump_c
         before = replace(suite.counted), rows(node)
         assert not await handshake(node, limit, HOST)
         assert (suite.counted, rows(node)) == before
+
+
+async def test_openings_on_the_last_resort_are_taken_while_they_can_be_noted(autojump_clock: MockClock) -> None:
+    async with alone() as node:
+        for number in range(OFFERS_MAX):
+            node.desk.ring.offer(number.to_bytes(32, "big"), node.desk.now_ms())
+        node.desk.ring.load(node.opened.host.store.scan(PREKEYS), seen=SEEN_MAX - 1)
+        assert await handshake(node, 1, HOST)
+        assert not await handshake(node, 2, HOST)
+        assert refusals(node)["OVER_BUDGET"] == 1
 
 
 async def test_a_forged_first_message_costs_one_handshake_and_leaves_nothing(autojump_clock: MockClock) -> None:
