@@ -57,12 +57,12 @@ class Rate:
 
 
 RATES: Final[Mapping[Work, Rate]] = {
-    Work.LINK: Rate(host=120, net=480, strangers=2_400, familiar=1_200),
-    Work.HELLO: Rate(host=60, net=240, strangers=1_200, familiar=600),
-    Work.RESUME: Rate(host=30, net=120, strangers=600, familiar=300),
-    Work.OFFER: Rate(host=16, net=60, strangers=200, familiar=50, period_ms=OFFER_PERIOD_MS),
-    Work.KEY_LOG: Rate(host=24, net=60, strangers=240, familiar=120),
-    Work.ACCEPT: Rate(host=20, net=40, strangers=240, familiar=120),
+    Work.LINK: Rate(host=80, net=160, strangers=4_000, familiar=1_000),
+    Work.HELLO: Rate(host=60, net=120, strangers=3_000, familiar=600),
+    Work.RESUME: Rate(host=30, net=60, strangers=1_500, familiar=300),
+    Work.OFFER: Rate(host=8, net=16, strangers=200, familiar=50, period_ms=OFFER_PERIOD_MS),
+    Work.KEY_LOG: Rate(host=24, net=40, strangers=600, familiar=120),
+    Work.ACCEPT: Rate(host=20, net=40, strangers=600, familiar=120),
 }
 
 

@@ -66,7 +66,7 @@ def test_the_rates_are_whole_and_no_network_has_all_there_is(work: Work) -> None
     rate = RATES[work]
     levels = (rate.host, rate.net, rate.strangers, rate.familiar)
     assert [rate.period_ms % limit for limit in levels] == [0, 0, 0, 0]
-    assert rate.host < rate.net <= rate.strangers // 2
+    assert rate.host < rate.net <= rate.strangers // 12
 
 
 @pytest.mark.parametrize("work", Work)
