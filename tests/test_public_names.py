@@ -8,13 +8,19 @@ from typing import Final
 
 import pytest
 
-from talos import TalosClient
+from talos import AsyncioClient, AsyncioMessage, BlockingClient, BlockingMessage, Message, TalosClient
 from talos.client import ClientAudit
+from talos.client.asyncio_client import AsyncioAudit
+from talos.client.blocking_client import BlockingAudit
 
 PUBLIC: Final[dict[str, frozenset[str]]] = {
     "talos": frozenset(
         {
+            "AsyncioClient",
+            "AsyncioMessage",
             "AuditEntry",
+            "BlockingClient",
+            "BlockingMessage",
             "ChainReport",
             "Config",
             "DeliveryFailed",
@@ -125,6 +131,43 @@ AUDIT: Final = {
 }
 
 
+MESSAGE: Final = {
+    "ack": "(self) -> 'None'",
+    "body": "bytes",
+    "id": "MessageId",
+    "received_ms": "int",
+    "redelivered": "bool",
+    "release": "(self) -> 'None'",
+    "sender": "str",
+}
+
+# The faces for other programs: the same, but for what is named here.
+ASYNCIO: Final = CLIENT | {
+    "audit": "AsyncioAudit",
+    "create": CLIENT["create"].replace("'Opening'", "'AsyncioOpening'"),
+    "messages": "(self) -> 'AsyncIterator[AsyncioMessage]'",
+    "receive": "(self) -> 'AsyncioMessage'",
+}
+BLOCKING: Final = {name: typed for name, typed in CLIENT.items() if name != "aclose"} | {
+    "audit": "BlockingAudit",
+    "close": "(self) -> 'None'",
+    "create": CLIENT["create"].replace("'Opening'", "'BlockingClient'"),
+    "messages": "(self) -> 'Iterator[BlockingMessage]'",
+    "receive": "(self, timeout: 'float | None' = None) -> 'BlockingMessage'",
+}
+
+KINDS: Final[tuple[tuple[type, dict[str, str]], ...]] = (
+    (TalosClient, CLIENT),
+    (ClientAudit, AUDIT),
+    (AsyncioClient, ASYNCIO),
+    (AsyncioAudit, AUDIT),
+    (AsyncioMessage, MESSAGE),
+    (BlockingClient, BLOCKING),
+    (BlockingAudit, AUDIT | {"stream": "(self) -> 'Iterator[AuditEntry]'"}),
+    (BlockingMessage, MESSAGE),
+)
+
+
 @pytest.mark.parametrize("package", PUBLIC)
 def test_a_package_promises_exactly_the_names_listed_here(package: str) -> None:
     assert set(import_module(package).__all__) == PUBLIC[package]
@@ -136,9 +179,21 @@ def test_every_promised_name_can_be_had(package: str) -> None:
     assert [name for name in module.__all__ if not hasattr(module, name)] == []
 
 
-@pytest.mark.parametrize(("kind", "promised"), [(TalosClient, CLIENT), (ClientAudit, AUDIT)])
+@pytest.mark.parametrize(("kind", "promised"), KINDS)
 def test_a_class_has_exactly_these_members_with_these_types(kind: type, promised: dict[str, str]) -> None:
-    assert {name: _typed(kind, name) for name in vars(kind) if not name.startswith("_")} == promised
+    assert {name: _typed(kind, name) for name in dir(kind) if not name.startswith("_")} == promised
+
+
+@pytest.mark.parametrize("kind", [AsyncioClient, AsyncioAudit, AsyncioMessage])
+def test_what_is_awaited_under_trio_is_awaited_under_asyncio_and_a_plain_call_elsewhere(kind: type) -> None:
+    trio_kind, blocking_kind = {
+        AsyncioClient: (TalosClient, BlockingClient),
+        AsyncioAudit: (ClientAudit, BlockingAudit),
+        AsyncioMessage: (Message, BlockingMessage),
+    }[kind]
+    awaited = {name for name in dir(trio_kind) if inspect.iscoroutinefunction(getattr(trio_kind, name))}
+    assert {name for name in dir(kind) if inspect.iscoroutinefunction(getattr(kind, name))} - {"status"} == awaited
+    assert not {name for name in dir(blocking_kind) if inspect.iscoroutinefunction(getattr(blocking_kind, name))}
 
 
 def _typed(kind: type, name: str) -> str:

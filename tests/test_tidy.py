@@ -19,6 +19,7 @@ FUNCTION_LINES_MAX: Final = 60  # What fits a screen.
 MAY_CATCH_ALL: Final = frozenset(
     {
         "node/talos/services/supervise.py",
+        "node/talos/client/crossing.py",  # It carries whatever a call raised to another thread.
         "node/talos/client/run.py",
         "simulations/talos_simulations/machine.py",  # Whatever leaves a node is what a check wants to know.
     }

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from talos.client import TalosClient
+    from talos.client.asyncio_client import AsyncioClient, AsyncioMessage
+    from talos.client.blocking_client import BlockingClient, BlockingMessage
     from talos.config import Config
     from talos.core.proof_file import Proof
     from talos.core.report import AuditEntry, ChainReport, LogHead, Receipt
@@ -18,7 +20,11 @@ if TYPE_CHECKING:
     from talos.services.messages import Message
 
 __all__ = [
+    "AsyncioClient",
+    "AsyncioMessage",
     "AuditEntry",
+    "BlockingClient",
+    "BlockingMessage",
     "ChainReport",
     "Config",
     "DeliveryFailed",
@@ -35,7 +41,11 @@ __all__ = [
 ]
 
 _HOMES: Final = {
+    "AsyncioClient": "talos.client.asyncio_client",
+    "AsyncioMessage": "talos.client.asyncio_client",
     "AuditEntry": "talos.core.report",
+    "BlockingClient": "talos.client.blocking_client",
+    "BlockingMessage": "talos.client.blocking_client",
     "ChainReport": "talos.core.report",
     "Config": "talos.config",
     "DeliveryFailed": "talos.errors",

@@ -136,7 +136,7 @@ def test_under_asyncio_the_error_names_the_way_that_works() -> None:
     async def embed() -> None:
         await TalosClient.create("ada")
 
-    with pytest.raises(UsageError, match="talos-node"):
+    with pytest.raises(UsageError, match="AsyncioClient"):
         asyncio.run(embed())
 
 

@@ -80,10 +80,10 @@ class ClientAudit:
 
     def stream(self) -> AsyncIterator[AuditEntry]:
         """Iterate over the entries that come from now on: in order, none left out, none twice, for ever."""
-        return _Stream(self._run, self._node)
+        return stream_of(self)
 
 
-class _Stream:
+class AuditStream:
     """An iterator, not an async generator: one that is left halfway has nothing to clean up."""
 
     def __init__(self, run: Run, node: Node) -> None:
@@ -92,7 +92,7 @@ class _Stream:
         self._next = node.audit.size  # The index of the first entry that has not been read.
         self._read: deque[AuditEntry] = deque()
 
-    def __aiter__(self) -> _Stream:
+    def __aiter__(self) -> AuditStream:
         return self
 
     async def __anext__(self) -> AuditEntry:
@@ -106,3 +106,11 @@ class _Stream:
                     self._read.append(entry)
                     self._next += 1
         return self._read.popleft()
+
+    def put_back(self, entry: AuditEntry) -> None:
+        """Whoever took it last went away without it: it is the next again."""
+        self._read.appendleft(entry)
+
+
+def stream_of(audit: ClientAudit) -> AuditStream:
+    return AuditStream(audit._run, audit._node)

@@ -46,7 +46,7 @@ class Run:
         except RuntimeError:
             raise UsageError(
                 "TalosClient needs trio, and this is no trio program",
-                fix="Start the program with trio.run, or run a talos-node beside it",
+                fix="Under asyncio use AsyncioClient, without a loop BlockingClient, both from talos",
             ) from None
         if self._was_started:
             raise UsageError("this client has been opened before", fix="Call TalosClient.create again")

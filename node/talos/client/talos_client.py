@@ -194,3 +194,9 @@ class Opening:
 
     async def _open(self) -> TalosClient:
         return self._cls(self._run, await self._run.start())
+
+
+async def receive_at_once(client: TalosClient) -> Message:
+    """As `receive`, but a message that is there is returned without a pause, even to who has no time to wait."""
+    client._run.check()
+    return client._node.receive_nowait() or await client.receive()
