@@ -23,6 +23,7 @@ from talos.control.server import serve_control
 from talos.drivers.clock import RealClock
 from talos.drivers.control_socket import control_path, listen_control
 from talos.drivers.keystore import Keystore
+from talos.drivers.service_manager import ServiceManager
 from talos.errors import PassphraseNeeded
 from talos.runtime import Node, data_folder, open_node
 
@@ -76,12 +77,15 @@ def main(
 
 async def _run_node(config: Config, passphrase: str | None, place: Place) -> None:
     control_path(place.folder)  # Before anything is opened.
+    manager = ServiceManager.of(os.environ, os.getpid(), complain=log.warning)
     with open_node(config, passphrase) as node, trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with aclosing(await listen_control(place.folder)) as listener, trio.open_nursery() as nursery:
-            nursery.start_soon(_stop_on_signal, signals, node, nursery.cancel_scope)
+            nursery.start_soon(_stop_on_signal, signals, node, manager, nursery.cancel_scope)
             await nursery.start(_run_then_cancel, node, nursery.cancel_scope)
             await nursery.start(partial(serve_control, node, listener, RealClock(), on_crash=_log_crash))
             _say_ready(node, place)
+            await manager.tell(READY=1, status=f"listening on {_addresses(node)} as {node.did}")
+            nursery.start_soon(manager.keep_alive)
 
 
 def _passphrase_for(keystore: Keystore, found: str | None, *, no_passphrase: bool) -> str | None:
@@ -109,8 +113,11 @@ async def _run_then_cancel(
     scope.cancel()  # Clients are served until the node has drained, and no longer.
 
 
-async def _stop_on_signal(signals: AsyncIterator[int], node: Node, scope: trio.CancelScope) -> None:
+async def _stop_on_signal(
+    signals: AsyncIterator[int], node: Node, manager: ServiceManager, scope: trio.CancelScope
+) -> None:
     await anext(signals)
+    await manager.tell(STOPPING=1, status="draining")
     node.stop()
     await anext(signals)  # Somebody is in a hurry. What was acknowledged is on disk already.
     scope.cancel()
@@ -120,7 +127,11 @@ def _say_ready(node: Node, place: Place) -> None:
     if place.as_json:
         show({"ready": True, "did": node.did, "listening": list(node.addresses), "pid": os.getpid()})
     else:
-        click.echo(f"ready {node.did} listening {' '.join(node.addresses) or 'nowhere'}")
+        click.echo(f"ready {node.did} listening {_addresses(node)}")
+
+
+def _addresses(node: Node) -> str:
+    return " ".join(node.addresses) or "nowhere"
 
 
 def _log_crash(name: str, crash: Exception) -> None:
