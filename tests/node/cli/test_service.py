@@ -5,15 +5,20 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from talos.cli.passphrase import CREDENTIAL
+from talos.errors import Damaged, Locked, NoIdentity, PassphraseNeeded, StoreFull, UsageError
 from tests.node.cli.commands import LATE_S, NODE, answer, end, enrol, running, talos
 
 pytestmark = pytest.mark.slow  # Each test starts processes.
+
+STOP_S = 5.0  # Within which a node is gone.
 
 
 @contextmanager
@@ -87,3 +92,17 @@ def test_a_credential_of_the_service_opens_the_keys(tmp_path: Path, monkeypatch:
     (credentials / "talos-passphrase").write_text("wrong horse\n", "utf-8")
     command = [*NODE, "--data-dir", str(folder)]
     assert subprocess.run(command, capture_output=True, timeout=LATE_S, check=False).returncode == 8
+
+
+def test_the_unit_in_the_manual_agrees_with_the_node() -> None:
+    manual = (Path(__file__).parents[3] / "docs" / "operating.md").read_text("utf-8")
+    unit = textwrap.dedent(manual[manual.index("    [Unit]\n") : manual.index("Make its identity once")])
+    lines = [line for line in unit.splitlines() if "=" in line]
+    settings = dict(line.split("=", 1) for line in lines if not line.startswith("SystemCallFilter="))
+    assert settings["Type"] == "notify"
+    assert settings["Environment"] == "TALOS_DATA_DIR=/var/lib/" + settings["StateDirectory"]
+    assert settings["LoadCredential"].startswith(f"{CREDENTIAL}:")
+    hopeless = {UsageError, NoIdentity, Damaged, Locked, PassphraseNeeded, StoreFull}
+    assert {int(code) for code in settings["RestartPreventExitStatus"].split()} == {kind.exit_code for kind in hopeless}
+    assert float(settings["TimeoutStopSec"]) > STOP_S
+    assert {"AF_UNIX", "AF_INET", "AF_INET6"} == set(settings["RestrictAddressFamilies"].split())
