@@ -36,7 +36,7 @@ MUTANTS: Final = (
     Mutant(
         "body_not_bound_to_its_leaf",
         "Who has the disk and no key swaps a leaf for another under a body that still opens.",
-        "node/talos/core/diary.py",
+        "node/talos/core/log_rows.py",
         "    return key + leaf_hash\n",
         "    return key\n",
         f"{DIARY}::test_a_body_opens_beside_its_own_leaf_only",
@@ -61,7 +61,7 @@ MUTANTS: Final = (
         "last_entries_not_hashed_again",
         "A log whose newest entries were changed on disk is opened, and goes on.",
         "node/talos/core/diary.py",
-        "            self._recheck(size)\n",
+        "            self._recheck(start)\n",
         "",
         f"{OPENING}::test_a_log_is_not_opened_where",
     ),
@@ -69,8 +69,8 @@ MUTANTS: Final = (
         "leaf_without_a_body_signed",
         "Who has the disk and no key puts words into our mouth after a crash, and we sign them.",
         "node/talos/core/diary.py",
-        "            if sealed is None:\n                raise Damaged(",
-        "            if sealed is None:\n                continue\n                raise Damaged(",
+        "        if sealed is None:\n            raise Damaged(",
+        "        if sealed is None:\n            return [of_type(Leaf.decode(raw).type)]\n            raise Damaged(",
         f"{OPENING}::test_what_somebody_without_keys_wrote_after_the_last_checkpoint_is_never_signed",
     ),
     # Checked

@@ -97,9 +97,9 @@ MUTANTS: Final = (
     Mutant(
         "stranger_more_from_a_host",
         "One host holds more places of strangers than it may.",
-        "node/talos/services/links.py",
-        "hosts.count(peer.host) >= STRANGERS_PER_HOST",
-        "hosts.count(peer.host) > STRANGERS_PER_HOST",
+        "node/talos/services/places.py",
+        "hosts[source.host] >= STRANGERS_PER_HOST",
+        "hosts[source.host] > STRANGERS_PER_HOST",
         f"{STRANGERS}::test_only_so_many_strangers_are_let_in_until_they_have_had_their_time",
     ),
     Mutant(

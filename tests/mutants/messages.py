@@ -108,8 +108,8 @@ MUTANTS: Final = (
         "inbox_takes_one_more",
         "A peer gets one more place in the inbox than it has.",
         "node/talos/core/inbox.py",
-        "peer.rows < PEER_ROWS_MAX",
-        "peer.rows <= PEER_ROWS_MAX",
+        "peer.rows < self._peer_rows_max",
+        "peer.rows <= self._peer_rows_max",
         f"{INBOX}::test_what_just_fits_has_room_and_one_more_has_not",
     ),
     Mutant(
@@ -181,8 +181,8 @@ MUTANTS: Final = (
         "duplicate_not_acknowledged",
         "A peer that did not hear that we have a message sends it on every link, for ever.",
         "node/talos/core/intake.py",
-        "            self._acks[content.origin] = None\n            self.effects.append(TurnedDown(",
-        "            self.effects.append(TurnedDown(",
+        "            self._acks[content.origin] = None\n            self._turn_down(",
+        "            self._turn_down(",
         f"{REFUSED}::test_a_replay_is_acknowledged_once_more_for_its_sender_may_not_have_heard",
     ),
     Mutant(
@@ -261,8 +261,8 @@ MUTANTS: Final = (
         "link_forgotten_by_reload",
         "After a failed commit nothing more is sent until the link has broken too.",
         "node/talos/core/conversation.py",
-        "        self._talk.linked = talk.linked\n",
-        "",
+        "self._talk.linked, self._talk.allowance = talk.linked, talk.allowance",
+        "self._talk.allowance = talk.allowance",
         f"{CONVERSATION}::test_a_reload_leaves_the_link_that_is_up",
     ),
     Mutant(
@@ -302,8 +302,8 @@ MUTANTS: Final = (
         "spent_offer_at_once_another",
         "A requester that spends offer after offer makes us make prekeys without end.",
         "node/talos/core/prekeys.py",
-        " or requester in self._spent:",
-        ":",
+        " and requester not in self._spent",
+        "",
         "tests/node/core/test_prekeys.py::test_a_spent_offer_opens_nothing_and_there_is_no_other_for_ten_minutes",
     ),
     Mutant(
