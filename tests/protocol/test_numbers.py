@@ -210,7 +210,7 @@ FORMATS: Final = (
 # Of these some are.
 OTHERS: Final = (
     *("talos.core." + name for name in ("inbox", "intake", "outbox", "prekeys", "refusals")),
-    *("talos.services." + name for name in ("link", "links", "post", "requests")),
+    *("talos.services." + name for name in ("link", "links", "places", "post", "requests")),
     "talos.control.server",
 )
 OURS_ALONE: Final = frozenset(

@@ -18,6 +18,7 @@ const FAULT_WORDS = {
   duplicate: (a, [x, y]) => `datagrams between ${x} and ${y} arrive twice with a chance of ${percent(a)}`,
   reorder: (a, [x, y]) => `datagrams between ${x} and ${y} overtake each other with a chance of ${percent(a)}`,
   reset: (a, [x, y]) => `every stream between ${x} and ${y} breaks`,
+  forget: (a, [x, y]) => `streams between ${x} and ${y} are forgotten on the way`,
   cut: (a, [x, y]) => `the next segment from ${x} to ${y} ends half-way`,
   flip: (a, [x, y]) => `a bit of the next segment from ${x} to ${y} turns`,
   nat: (a, [x]) => `${x} can dial, and cannot be dialled`,
