@@ -55,6 +55,15 @@ async def test_awaiting_and_entering_give_the_same_kind_of_client(tmp_path: Path
 
 
 @under_asyncio
+async def test_an_opening_opens_one_client() -> None:
+    opening = AsyncioClient.create("ada")
+    async with opening as client:
+        with pytest.raises(UsageError, match="opened before"):
+            await opening
+        assert (await client.status()).store_ok
+
+
+@under_asyncio
 async def test_after_the_end_every_call_says_so_and_closing_again_is_no_error() -> None:
     async with AsyncioClient.create("ada") as ada, AsyncioClient.create("bob") as bob:
         await ada.add_peer(bob.addresses[0])
@@ -131,7 +140,7 @@ async def test_a_message_that_comes_just_before_a_cancel_is_there_for_the_next()
         with BlockingClient.create("ada") as ada:
             ada.add_peer(bob.addresses[0])
             waiting = asyncio.ensure_future(bob.receive())
-            await bob.status()  # The receive has begun, as it was asked for first.
+            await bob.status()  # Turns the loop, so that it is asked for.
             ada.send(bob.peer_id, b"x")  # The loop stands still meanwhile, and does not hear of it.
             passed_through(bob._thread)
             waiting.cancel()
@@ -173,8 +182,14 @@ async def test_a_message_that_is_released_is_handed_to_the_next() -> None:
     async with AsyncioClient.create("ada") as ada, AsyncioClient.create("bob") as bob:
         await ada.add_peer(bob.addresses[0])
         await ada.send(bob.peer_id, b"x")
-        (await bob.receive()).release()
-        assert (await bob.receive()).body == b"x"
+        message = await bob.receive()
+        message.release()
+        message = await bob.receive()
+        waiting = asyncio.ensure_future(bob.receive())
+        await bob.status()  # Turns the loop, so that it is asked for.
+        passed_through(bob._thread)
+        message.release()
+        assert (await waiting).body == b"x"
 
 
 @under_asyncio
@@ -184,6 +199,8 @@ async def test_a_coroutine_that_is_thrown_away_takes_no_message_with_it() -> Non
         forgotten = bob.receive()
         forgotten.send(None)
         forgotten.close()
+        passed_through(bob._thread)
+        assert bob._thread._inside._pending == set()  # It does not wait on in the node.
         await ada.send(bob.peer_id, b"x")
         assert (await bob.receive()).body == b"x"
 

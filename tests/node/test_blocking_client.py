@@ -31,11 +31,12 @@ def pair() -> Iterator[tuple[BlockingClient, BlockingClient]]:
 
 
 @contextmanager
-def interrupted(times: int = 1) -> Iterator[None]:
-    """The body gets a KeyboardInterrupt after a while, as from Ctrl-C, and another each such while."""
+def interrupted(times: int = 1, *, first: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """The body gets a KeyboardInterrupt after a while, as from Ctrl-C, and another each such while; after `first`."""
 
     def interrupt(number: int, frame: object) -> None:
         nonlocal times
+        first()
         times -= 1
         if times <= 0:
             signal.setitimer(signal.ITIMER_REAL, 0)
@@ -178,6 +179,18 @@ def test_an_interrupt_ends_a_call_that_waits_and_takes_no_message_with_it() -> N
         with pytest.raises(KeyboardInterrupt), interrupted():
             bob.receive()
         ada.send(bob.peer_id, b"x")
+        assert bob.receive(PATIENCE_S).body == b"x"
+
+
+def test_a_message_that_comes_just_before_an_interrupt_is_there_for_the_next() -> None:
+    with pair() as (ada, bob):
+
+        def deliver() -> None:
+            ada.send(bob.peer_id, b"x")
+            passed_through(bob._thread)
+
+        with pytest.raises(KeyboardInterrupt), interrupted(first=deliver):
+            bob.receive()
         assert bob.receive(PATIENCE_S).body == b"x"
 
 
@@ -330,3 +343,16 @@ def test_a_crash_of_the_thread_itself_is_the_cause_in_every_call(monkeypatch: py
         assert isinstance(error.__cause__, trio.TrioInternalError)
     client.close()
     assert [crash.exc_type for crash in crashes] == [trio.TrioInternalError]
+
+
+def test_a_thread_that_is_lost_before_it_runs_trio_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    thread = NodeThread(TalosClient.create("ada"))
+    start = threading.Thread.start
+
+    def lose_and_start(starting: threading.Thread) -> None:
+        thread.leave()
+        start(starting)
+
+    monkeypatch.setattr(threading.Thread, "start", lose_and_start)
+    thread.start()
+    assert thread._inside.ended.wait(PATIENCE_S)
