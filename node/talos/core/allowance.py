@@ -41,7 +41,7 @@ ALLOWED: Final[Mapping[Deed, int]] = {  # In a minute, and as many at once.
 
 
 class Allowance:
-    """Of one peer, for as long as the node remembers its conversation. Times are ms UTC, by our own clock."""
+    """Of one peer, for as long as the node remembers its conversation. Times are ms on the monotonic clock."""
 
     __slots__ = ("_full_at",)
 
@@ -67,7 +67,4 @@ class Allowance:
             self._full_at[deed] -= times * MINUTE_MS // ALLOWED[deed]
 
     def _after(self, deed: Deed, times: int, now_ms: int) -> int:
-        full_at = self._full_at.get(deed, now_ms)
-        if full_at > now_ms + MINUTE_MS:
-            full_at = now_ms  # Our clock was set back. It must not keep a peer out until it is as late again.
-        return max(full_at, now_ms) + times * MINUTE_MS // ALLOWED[deed]
+        return max(self._full_at.get(deed, now_ms), now_ms) + times * MINUTE_MS // ALLOWED[deed]

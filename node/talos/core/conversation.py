@@ -121,11 +121,14 @@ class Conversation:
         proof = self._talk.sessions.seal(session, Lane.CONTROL, OpenContent().encode())
         return session.id, proof, draft.step()
 
-    def proved(self, frame: bytes, now_ms: int) -> tuple[bytes, Step]:
-        """Take the dialler's proof; returns session id and step. Raises as `answered` does."""
+    def proved(self, frame: bytes, now_ms: int, steady_ms: int) -> tuple[bytes, Step]:
+        """Take the dialler's proof; returns session id and step. Raises as `answered` does.
+
+        `steady_ms` is on the monotonic clock, here and below: what a peer may do in a minute is no matter of the date.
+        """
         session, draft = self._bind(frame, OpenContent, now_ms)
-        if self.may_greet(now_ms):  # Two greetings may have been let in on the last one.
-            self._talk.allowance.charge(Deed.GREETING, now_ms)
+        if self.may_greet(steady_ms):  # Two greetings may have been let in on the last one.
+            self._talk.allowance.charge(Deed.GREETING, steady_ms)
         return session.id, draft.step()
 
     def _bind(self, frame: bytes, expected: type[ControlContent] | UnionType, now_ms: int) -> tuple[Session, Intake]:
@@ -217,9 +220,9 @@ class Conversation:
             draft.entries += [acts.session(why, self.peer, one.id, now_ms, initiated=one.initiated) for one in sessions]
         return draft.step()
 
-    def may_greet(self, now_ms: int) -> bool:
+    def may_greet(self, steady_ms: int) -> bool:
         """Say whether the peer may bind another link now. Only what it has proved counts against it."""
-        return self._talk.allowance.has(Deed.GREETING, now_ms)
+        return self._talk.allowance.has(Deed.GREETING, steady_ms)
 
     def holds(self, session_id: bytes) -> bool:
         """Say whether this session is here, whatever its state."""
@@ -249,12 +252,12 @@ class Conversation:
 
     # Everything that arrives, and what answers it
 
-    def receive(self, frames: Iterable[bytes], now_ms: int) -> Step:
+    def receive(self, frames: Iterable[bytes], now_ms: int, steady_ms: int) -> Step:
         """Take ratchet frames that came on a link of this peer, in order.
 
         What cannot be ends the batch with a `Broken` effect; what came before it counts.
         """
-        draft = Intake(self._talk, now_ms)
+        draft = Intake(self._talk, now_ms, steady_ms)
         for frame in frames:
             try:
                 draft.frame(frame)

@@ -40,12 +40,17 @@ UNREADABLE_MAX: Final = WINDOW_ROWS
 
 
 class Intake(Draft):
-    """A draft that takes frames. A message that is not the next one is opened, and never taken."""
+    """A draft that takes frames. A message that is not the next one is opened, and never taken.
 
-    __slots__ = ("_acks",)
+    What the peer makes us do is charged to it at `steady_ms` on the monotonic clock; nothing is where there is none: a
+    greeting is charged as a whole.
+    """
 
-    def __init__(self, talk: Talk, now_ms: int) -> None:
+    __slots__ = ("_acks", "_steady_ms")
+
+    def __init__(self, talk: Talk, now_ms: int, steady_ms: int | None = None) -> None:
         super().__init__(talk, now_ms)
+        self._steady_ms = steady_ms
         self._acks: dict[bytes, None] = {}  # Origins to acknowledge, in order.
 
     def frame(self, frame: bytes) -> None:
@@ -89,8 +94,8 @@ class Intake(Draft):
             self.control(content, session)
 
     def _charge(self, deed: Deed, times: int = 1) -> None:
-        if times:
-            self._talk.allowance.charge(deed, self._now_ms, times)
+        if times and self._steady_ms is not None:
+            self._talk.allowance.charge(deed, self._steady_ms, times)
 
     def _turn_down(self, kind: Refusal, frame: bytes) -> None:
         self.effects.append(TurnedDown(kind, frame))

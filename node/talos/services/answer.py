@@ -73,7 +73,7 @@ class Answer:
         self._link.allow(frozenset({Kind.CONTROL}))
         spoken = await self._link.next_frame()
         try:
-            self._link.session_id, step = peer.conversation.proved(spoken, self._desk.now_ms())
+            self._link.session_id, step = peer.conversation.proved(spoken, self._desk.now_ms(), self._desk.steady_ms())
         except RatchetError as error:
             raise Damaged(f"the dialler did not prove itself: {error}") from error
         await self._desk.post.submit(peer, step, self._link).on_disk()
@@ -205,7 +205,7 @@ class Answer:
 
     async def _let_greet(self, peer: Peer) -> None:
         """Raises `OverBudget` if this peer has been here too often, or too badly, of late."""
-        if not peer.conversation.may_greet(self._desk.now_ms()):
+        if not peer.conversation.may_greet(self._desk.steady_ms()):
             await self._refuse(Reason.BUSY)
             raise OverBudget("this peer has used up its greetings for now")
 

@@ -29,7 +29,11 @@ class Desk:
 
     def spend(self, work: Work, source: Source) -> bool:
         """Say whether who comes from there may have this work done now."""
-        return self.budgets.spend(work, source, int(self.host.clock.monotonic() * 1000))
+        return self.budgets.spend(work, source, self.steady_ms())
+
+    def steady_ms(self) -> int:
+        """Milliseconds on the monotonic clock: nobody sets it back."""
+        return int(self.host.clock.monotonic() * 1000)
 
     def now_ms(self) -> int:
         return self.host.clock.wall_ms()

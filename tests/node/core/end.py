@@ -206,7 +206,7 @@ class End:
         frames = wire.to(self.name) if wire is not None else deque[bytes]()
         batch = [frames.popleft() for _ in range(min(count, len(frames)))]
         if batch:
-            self.submit(self.conversation.receive(batch, self.now_ms), wire)
+            self.submit(self.conversation.receive(batch, self.now_ms, self.now_ms), wire)
         return len(batch)
 
     # The application

@@ -10,8 +10,6 @@ from talos.core.allowance import ALLOWED, BREACH_GREETINGS, Allowance, Deed
 from talos.core.budgets import MINUTE_MS, OverBudget
 from tests.node.core.end import NOW_MS
 
-YEAR_MS = 366 * 24 * 3_600_000
-
 
 def spent(deed: Deed, now_ms: int = NOW_MS) -> Allowance:
     """Return an allowance of which nothing is left for this deed."""
@@ -85,13 +83,3 @@ def test_what_has_come_to_something_is_given_back_and_no_more_than_was_taken() -
     allowance.charge(Deed.RESENT, NOW_MS, ALLOWED[Deed.RESENT])
     assert not allowance.has(Deed.RESENT, NOW_MS)
     Allowance().give_back(Deed.RESENT, 64)  # Where nothing was taken.
-
-
-@pytest.mark.parametrize("jump_ms", [-YEAR_MS, -2 * MINUTE_MS, 2 * MINUTE_MS, YEAR_MS])
-@pytest.mark.parametrize("deed", Deed)
-def test_a_clock_of_ours_that_jumps_keeps_no_peer_out_for_longer_than_a_minute(deed: Deed, jump_ms: int) -> None:
-    allowance = spent(deed)
-    with pytest.raises(OverBudget):
-        allowance.charge(deed, NOW_MS)
-    assert allowance.has(deed, NOW_MS + jump_ms)
-    allowance.charge(deed, NOW_MS + jump_ms)

@@ -51,7 +51,7 @@ def said() -> tuple[End, End, list[bytes]]:
 
 def offer(end: End, frames: list[bytes]) -> None:
     """Let `end` read frames, and commit whatever that leads to."""
-    end.submit(end.conversation.receive(frames, end.now_ms), end.wire)
+    end.submit(end.conversation.receive(frames, end.now_ms, end.now_ms), end.wire)
     end.flush()
 
 
@@ -145,7 +145,7 @@ def refuses(end: End, verb: str, frame: bytes) -> None:
     end.flush()
     before = end.rows()
     with pytest.raises((RatchetError, MalformedMessage)):
-        getattr(end.conversation, verb)(frame, end.now_ms)
+        getattr(end.conversation, verb)(frame, *[end.now_ms] * (2 if verb == "proved" else 1))
     end.submit(end.conversation.expire(end.now_ms))
     end.flush()
     assert end.rows() == before
@@ -166,7 +166,7 @@ def test_a_changed_word_of_a_greeting_is_refused_and_changes_nothing(change: tup
     _, proof, step = a.conversation.answered(answer, a.now_ms)
     a.submit(step)
     refuses(b, "proved", changed(proof, *change))
-    b.conversation.proved(proof, b.now_ms)
+    b.conversation.proved(proof, b.now_ms, b.now_ms)
 
 
 def test_every_word_of_a_greeting_is_taken_once_and_in_its_place() -> None:
@@ -175,7 +175,7 @@ def test_every_word_of_a_greeting_is_taken_once_and_in_its_place() -> None:
     resume, answer, proof = resumed(a, b)
     for frame in (resume, answer):
         refuses(b, "proved", frame)
-    b.conversation.proved(proof, b.now_ms)
+    b.conversation.proved(proof, b.now_ms, b.now_ms)
     b.submit(b.conversation.expire(b.now_ms))
     for verb in ("resumed", "proved"):
         for frame in (resume, answer, proof):

@@ -67,7 +67,7 @@ def test_every_time_that_something_cannot_be_opened_it_is_sealed_anew() -> None:
 def test_more_unreadable_frames_than_that_cost_the_link() -> None:
     _, b = linked()
     forged = [b"\x12" + bytes(120)] * (WINDOW_ROWS + 1)
-    b.submit(b.conversation.receive(forged, b.now_ms), b.wire)
+    b.submit(b.conversation.receive(forged, b.now_ms, b.now_ms), b.wire)
     b.flush()
     assert b.wire is None
     assert len(b.broken) == 1

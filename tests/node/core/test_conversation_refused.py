@@ -14,7 +14,7 @@ from tests.node.core.pair import linked, settle, tell, voiced
 
 def turned_down(end: End, *frames: bytes) -> list[tuple[Refusal, bytes]]:
     """Let `end` read frames, and return what it refused of them. None of it may break the link."""
-    step = end.conversation.receive(frames, end.now_ms)
+    step = end.conversation.receive(frames, end.now_ms, end.now_ms)
     end.submit(step, end.wire)
     end.flush()
     assert not [effect for effect in step.effects if isinstance(effect, Broken)]

@@ -14,11 +14,10 @@ from talos.core.content_read import decode_control
 from talos.core.frames import Kind, wrap
 from talos.core.greeting import Ask, Card, Greeting, Offered, Open, Resume, decode
 from talos.core.party import Party
-from talos.drivers.clock import RealClock
 from talos.services.directory import check_bundle
 from talos_ratchet import SUITE_1, Lane, Session, Suite, read_offer, start
 from tests.node.core.end import dice
-from tests.node.services.wire import CLOCK, MemoryStream, Running, WatchedClock, Wire, enrolled
+from tests.node.services.wire import CLOCK, MemoryStream, Running, Wire, enrolled
 
 
 class Frames(Protocol):
@@ -176,21 +175,10 @@ class Stranger:
         return b""
 
 
-class VirtualClock(WatchedClock):
-    """Its wall clock goes with trio's, from the real moment at which it was made."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._ahead_ms = RealClock().wall_ms() - int(trio.current_time() * 1000)
-
-    def wall_ms(self) -> int:
-        return self._ahead_ms + int(trio.current_time() * 1000)
-
-
 @asynccontextmanager
 async def alone(suite: Suite = SUITE_1) -> AsyncIterator[Running]:
     """Run one node `a` whose ratchet is watched by `suite`; in the end none of its tasks has crashed."""
-    node = Running(Wire(), "a", clock=VirtualClock(), suite=suite)
+    node = Running(Wire(), "a", suite=suite)
     async with trio.open_nursery() as nursery:
         await nursery.start(node.run)
         yield node
