@@ -4,9 +4,9 @@ A bucket is one number: when it will be full again (GCRA, the leaky bucket as a 
 bucket for the source's host, for its network, and two for the whole node: one that strangers share, one for hosts that
 peers of ours have come from, so that a flood from elsewhere does not starve those.
 
-Memory is bounded without forgetting anybody too soon: a bucket that is full again says nothing, and a place comes only
-with work that was granted. In one period the node grants at most twice what its own buckets hold, so a table of so many
-places never has to let go of one that is not full. An attacker with many addresses gains nothing by using them all.
+Memory is bounded without forgetting anybody too soon: a bucket is forgotten when it is full again, for then it says
+nothing, and a place comes only with work that was granted. In one period the node grants at most twice what its own
+buckets hold, so that is the most there can be. An attacker with many addresses gains nothing by using them all.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Rate:
 
     @property
     def places(self) -> int:
-        """What a table can need: grants of one period, whoever they were for."""
+        """What a table can come to hold: the grants of one period, whoever they were for."""
         return 2 * (self.strangers + self.familiar)
 
 
@@ -91,12 +91,11 @@ def source_of(host: str) -> Source:
 class _Buckets:
     """One bucket for each of many sources: when it is full again, least recently used first."""
 
-    __slots__ = ("_full_at", "_interval_ms", "_period_ms", "_places")
+    __slots__ = ("_full_at", "_interval_ms", "_period_ms")
 
-    def __init__(self, most: int, period_ms: int, places: int) -> None:
+    def __init__(self, most: int, period_ms: int) -> None:
         self._interval_ms = period_ms // most
         self._period_ms = period_ms
-        self._places = places
         self._full_at: OrderedDict[bytes, int] = OrderedDict()
 
     def __len__(self) -> int:
@@ -107,7 +106,8 @@ class _Buckets:
 
     def take(self, source: bytes, now_ms: int) -> None:
         self._full_at[source] = max(self._full_at.pop(source, now_ms), now_ms) + self._interval_ms
-        while len(self._full_at) > self._places or self._full_at[next(iter(self._full_at))] <= now_ms:
+        # Whoever was granted nothing for a period is full, and stands first: `Rate.places` is all there can be.
+        while self._full_at[next(iter(self._full_at))] <= now_ms:
             self._full_at.popitem(last=False)
 
 
@@ -117,10 +117,10 @@ class Budgets:
     __slots__ = ("_everybody", "_familiar", "_hosts", "_nets", "refused")
 
     def __init__(self, rates: Mapping[Work, Rate] = RATES) -> None:
-        self._hosts = {work: _Buckets(rate.host, rate.period_ms, rate.places) for work, rate in rates.items()}
-        self._nets = {work: _Buckets(rate.net, rate.period_ms, rate.places) for work, rate in rates.items()}
+        self._hosts = {work: _Buckets(rate.host, rate.period_ms) for work, rate in rates.items()}
+        self._nets = {work: _Buckets(rate.net, rate.period_ms) for work, rate in rates.items()}
         self._everybody = {
-            (work, familiar): _Buckets(rate.familiar if familiar else rate.strangers, rate.period_ms, 1)
+            (work, familiar): _Buckets(rate.familiar if familiar else rate.strangers, rate.period_ms)
             for work, rate in rates.items()
             for familiar in (False, True)
         }

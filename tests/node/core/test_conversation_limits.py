@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from talos.core.allowance import ALLOWED, Deed
 from talos.core.content import (
     Ack,
     Busy,
@@ -170,3 +171,12 @@ def test_what_came_before_nonsense_in_one_read_counts() -> None:
     tell(a, Lane.CONTROL, b"\x00")
     settle(a, b)
     assert read_all(b) == [b"good"]
+
+
+def test_a_commit_that_fails_gives_a_peer_no_new_allowance() -> None:
+    _, b = linked()
+    for _ in range(ALLOWED[Deed.GREETING] - 1):  # One has bound the link.
+        b.conversation._talk.allowance.charge(Deed.GREETING, b.now_ms)
+    assert not b.conversation.may_greet(b.now_ms)
+    b.fail()
+    assert not b.conversation.may_greet(b.now_ms)

@@ -136,6 +136,21 @@ async def test_a_window_is_sent_again_for_each_want_until_that_is_too_much(autoj
         assert link.close_reason == f"more than {ALLOWED[Deed.RESENT]} RESENT in a minute"
 
 
+async def test_what_is_acknowledged_may_be_sent_again_once_more(autojump_clock: MockClock) -> None:
+    async with met() as (node, bad):
+        link, origin = node.desk.post.peer(bad.did).link, node.opened.me.origin
+        assert link is not None
+        for window in (0, 1):
+            await owe(node, bad, WINDOW_ROWS)
+            # All that is allowed in the first window; as much again as was acknowledged in the second.
+            for _ in range(1 if window else ALLOWED[Deed.RESENT] // WINDOW_ROWS):
+                await bad.say(Want(origin, 1 + window * WINDOW_ROWS, reseal=False))
+                await CLOCK.sleep(0.001)
+            assert link.close_reason is None
+            await bad.say(Ack(origin, (1 + window) * WINDOW_ROWS))
+            await until(lambda: not [key for key in rows(node) if key[0] == OUTBOX])
+
+
 async def test_a_want_of_what_is_not_there_costs_too(autojump_clock: MockClock) -> None:
     async with met() as (node, bad):
         want = bad.seal  # Sealed one by one: each is another frame.

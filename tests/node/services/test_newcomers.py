@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+import pytest
 import trio
 from trio.testing import MockClock
 
@@ -13,11 +14,17 @@ from talos.core.content import Marks, MessageContent, VoidContent
 from talos.core.diary_read import Query
 from talos.core.entry_types import EntryType
 from talos.core.greeting import NoSession, Open, Reason, Refusal
+from talos.core.keylog import write_as_controllers
+from talos.core.keylog_kinds import ControllerUnknown, Quorum
+from talos.core.keylog_state import Phase
 from talos.core.newcomers import NEWCOMERS_MAX, Newcomers
 from talos.core.step import Step
 from talos.core.tables import BODIES, ENTRIES, KEYLOGS, LOOKUP, MARKS, NEWCOMERS, TREE
 from talos.host import Address
+from talos.services.desk import Desk
+from talos.services.directory import Directory
 from talos_ratchet import Lane
+from tests.node.core.identities import START_MS, Holder
 from tests.node.services.hostile import Stranger, alone, dial
 from tests.node.services.test_greeting import come_back
 from tests.node.services.test_links_strangers import rows
@@ -123,9 +130,12 @@ async def test_who_was_sent_a_message_is_never_let_go(autojump_clock: MockClock)
         assert left_by(node, early) >= {KEYLOGS, MARKS, "outbox", "sessions"}
 
 
-async def test_who_was_added_by_hand_is_never_let_go(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("part", [Desk, Directory])
+async def test_who_was_added_by_hand_is_never_let_go(part: type[Desk | Directory], autojump_clock: MockClock) -> None:
     async with visited() as (node, early, late):
-        await node.desk.add_address(early.did, Address("10.9.9.9", 7_000))
+        # The directory's part comes first; another's handshake may come in between.
+        adds = node.desk if part is Desk else node.desk.directory
+        await adds.add_address(early.did, Address("10.9.9.9", 7_000))
         await come(node, late)
         assert left_by(node, early) >= {KEYLOGS, "peers", "sessions"}
         assert NEWCOMERS not in left_by(node, early)
@@ -171,6 +181,22 @@ async def test_the_audit_log_is_told_of_a_session_when_there_is_a_message_in_it(
         assert [(one.details or {})["event"] for one in told] == ["established"]
         kinds = [one.type for one in await node.node.audit.query(Query())]
         assert kinds.index("SESSION") < kinds.index("MESSAGE")
+
+
+async def test_a_newcomer_vouches_for_nobody_until_it_is_a_peer(autojump_clock: MockClock) -> None:
+    bob = Holder("bob")
+    controlled = Holder("alice").log(1, Quorum(1, (bob.log().state.did,)))
+    signs = {bob.log().state.did: bob.sign(0)}
+    event = write_as_controllers(controlled, "fraud", now_ms=START_MS, signs=signs)
+    revoked = controlled.extended(event, lambda did: bob.public(0)).encode()
+    async with alone() as node:
+        directory, newcomers = node.desk.directory, node.desk.post.newcomers
+        directory.grow(bob.log())
+        newcomers.came(bob.log().state.did)
+        with pytest.raises(ControllerUnknown):
+            directory.read(revoked)
+        newcomers.no_more(bob.log().state.did)
+        assert directory.read(revoked).state.phase is Phase.REVOKED
 
 
 async def test_a_restart_remembers_who_is_new(autojump_clock: MockClock) -> None:
