@@ -12,6 +12,7 @@ import pytest
 from talos_simulations import weather
 from talos_simulations.books import Act
 from talos_simulations.checks import ALL
+from talos_simulations.mutants import mutants
 from talos_simulations.sweep import run_one
 from talos_simulations.trace import Trace
 from talos_simulations.weather import Kind
@@ -34,6 +35,10 @@ def test_the_page_says_of_every_kind_of_fault_what_the_source_says() -> None:
 def test_the_page_says_of_every_check_what_it_says_itself() -> None:
     said = {check.__name__: (check.__doc__ or "").partition("\n")[0] for check in ALL}
     assert rows("check | what it promises") == said
+
+
+def test_the_page_says_of_every_planted_bug_what_it_says_itself() -> None:
+    assert rows("name | the bug") == {name: one.what for name, one in mutants().items()}
 
 
 def test_the_weather_file_on_the_page_is_one() -> None:
