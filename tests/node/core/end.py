@@ -108,6 +108,7 @@ class End:
         self.ours = Ours(self.did, self.party, self.pair, origin, vault, self.entropy, kem, self.suite)
         self.store = MemoryStore(STATE_TABLES)
         self.now_ms = NOW_MS
+        self.jumped_ms = 0  # How far the wall clock has jumped, which the monotonic clock never does.
         self.queue: deque[Queued] = deque()
         self.wire: Wire | None = None
         self.books = Books()
@@ -128,6 +129,11 @@ class End:
         return {(table, key): value for table in tables or STATE_TABLES for key, value in self.store.scan(table)}
 
     # The committer
+
+    @property
+    def steady_ms(self) -> int:
+        """The monotonic clock."""
+        return self.now_ms - self.jumped_ms
 
     def submit(self, step: Step, wire: Wire | None = None, on_disk: Callable[[], None] = lambda: None) -> None:
         self.queue.append(Queued(step.writes, step.effects, wire, on_disk))
@@ -206,7 +212,7 @@ class End:
         frames = wire.to(self.name) if wire is not None else deque[bytes]()
         batch = [frames.popleft() for _ in range(min(count, len(frames)))]
         if batch:
-            self.submit(self.conversation.receive(batch, self.now_ms, self.now_ms), wire)
+            self.submit(self.conversation.receive(batch, self.now_ms, self.steady_ms), wire)
         return len(batch)
 
     # The application

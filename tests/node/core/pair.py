@@ -81,7 +81,7 @@ def proof(wire: Wire, answer: bytes) -> Iterator[None]:
     if wire.is_cut:
         return
     try:
-        session_id, step = answerer.conversation.proved(said, answerer.now_ms, answerer.now_ms)
+        session_id, step = answerer.conversation.proved(said, answerer.now_ms, answerer.steady_ms)
     except RatchetError:
         cut(wire)
         return

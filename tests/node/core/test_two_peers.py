@@ -150,6 +150,7 @@ class TwoPeers(RuleBasedStateMachine):
         end = self.ends[which]
         now_ms = end.now_ms + half_days * DAY_MS // 2
         if abs(now_ms - NOW_MS) <= DRIFT_MAX * DAY_MS:
+            end.jumped_ms += now_ms - end.now_ms
             end.now_ms = now_ms
         end.submit(end.conversation.expire(end.now_ms))
 
