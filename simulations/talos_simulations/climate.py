@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from talos_simulations.application import Load
+from talos_simulations.disk import RESERVE
 from talos_simulations.story import Settings, Sky
 from talos_simulations.weather import Kind
 
@@ -41,7 +42,7 @@ MACHINE: Final[dict[Kind, tuple[Range, Range]]] = {
     Kind.SUSPEND: ((1, 40), (0, 0)),
     Kind.SLOW: ((1, 30), (0.001, 0.2)),
     Kind.IDLE: ((5, 60), (0, 0)),
-    Kind.FULL: ((1, 20), (0, 4_000)),
+    Kind.FULL: ((1, 20), (-RESERVE, 4_000)),
     Kind.FLUSH_ERROR: ((0.5, 20), (0, 0)),
     Kind.SLOW_DISK: ((1, 40), (0.01, 2)),
     Kind.ROT: ((0, 0), (0, 1)),

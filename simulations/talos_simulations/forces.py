@@ -7,6 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from talos.errors import UsageError
+from talos_simulations.disk import RESERVE
 from talos_simulations.weather import Fault, Kind
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ AMOUNTS: Final = {
     Kind.NARROW: (1.0, 1e12),
     Kind.KILL: (0.0, 1e9),
     Kind.POWER: (0.0, 1e9),
-    Kind.FULL: (0.0, 1e12),
+    Kind.FULL: (-float(RESERVE), 1e12),
     Kind.DRIFT: (0.5, 2.0),
 }
 

@@ -43,7 +43,7 @@ class Kind(StrEnum):
     SLOW = "slow"  # who: one node; everything it asks its host for takes `amount` seconds longer.
     IDLE = "idle"  # who: one node; its application takes no messages.
     # Its disk
-    FULL = "full"  # who: one node; its disk takes `amount` bytes more, and 50,000 from its reserve: no new messages.
+    FULL = "full"  # who: one node; its disk takes `amount` bytes more, then 50,000 of a reserve; below 0, fewer of it.
     FLUSH_ERROR = "flush_error"  # who: one node; its next flush fails, and no write succeeds until it is restarted.
     SLOW_DISK = "slow_disk"  # who: one node; a flush takes `amount` seconds.
     ROT = "rot"  # who: one node; a bit turns in the row that is `amount` (0 to 1) of the way through its store.

@@ -10,7 +10,7 @@ from talos.core.inbox import Arrived, Inbox
 from talos.core.log_index import Index, bundle_key
 from talos.core.step import Put, Step
 from talos.core.tables import INBOX
-from talos.errors import NodeStopped, StoreFailed, TalosError
+from talos.errors import NodeStopped, TalosError
 from talos.services.commit import Committer, Submitted
 from talos.services.messages import Message, Messages
 from talos.services.post import Peer, Post
@@ -47,15 +47,6 @@ def entries_written_after(real: Any) -> Any:
         return Submitted(steps, request.size, request.granted, request.refused)
 
     return write
-
-
-@mutant(Committer, "_refuse_queue", "After a failed transaction the steps that build on it are granted all the same.")
-def built_on_sand(real: Any) -> Any:
-    def refuse_queue(self: Committer, failure: StoreFailed | NodeStopped) -> None:
-        if isinstance(failure, NodeStopped):
-            real(self, failure)
-
-    return refuse_queue
 
 
 @mutant(Index, "mark", "The last marks of a bundle replace those before them.")
