@@ -24,6 +24,7 @@ KEPT_ID: Final = 1  # Of the first two keys: what audit bodies are sealed under,
 FIRST_ID: Final = 2  # ... and what the other rows are, until the first turn.
 STORAGE_KEY: Final = b"storage"
 ROWS_MAX: Final = 256  # Looked at in one transaction: what else is to be written waits so long.
+SIZE_MAX: Final = 1024 * 1024  # Bytes of rows after which it ends too: a nearly full store must have room for them.
 
 SEALED_TABLES: Final[Mapping[str, int]] = {  # Table -> bytes in front of what is sealed.
     SECRETS: 0,
@@ -77,13 +78,14 @@ class Resealing:
         """Return rows sealed under the current key, perhaps none; None when the pass is over. Raises `Damaged`."""
         if not self._left:
             return None
-        (table, head), writes = self._left[0], list[Put]()
+        (table, head), writes, size = self._left[0], list[Put](), 0
         for looked, (key, value) in enumerate(self._rows.scan(table, start=self._start), 1):
             sealed = value[head:]
             if sealed and not self._vault.is_current(sealed):
                 body = self._vault.open(table, key, sealed)
                 writes.append(Put(table, key, value[:head] + self._vault.seal(table, key, body, self._entropy)))
-            if looked == ROWS_MAX:
+            size += len(value)
+            if looked == ROWS_MAX or size >= SIZE_MAX:
                 self._start = key + b"\x00"
                 return writes
         self._left.pop(0)

@@ -8,7 +8,17 @@ from talos.core import inbox, outbox
 from talos.core.inbox import Inbox
 from talos.core.outbox import Outbox
 from talos.core.step import Put
-from talos.core.storage_key import ROWS_MAX, SEALED_TABLES, TURN_MS, Resealing, is_due, is_half_done, made_at, new_vault
+from talos.core.storage_key import (
+    ROWS_MAX,
+    SEALED_TABLES,
+    SIZE_MAX,
+    TURN_MS,
+    Resealing,
+    is_due,
+    is_half_done,
+    made_at,
+    new_vault,
+)
 from talos.core.tables import INBOX, OUTBOX, SESSIONS, STATE_TABLES
 from talos.core.vault import KEY_SIZE, Vault
 from talos.drivers.memory_store import MemoryStore
@@ -93,6 +103,18 @@ def test_the_heads_are_those_of_real_rows() -> None:
         assert put.value is not None
         assert SEALED_TABLES[put.table] == head
         assert vault.open(put.table, put.key, put.value[head:]) == body
+
+
+def test_large_rows_make_batches_of_few_of_them() -> None:
+    vault, entropy, store = new_vault(dice("vault")), dice("rows"), MemoryStore(STATE_TABLES)
+    keys = [number.to_bytes(8, "big") for number in range(5)]
+    store.commit([Put(SESSIONS, key, vault.seal(SESSIONS, key, bytes(SIZE_MAX // 2), entropy)) for key in keys])
+    vault.turn(3, bytes(KEY_SIZE))
+    resealing, sizes = Resealing(store, vault, dice("anew")), list[int]()
+    while (writes := resealing.batch()) is not None:
+        sizes += [len(writes)] if writes else []
+        store.commit(writes)
+    assert sizes == [2, 2, 1]
 
 
 def test_a_row_that_does_not_open_stops_the_pass() -> None:
