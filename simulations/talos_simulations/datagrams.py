@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from talos_simulations.network import Card, Network
 
 HEADERS: Final = 28  # Bytes of IPv4 and UDP, beside the data.
-NAT_S: Final = (
-    30.0  # So long replies pass: what most home routers grant at least (RFC 4787, section 4.3, asks for more).
-)
+# So long replies pass: what most home routers grant at least (RFC 4787, section 4.3, asks for more).
+NAT_S: Final = 30.0
 NAT_MAX: Final = 1_024  # Addresses that one port remembers; those that have passed are then forgotten.
 NARROW_MAX_S: Final = 1.0  # What would wait longer for a narrow road is dropped, as by a router whose queue is full.
 HELD_MAX: Final = 1_024  # Datagrams that a jam holds in one direction.

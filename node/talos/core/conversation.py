@@ -16,18 +16,18 @@ from talos.core.content import ControlContent, GoAway, Marks, OpenContent, Piece
 from talos.core.content_read import decode_control
 from talos.core.draft import Draft
 from talos.core.effects import Broken, Kept, TurnedDown
-from talos.core.entry_types import Refusal, SessionEvent
+from talos.core.entry_types import SessionEvent
 from talos.core.inbox import Inbox
 from talos.core.intake import Intake
 from talos.core.keylog import KeyLog
-from talos.core.marks import HighWater
-from talos.core.outbox import SESSION_ID_SIZE, AckedUnsent, Outbox, Row
-from talos.core.sessions import Ours, Sessions
+from talos.core.outbox import AckedUnsent, Row
+from talos.core.refusals import refusal_of
+from talos.core.sessions import Ours
 from talos.core.step import Put, Step
-from talos.core.tables import FRAMES, NEWCOMERS, OUTBOX, Rows
+from talos.core.tables import NEWCOMERS, OUTBOX, Rows
 from talos.core.talk import OnLink, Talk
 from talos.errors import MalformedMessage
-from talos_ratchet import Bundle, Duplicate, Lane, Offer, Opening, OutOfTurn, Prekeys, RatchetError, Session
+from talos_ratchet import Bundle, Lane, Offer, Opening, OutOfTurn, Prekeys, RatchetError, Session
 
 
 class Conversation:
@@ -37,12 +37,12 @@ class Conversation:
 
     def __init__(self, peer: bytes, ours: Ours, rows: Rows, inbox: Inbox) -> None:
         self.peer = peer
-        self._talk = _load(peer, ours, rows, inbox)
+        self._talk = Talk.load(peer, ours, rows, inbox)
 
     def reload(self) -> None:
         """Forget what is in memory, and take what is on disk. A link that is up stays up."""
         talk = self._talk
-        self._talk = _load(talk.peer, talk.ours, talk.rows, talk.inbox)
+        self._talk = Talk.load(talk.peer, talk.ours, talk.rows, talk.inbox)
         self._talk.linked, self._talk.allowance = talk.linked, talk.allowance
 
     @property
@@ -262,7 +262,7 @@ class Conversation:
             try:
                 draft.frame(frame)
             except (RatchetError, MalformedMessage, AckedUnsent, OverBudget) as error:
-                draft.effects += [TurnedDown(_kind_of(error), frame), Broken(str(error))]
+                draft.effects += [TurnedDown(refusal_of(error), frame), Broken(str(error))]
                 break
         draft.acknowledge()
         draft.pump()
@@ -299,19 +299,3 @@ class Conversation:
         seq = self._talk.high_water.high(origin) + 1
         on_link.wanted = (origin, seq)  # What was sent before the BUSY was heard is no new gap.
         return self.say(Want(origin, seq, reseal=False), now_ms)
-
-
-def _kind_of(error: RatchetError | MalformedMessage | AckedUnsent | OverBudget) -> Refusal:
-    if isinstance(error, OverBudget):
-        return Refusal.OVER_BUDGET
-    if isinstance(error, Duplicate):
-        return Refusal.REPLAY
-    return Refusal.SIGNATURE if isinstance(error, RatchetError) else Refusal.MALFORMED
-
-
-def _load(peer: bytes, ours: Ours, rows: Rows, inbox: Inbox) -> Talk:
-    high_water = HighWater(peer, rows)
-    frames = {key: value[:SESSION_ID_SIZE] for key, value in rows.scan(FRAMES, peer)}
-    outbox = Outbox.load(peer, high_water.next_seq, rows.scan(OUTBOX, peer), frames)
-    is_newcomer = rows.get(NEWCOMERS, peer) is not None
-    return Talk(peer, ours, rows, inbox, Sessions(peer, ours, rows), high_water, outbox, is_newcomer)

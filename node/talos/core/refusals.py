@@ -13,12 +13,15 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
+from talos.core.budgets import OverBudget
 from talos.core.entries import Entry
 from talos.core.entry_types import EntryType, Refusal, write_body
 from talos.core.names import LABEL_SAMPLE, digest
+from talos.core.outbox import AckedUnsent
 from talos.core.step import Put, Step
 from talos.core.tables import META, Rows
-from talos.errors import Damaged
+from talos.errors import Damaged, MalformedMessage, Refused, TalosError
+from talos_ratchet import Duplicate, RatchetError
 
 AGGREGATE_MS: Final = 60_000
 STRANGER_ENTRIES_MAX: Final = 1_000  # A day.
@@ -32,6 +35,19 @@ STRANGERS_KEY: Final = b"strangers"
 
 _DAY: Final = struct.Struct(">QQ")
 _TYPES: Final = {Refusal.SIGNATURE: EntryType.SIGNATURE_FAILURE, Refusal.REPLAY: EntryType.REPLAY_DROPPED}
+
+
+def refusal_of(error: TalosError | RatchetError) -> Refusal:
+    """Say why something came to nothing."""
+    if isinstance(error, Duplicate) or isinstance(error.__cause__, Duplicate):
+        return Refusal.REPLAY
+    if isinstance(error, MalformedMessage | AckedUnsent):
+        return Refusal.MALFORMED
+    if isinstance(error, Damaged | RatchetError):
+        return Refusal.SIGNATURE
+    if isinstance(error, OverBudget):
+        return Refusal.OVER_BUDGET
+    return Refusal.NOT_ACCEPTED if isinstance(error, Refused) else Refusal.GAVE_UP
 
 
 @dataclass(slots=True)

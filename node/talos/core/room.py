@@ -15,13 +15,11 @@ MIB: Final = 1024 * 1024
 # for a full inbox (10,000) and what `queue_limit` allows by default (1,000) that is 4.8 MiB. The rest is for pages that
 # are copied before they are free again, and for the frames of what still waits to be sent.
 RESERVE: Final = 8 * MIB
-LOW_BELOW: Final = (
-    4 * MIB
-)  # Bytes of room: the largest message, its frame, and twice that for pages that are half full.
+# Bytes of room: the largest message, its frame, and twice that for pages that are half full.
+LOW_BELOW: Final = 4 * MIB
 WELL_FROM: Final = 2 * LOW_BELOW  # So that a store at the edge does not say yes and no by turns.
-COST: Final = (
-    2  # Bytes on disk for a byte of a row, at the most: pages split in the middle, large rows fill up whole pages.
-)
+# Bytes on disk for a byte of a row, at the most: pages split in the middle, large rows fill up whole pages.
+COST: Final = 2
 PLENTY: Final = 2**62
 
 

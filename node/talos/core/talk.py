@@ -8,9 +8,9 @@ from talos.core.allowance import Allowance
 from talos.core.content import Marks
 from talos.core.inbox import Inbox
 from talos.core.marks import HighWater
-from talos.core.outbox import Outbox
+from talos.core.outbox import SESSION_ID_SIZE, Outbox
 from talos.core.sessions import Ours, Sessions
-from talos.core.tables import Rows
+from talos.core.tables import FRAMES, NEWCOMERS, OUTBOX, Rows
 
 
 @dataclass(slots=True)
@@ -38,6 +38,15 @@ class Talk:
     linked: bool = False
     allowance: Allowance = field(default_factory=Allowance)
     on_link: OnLink = field(default_factory=OnLink)
+
+    @classmethod
+    def load(cls, peer: bytes, ours: Ours, rows: Rows, inbox: Inbox) -> Talk:
+        """Return what is on disk of a peer. Raises `Damaged`."""
+        high_water = HighWater(peer, rows)
+        frames = {key: value[:SESSION_ID_SIZE] for key, value in rows.scan(FRAMES, peer)}
+        outbox = Outbox.load(peer, high_water.next_seq, rows.scan(OUTBOX, peer), frames)
+        is_newcomer = rows.get(NEWCOMERS, peer) is not None
+        return cls(peer, ours, rows, inbox, Sessions(peer, ours, rows), high_water, outbox, is_newcomer)
 
     def marks(self) -> Marks:
         """Who we are as a sender, and how far we have the peer's messages."""

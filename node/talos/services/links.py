@@ -9,12 +9,12 @@ from typing import Final
 
 import trio
 
-from talos.core.budgets import FAMILIAR_MAX, OverBudget, Source, Work, source_of
+from talos.core.budgets import FAMILIAR_MAX, Source, Work, source_of
 from talos.core.content import Ping
 from talos.core.entry_types import Refusal
 from talos.core.frames import Kind
-from talos.core.refusals import STRANGER
-from talos.errors import Damaged, MalformedMessage, NodeStopped, Refused, TalosError
+from talos.core.refusals import STRANGER, refusal_of
+from talos.errors import MalformedMessage, NodeStopped, TalosError
 from talos.host import LinkClosed, Listener
 from talos.services.answer import FIRST, Answer
 from talos.services.desk import Desk
@@ -23,7 +23,7 @@ from talos.services.link import DRAIN_S, GREETING_S, Link
 from talos.services.places import Place, Places
 from talos.services.post import Peer
 from talos.services.supervise import supervise
-from talos_ratchet import Duplicate, RatchetError
+from talos_ratchet import RatchetError
 
 LINKS_MAX: Final = 256  # Bound links.
 LINKS_HIGH: Final = 192  # Beyond it, the links that have been silent longest are closed ...
@@ -91,7 +91,7 @@ class Links:
                 with place.scope, self._desk.host.clock.move_on_after(GREETING_S):
                     peer = await Answer(self._desk, link, place.source).greet()
             except (TalosError, RatchetError) as error:
-                kind = _kind_of(error)
+                kind = refusal_of(error)
             if peer is None:
                 self._desk.post.refusals.refuse(kind, STRANGER, link.last_greeting, self._desk.now_ms())
         finally:
@@ -186,16 +186,3 @@ async def _until_closed(link: Link, work: Callable[[], Awaitable[None]]) -> None
         await work()
     except TalosError as error:
         link.close(str(error))
-
-
-def _kind_of(error: TalosError | RatchetError) -> Refusal:
-    """Say why a greeting came to nothing."""
-    if isinstance(error, Duplicate) or isinstance(error.__cause__, Duplicate):
-        return Refusal.REPLAY
-    if isinstance(error, MalformedMessage):
-        return Refusal.MALFORMED
-    if isinstance(error, Damaged | RatchetError):
-        return Refusal.SIGNATURE
-    if isinstance(error, OverBudget):
-        return Refusal.OVER_BUDGET
-    return Refusal.NOT_ACCEPTED if isinstance(error, Refused) else Refusal.GAVE_UP

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -79,14 +79,8 @@ def resumes_behind_the_loss(real: Any) -> Any:
 
 @mutant(Outbox, "load", "How many numbers a given-up row stands for is not read back: after a restart it is one.")
 def void_run_shrinks(real: Any) -> Any:
-    def load(
-        cls: type[Outbox],
-        peer: bytes,
-        next_seq: int,
-        stored: Iterable[tuple[bytes, bytes]],
-        frames: Mapping[bytes, bytes],
-    ) -> Outbox:
-        outbox: Outbox = real.__func__(cls, peer, next_seq, stored, frames)
+    def load(cls: type[Outbox], *stored: Any) -> Outbox:
+        outbox: Outbox = real.__func__(cls, *stored)
         for row in outbox.rows.values():
             row.count = 1
         return outbox
@@ -96,14 +90,8 @@ def void_run_shrinks(real: Any) -> Any:
 
 @mutant(Outbox, "load", "A row is loaded as it was written, WAITING: that its frame is stored, and was sent, is lost.")
 def stored_frame_forgotten(real: Any) -> Any:
-    def load(
-        cls: type[Outbox],
-        peer: bytes,
-        next_seq: int,
-        stored: Iterable[tuple[bytes, bytes]],
-        frames: Mapping[bytes, bytes],
-    ) -> Outbox:
-        outbox: Outbox = real.__func__(cls, peer, next_seq, stored, {})
+    def load(cls: type[Outbox], *stored: Any) -> Outbox:
+        outbox: Outbox = real.__func__(cls, *stored[:-1], {})
         return outbox
 
     return classmethod(load)

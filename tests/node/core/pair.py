@@ -124,6 +124,24 @@ def settle(*ends: End, rounds: int = 200) -> None:
     raise AssertionError("two ends talk without end")
 
 
+def clear_up(*ends: End) -> None:
+    """Let the weather clear, with every link broken: both read all, and either dials while there is no link."""
+    for number in range(20):
+        for end in ends:
+            end.flush()
+            for row in end.held:
+                end.done(row)
+            end.held = []
+            while end.read() is not None:
+                pass
+        if ends[0].wire is None:
+            connect(ends[number % 2])
+        settle(*ends)
+        if not any(end.conversation.has_work or end.inbox.not_done for end in ends):
+            return
+    raise AssertionError("the weather is clear, and messages still wait")
+
+
 def linked(run: str = "") -> tuple[End, End]:
     """Return two ends with a session and a link."""
     a, b = pair(run)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from talos.core.outbox import Phase, Row
 from talos.core.tables import INBOX, OUTBOX
 from tests.node.core.end import DAY_MS, End, cut
-from tests.node.core.pair import connect, fill, greeting, pair, settle
+from tests.node.core.pair import clear_up, connect, fill, greeting, pair, settle
 
 Move = tuple[str, int, int]  # (what, which end, how much)
 
@@ -78,20 +78,7 @@ class Storm:
     def heal(self) -> None:
         """Let the weather clear: both read all, and either dials while there is no link."""
         self.break_links()
-        for number in range(20):
-            for end in self.ends:
-                end.flush()
-                for row in end.held:
-                    end.done(row)
-                end.held = []
-                while end.read() is not None:
-                    pass
-            if self.ends[0].wire is None:
-                connect(self.ends[number % 2])
-            settle(*self.ends)
-            if not any(end.conversation.has_work or end.inbox.not_done for end in self.ends):
-                return
-        raise AssertionError("the weather is clear, and messages still wait")
+        clear_up(*self.ends)
 
 
 def rows(end: End) -> list[Row]:

@@ -26,7 +26,7 @@ from talos.core.outbox import WINDOW_ROWS, Phase, Row
 from talos.core.tables import FRAMES, INBOX, MARKS, OUTBOX, PARTIES, SESSIONS
 from talos_ratchet import SESSIONS_MAX, RatchetError, read_opening
 from tests.node.core.end import DAY_MS, NOW_MS, End, cut
-from tests.node.core.pair import Heard, connect, fill, greeting, pair, settle
+from tests.node.core.pair import Heard, clear_up, connect, fill, greeting, pair, settle
 
 ROWS_OF_A_SESSION = 1 + 3 * 2  # Its own; of each lane one, and one of old chains. Late keys come on top.
 DRIFT_MAX = 100  # Days that a clock may be wrong: fewer than a bundle lasts.
@@ -268,19 +268,7 @@ class TwoPeers(RuleBasedStateMachine):
     def quiet(self) -> None:
         """The weather clears: both read all, and either dials while there is no link."""
         self.break_links()
-        for number in range(20):
-            for end in self.ends:
-                end.flush()
-                for row in end.held:
-                    end.done(row)
-                end.held = []
-                while end.read() is not None:
-                    pass
-            if self.ends[0].wire is None:
-                connect(self.ends[number % 2])
-            settle(*self.ends)
-            if not any(end.conversation.has_work or end.inbox.not_done for end in self.ends):
-                break
+        clear_up(*self.ends)
         for end in self.ends:
             assert not end.rows(OUTBOX, FRAMES, INBOX), f"the weather is clear, and {end.name} is not done"
             check(end, end.peer)
