@@ -217,7 +217,8 @@ def test_a_run_that_does_not_repeat_itself_is_told_so(here: Path) -> None:
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_an_interrupt_ends_it_with_130_and_leaves_no_process(here: Path, jobs: str) -> None:
     (here / "mine.py").write_text(
-        SCENARIO.replace("def weather(sky):", "def weather(sky):\n    print('ready', flush=True)")
+        # One write each: with unbuffered output, two processes' `print` would mix words and line ends.
+        SCENARIO.replace("def weather(sky):", "def weather(sky):\n    __import__('os').write(1, b'ready\\n')")
     )
     process = subprocess.Popen(
         [*TALOS, "simulate", "mine.py", "--seeds", "2..9999", "--jobs", jobs],
