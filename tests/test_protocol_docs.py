@@ -72,7 +72,20 @@ def log_head(raw: bytes) -> object:
     return checkpoint(codec.octets(note, field="checkpoint"))
 
 
-CONTROL: Final = ("welcome", "marks", "ack", "want", "busy", "ping", "pong", "goaway", "request", "reply", "cancel")
+CONTROL: Final = (
+    "welcome",
+    "marks",
+    "proof",
+    "ack",
+    "want",
+    "busy",
+    "ping",
+    "pong",
+    "goaway",
+    "request",
+    "reply",
+    "cancel",
+)
 # What takes no byte more and no byte less.
 STRICT: Final[Mapping[str, Callable[[bytes], object]]] = {
     "inception": lambda raw: read_body(raw, (SIGNATURE,)),
@@ -127,7 +140,7 @@ VALUES: Final = frozenset(
         "handshake-secrets",
         "keys-first",
         "keys-welcome",
-        "keys-open",
+        "keys-proof",
         "keys-message",
         "lane-keys",
         "header-message",
@@ -194,7 +207,7 @@ def test_the_frames_of_the_session_are_heard_by_the_other_end() -> None:
     bob.offer_lanes(drawn("bob message 0", "bob bulk 0"))
     heard = {
         "frame-welcome": (ada, Lane.CONTROL, SHOWN["content-welcome"]),
-        "frame-open": (bob, Lane.CONTROL, SHOWN["content-open"]),
+        "frame-proof": (bob, Lane.CONTROL, SHOWN["content-proof"]),
         "frame-open-message": (bob, Lane.MESSAGE, SHOWN["content-open"]),
         "frame-open-bulk": (bob, Lane.BULK, SHOWN["content-open"]),
         "frame-message": (bob, Lane.MESSAGE, SHOWN["content-message"]),

@@ -7,6 +7,7 @@ from typing import Final
 from tests.mutants.mutant import Mutant
 
 CONVERSATION: Final = "tests/node/core/test_conversation.py"
+FORGERY: Final = "tests/node/core/test_conversation_forgery.py"
 INBOX: Final = "tests/node/core/test_inbox.py"
 LIMITS: Final = "tests/node/core/test_conversation_limits.py"
 OUTBOX: Final = "tests/node/core/test_outbox.py"
@@ -248,6 +249,22 @@ MUTANTS: Final = (
         "        if session.superseded_ms is not None:\n            raise OutOfTurn(",
         "        if False:\n            raise OutOfTurn(",
         f"{START}::test_a_session_that_only_receives_is_not_resumed",
+    ),
+    Mutant(
+        "recording_binds",
+        "Words of a greeting that were held back bind a link of another greeting.",
+        "node/talos/core/conversation.py",
+        ".answers != answers:",
+        ".answers == b'never':",
+        f"{FORGERY}::test_words_that_were_held_back_fit_no_later_greeting",
+    ),
+    Mutant(
+        "proof_of_anything",
+        "The dialler's third word names nothing, so that it is refused, or has to be believed.",
+        "node/talos/core/conversation.py",
+        "Proof(_name(frame))",
+        "Proof(_name(asked))",
+        f"{FORGERY}::test_a_changed_word_of_a_greeting_is_refused_and_changes_nothing",
     ),
     Mutant(
         "given_up_for_certain",

@@ -112,9 +112,17 @@ def _sealed(sealed: bytes, nonce: str, greeting: str) -> list[Piece]:
 def contents() -> dict[str, Example]:
     """One plaintext of every kind."""
     marks = content.Marks(ADA_ORIGIN, BOB_ORIGIN, 5)
-    said: list[tuple[content.ControlContent | content.Piece, list[str]]] = [
-        (MEETING.welcome, ["lane_keys", "origin: the secret `bob origin`", "acked_origin: none", "high"]),
-        (marks, ["origin: the secret `ada origin`", "acked_origin: the secret `bob origin`", "high"]),
+    named = "answers: SHA-256 of"
+    said: list[tuple[content.Content, list[str]]] = [
+        (
+            MEETING.welcome,
+            ["lane_keys", "origin: the secret `bob origin`", "acked_origin: none", "high", f"{named} opening"],
+        ),
+        (
+            marks,
+            ["origin: the secret `ada origin`", "acked_origin: the secret `bob origin`", "high", "answers: nothing"],
+        ),
+        (MEETING.proof, [f"{named} frame-welcome"]),
         (content.Ack(ADA_ORIGIN, 1), ["origin", "high"]),
         (content.Want(ADA_ORIGIN, 300, reseal=True), ["origin", "seq", "reseal"]),
         (content.Busy(ADA_ORIGIN, 2), ["origin", "seq"]),

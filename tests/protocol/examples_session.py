@@ -11,7 +11,7 @@ from tests.protocol.layout import Example, Piece, cut, referring
 from tests.protocol.meeting import MEETING, Watched
 
 # The root steps that Ada takes, in order.
-ADAS_TURNS: Final = ("first", "welcome heard", "message", "bulk", "open")
+ADAS_TURNS: Final = ("first", "welcome heard", "message", "bulk", "proof")
 
 
 def handshake() -> dict[str, Example]:
@@ -56,7 +56,7 @@ def ratchet() -> dict[str, Example]:
     ada, bob = MEETING.adas, MEETING.bobs
     examples["keys-first"] = _turned(ada, ADAS_TURNS.index("first"))
     examples["keys-welcome"] = _turned(bob, 1)  # After the turn that he heard in the opening.
-    examples["keys-open"] = _turned(ada, ADAS_TURNS.index("open"))
+    examples["keys-proof"] = _turned(ada, ADAS_TURNS.index("proof"))
     message = _turned(ada, ADAS_TURNS.index("message"))
     second = digest(message[1].raw, b"\x02", "sha256")
     examples["keys-message"] = [

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Final
 
-from talos.core.content import Marks, MessageContent, OpenContent, Welcome
+from talos.core.content import Marks, MessageContent, OpenContent, Proof, Welcome
 from talos.core.marks import NO_ORIGIN
 from talos_ratchet import SUITE_1, Lane, Prekeys, Session, Suite, accept, read_opening, start
 from tests.protocol.cast import ADA, BOB, NOW_MS, PANTRY, drawn, encapsulate, secret
@@ -58,6 +59,10 @@ class Meeting:
     welcome: Welcome
     frames: dict[str, bytes] = field(default_factory=dict)
 
+    @property
+    def proof(self) -> Proof:
+        return Proof(sha256(self.frames["frame-welcome"]).digest())
+
     def say(self, name: str, lane: Lane, plaintext: bytes, *names: str, by_ada: bool = True) -> None:
         """Seal a frame with the secrets of these names, and let the other end take it."""
         speaker, hearer = (self.ada, self.bob) if by_ada else (self.bob, self.ada)
@@ -105,13 +110,13 @@ def meet() -> Meeting:
     ada, opening = knock(adas)
     bob = answer(opening, bobs)
     lane_keys = bob.offer_lanes(drawn("bob message 0", "bob bulk 0"))
-    welcome = Welcome(lane_keys, Marks(BOB_ORIGIN, NO_ORIGIN, 0))
+    welcome = Welcome(lane_keys, Marks(BOB_ORIGIN, NO_ORIGIN, 0, sha256(opening).digest()))
     meeting = Meeting(opening, ada, bob, adas, bobs, welcome)
     meeting.frames["frame-first"] = read_opening(opening).frame
     meeting.say("frame-welcome", Lane.CONTROL, welcome.encode(), "nonce welcome", by_ada=False)
     ada.open_lanes(lane_keys, drawn("ada message 1", "ada bulk 1"))
+    meeting.say("frame-proof", Lane.CONTROL, meeting.proof.encode(), "ada control 2", "nonce proof")
     open_ = OpenContent().encode()
-    meeting.say("frame-open", Lane.CONTROL, open_, "ada control 2", "nonce open")
     meeting.say("frame-open-message", Lane.MESSAGE, open_, "nonce open message")
     meeting.say("frame-open-bulk", Lane.BULK, open_, "nonce open bulk")
     message = MessageContent(ADA_ORIGIN, 1, GREETING)

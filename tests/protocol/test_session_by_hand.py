@@ -136,7 +136,7 @@ def test_the_control_lane_is_followed_by_hand_through_three_turns() -> None:
     assert first == shown_turn("keys-first")
     assert first == root_step(root, secret("bob signed prekey"), x25519(secret("ada control 1")))
     frame = SHOWN["frame-first"]
-    marks = b"\x11" + packed([ADA_ORIGIN, NOBODY, 0])
+    marks = b"\x11" + packed([ADA_ORIGIN, NOBODY, 0, b""])
     assert SHOWN["opening"].endswith(frame)
     assert open_frame(frame, transcript(), header_out, first[1]) == (x25519(secret("ada control 1")), 0, 0, marks)
     second = root_step(first[0], secret("bob control 1"), x25519(secret("ada control 1")))
@@ -145,13 +145,13 @@ def test_the_control_lane_is_followed_by_hand_through_three_turns() -> None:
     heard = open_frame(SHOWN["frame-welcome"], transcript(), header_back, second[1])
     assert heard == (x25519(secret("bob control 1")), 0, 0, welcome)
     third = root_step(second[0], secret("ada control 2"), x25519(secret("bob control 1")))
-    assert third == shown_turn("keys-open")
+    assert third == shown_turn("keys-proof")
     # Under the header key that her first root step gave; the chain before had one frame.
-    proof = open_frame(SHOWN["frame-open"], transcript(), first[2], third[1])
-    assert proof == (x25519(secret("ada control 2")), 1, 0, b"\x03")
+    proof = open_frame(SHOWN["frame-proof"], transcript(), first[2], third[1])
+    assert proof == (x25519(secret("ada control 2")), 1, 0, SHOWN["content-proof"])
     resume = octets(array(SHOWN["greeting-resume"])[4])
     said = open_frame(resume, transcript(), first[2], third[1])
-    assert said == (x25519(secret("ada control 2")), 1, 1, b"\x11" + packed([ADA_ORIGIN, BOB_ORIGIN, 0]))
+    assert said == (x25519(secret("ada control 2")), 1, 1, b"\x11" + packed([ADA_ORIGIN, BOB_ORIGIN, 0, b""]))
 
 
 def test_the_other_lanes_begin_on_the_keys_of_the_welcome() -> None:
@@ -216,8 +216,9 @@ def test_greetings_and_cards_are_arrays_of_what_other_pages_show() -> None:
 def test_contents_are_a_kind_byte_and_the_fields_of_the_table() -> None:
     lane_keys = SHOWN["lane-keys"]
     expected = {
-        "welcome": b"\x10" + packed([lane_keys, BOB_ORIGIN, NOBODY, 0]),
-        "marks": b"\x11" + packed([ADA_ORIGIN, BOB_ORIGIN, 5]),
+        "welcome": b"\x10" + packed([lane_keys, BOB_ORIGIN, NOBODY, 0, sha256(SHOWN["opening"]).digest()]),
+        "marks": b"\x11" + packed([ADA_ORIGIN, BOB_ORIGIN, 5, b""]),
+        "proof": b"\x12" + packed([sha256(SHOWN["frame-welcome"]).digest()]),
         "ack": b"\x13" + packed([ADA_ORIGIN, 1]),
         "want": b"\x14" + packed([ADA_ORIGIN, 300, 1]),
         "busy": b"\x15" + packed([ADA_ORIGIN, 2]),

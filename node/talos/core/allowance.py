@@ -26,7 +26,7 @@ class Deed(Enum):
     PASSED_OVER = auto()  # A message key derived for a frame that is not the next: 1.5 us each, 1,000 in one frame.
     REQUEST = auto()  # A request or a cancel: a task, and an answer of up to 1 MiB.
     PING = auto()  # An answer and a commit. An honest peer asks after 30 s of silence.
-    OPEN = auto()  # A frame that says nothing: three on a new link.
+    OPEN = auto()  # A frame that says nothing: two on a new link.
 
 
 ALLOWED: Final[Mapping[Deed, int]] = {  # In a minute, and as many at once.

@@ -19,6 +19,7 @@ SEQ_MAX: Final = 2**63 - 1
 REQUEST_ID_MAX: Final = 2**32 - 1
 REQUEST_BODY_MAX: Final = CONTROL_SIZE_MAX - 64  # Bytes; the fields around it take fewer than 64.
 LANE_KEYS_SIZE: Final = 64  # Bytes: an X25519 key for the message lane and one for the bulk lane.
+ANSWERS_SIZE: Final = 32  # Bytes of a SHA-256.
 
 MESSAGE_HEAD: Final = struct.Struct(">16sQ")
 VOID_HEAD: Final = struct.Struct(">16sQI")
@@ -27,9 +28,10 @@ VOID_HEAD: Final = struct.Struct(">16sQI")
 class ContentKind(IntEnum):
     MESSAGE = 0x01
     VOID = 0x02
-    OPEN = 0x03  # Nothing but a first frame on a lane, so that the other side may send there.
+    OPEN = 0x03  # Nothing but a first frame on the message or bulk lane, so that the other side may send there.
     WELCOME = 0x10
     MARKS = 0x11
+    PROOF = 0x12
     ACK = 0x13
     WANT = 0x14
     BUSY = 0x15
@@ -91,9 +93,14 @@ class Marks:
     origin: bytes
     acked_origin: bytes  # 16 zero bytes where I have none.
     high: int
+    answers: bytes = b""  # SHA-256 of the resuming frame or the opening that this answers; empty in these themselves.
 
     def encode(self) -> bytes:
-        return pack(ContentKind.MARKS, self.origin, self.acked_origin, self.high)
+        return pack(ContentKind.MARKS, *self.fields)
+
+    @property
+    def fields(self) -> tuple[bytes, bytes, int, bytes]:
+        return self.origin, self.acked_origin, self.high, self.answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +111,17 @@ class Welcome:
     marks: Marks
 
     def encode(self) -> bytes:
-        marks = self.marks
-        return pack(ContentKind.WELCOME, self.lane_keys, marks.origin, marks.acked_origin, marks.high)
+        return pack(ContentKind.WELCOME, self.lane_keys, *self.marks.fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The dialler's third word. Whoever plays a recording cannot say it: it names an answer that was just given."""
+
+    answers: bytes  # SHA-256 of the responder's frame.
+
+    def encode(self) -> bytes:
+        return pack(ContentKind.PROOF, self.answers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,5 +218,5 @@ class Piece:
         return pack(ContentKind.PIECE, self.id, int(self.last), self.data)
 
 
-ControlContent = Welcome | Marks | Ack | Want | Busy | Ping | Pong | GoAway | Request | Reply | Cancel | OpenContent
-Content = MessageContent | VoidContent | Piece | ControlContent
+ControlContent = Welcome | Marks | Proof | Ack | Want | Busy | Ping | Pong | GoAway | Request | Reply | Cancel
+Content = MessageContent | VoidContent | Piece | OpenContent | ControlContent

@@ -7,6 +7,7 @@ from typing import Final
 
 from talos.core import codec
 from talos.core.content import (
+    ANSWERS_SIZE,
     LANE_KEYS_SIZE,
     MESSAGE_HEAD,
     ORIGIN_SIZE,
@@ -26,6 +27,7 @@ from talos.core.content import (
     Piece,
     Ping,
     Pong,
+    Proof,
     Reply,
     Request,
     Status,
@@ -37,14 +39,14 @@ from talos.core.frames import BULK_PIECE_MAX, CONTROL_SIZE_MAX, MESSAGE_SIZE_MAX
 from talos.errors import MalformedMessage
 
 _EMPTY: Final[Mapping[ContentKind, ControlContent]] = {
-    ContentKind.OPEN: OpenContent(),
     ContentKind.PING: Ping(),
     ContentKind.PONG: Pong(),
     ContentKind.GOAWAY: GoAway(),
 }
 _FIELDS: Final = {
-    ContentKind.WELCOME: 4,
-    ContentKind.MARKS: 3,
+    ContentKind.WELCOME: 5,
+    ContentKind.MARKS: 4,
+    ContentKind.PROOF: 1,
     ContentKind.ACK: 2,
     ContentKind.WANT: 3,
     ContentKind.BUSY: 2,
@@ -101,7 +103,7 @@ def _decode(plaintext: bytes, *, size_max: int) -> Piece | ControlContent:
             raise MalformedMessage(f"{kind.name} has no fields")
         return _EMPTY[kind]
     if kind not in _FIELDS:
-        raise MalformedMessage(f"{kind.name} belongs on the message lane")
+        raise MalformedMessage(f"{kind.name} is not allowed here")
     fields = codec.array(plaintext[1:], length=_FIELDS[kind], size_max=size_max)
     return _build(kind, fields)
 
@@ -113,6 +115,8 @@ def _build(kind: ContentKind, fields: list[object]) -> Piece | ControlContent:
             return Welcome(keys, _marks(fields[1:]))
         case ContentKind.MARKS:
             return _marks(fields)
+        case ContentKind.PROOF:
+            return Proof(codec.octets(fields[0], length=ANSWERS_SIZE, field="answers"))
         case ContentKind.ACK:
             return Ack(_origin(fields[0]), _seq(fields[1], least=0))
         case ContentKind.WANT:
@@ -144,7 +148,10 @@ def _id(value: object) -> int:
 
 
 def _marks(fields: list[object]) -> Marks:
-    return Marks(_origin(fields[0]), _origin(fields[1]), _seq(fields[2], least=0))
+    answers = codec.octets(fields[3], least=0, most=ANSWERS_SIZE, field="answers")
+    if len(answers) not in (0, ANSWERS_SIZE):
+        raise MalformedMessage(f"answers must be 0 or {ANSWERS_SIZE} bytes")
+    return Marks(_origin(fields[0]), _origin(fields[1]), _seq(fields[2], least=0), answers)
 
 
 def _flag(value: object, *, field: str) -> bool:

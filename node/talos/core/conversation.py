@@ -7,12 +7,13 @@ releases its effects, in order. Until then memory is ahead of the disk: if a com
 from __future__ import annotations
 
 from collections.abc import Iterable
+from hashlib import sha256
 from types import UnionType
 
 from talos.core import acts
 from talos.core.allowance import Deed
 from talos.core.budgets import OverBudget
-from talos.core.content import ControlContent, GoAway, Marks, OpenContent, Piece, Want, Welcome
+from talos.core.content import ControlContent, GoAway, Marks, Piece, Proof, Want, Welcome
 from talos.core.content_read import decode_control
 from talos.core.draft import Draft
 from talos.core.effects import Broken, Kept, TurnedDown
@@ -107,40 +108,46 @@ class Conversation:
 
         Raises `RatchetError` or `MalformedMessage`, changing nothing, where no session of ours opens it.
         """
-        session, draft = self._bind(frame, Marks, now_ms)
-        answer = self._talk.sessions.seal(session, Lane.CONTROL, self._talk.marks().encode())
+        session, draft = self._bind(frame, Marks, now_ms, answers=b"")
+        answer = self._talk.sessions.seal(session, Lane.CONTROL, self._talk.marks(_name(frame)).encode())
         return answer, draft.step()
 
-    def answered(self, frame: bytes, now_ms: int) -> tuple[bytes, bytes, Step]:
-        """Take the responder's answer to our `resume` or `open`; returns session id, proof of us and step.
+    def answered(self, frame: bytes, asked: bytes, now_ms: int) -> tuple[bytes, bytes, Step]:
+        """Take the responder's answer to what we `asked`, the frame of `resume` or the opening of `open`.
 
-        Raises `RatchetError`, changing nothing, if it does not authenticate or was taken before;
-        `MalformedMessage` or `AckedUnsent` if it does, and makes no sense.
+        Returns session id, proof of us and step. Raises `RatchetError`, changing nothing, if it does not
+        authenticate, was taken before or answers something else; `MalformedMessage` or `AckedUnsent` if it is
+        authentic, and makes no sense.
         """
-        session, draft = self._bind(frame, Marks | Welcome, now_ms)
-        proof = self._talk.sessions.seal(session, Lane.CONTROL, OpenContent().encode())
+        session, draft = self._bind(frame, Marks | Welcome, now_ms, answers=_name(asked))
+        proof = self._talk.sessions.seal(session, Lane.CONTROL, Proof(_name(frame)).encode())
         return session.id, proof, draft.step()
 
-    def proved(self, frame: bytes, now_ms: int, steady_ms: int) -> tuple[bytes, Step]:
-        """Take the dialler's proof; returns session id and step. Raises as `answered` does.
+    def proved(self, frame: bytes, answer: bytes, now_ms: int, steady_ms: int) -> tuple[bytes, Step]:
+        """Take the dialler's proof of our `answer`; returns session id and step. Raises as `answered` does.
 
         `steady_ms` is on the monotonic clock, here and below: what a peer may do in a minute is no matter of the date.
         """
-        session, draft = self._bind(frame, OpenContent, now_ms)
+        session, draft = self._bind(frame, Proof, now_ms, answers=_name(answer))
         if self.may_greet(steady_ms):  # Two greetings may have been let in on the last one.
             self._talk.allowance.charge(Deed.GREETING, steady_ms)
         return session.id, draft.step()
 
-    def _bind(self, frame: bytes, expected: type[ControlContent] | UnionType, now_ms: int) -> tuple[Session, Intake]:
+    def _bind(
+        self, frame: bytes, expected: type[Marks | Proof] | UnionType, now_ms: int, *, answers: bytes
+    ) -> tuple[Session, Intake]:
         session, opened = self._talk.sessions.open(Lane.CONTROL, frame, now_ms)
         content = decode_control(opened.plaintext)
         if not isinstance(content, expected):
             raise MalformedMessage(f"{type(content).__name__} does not bind a link now")
         if session.superseded_ms is not None:
             raise OutOfTurn("the session only receives from now on: no link is greeted on it")
+        if (content.marks if isinstance(content, Welcome) else content).answers != answers:
+            raise OutOfTurn("the words answer others, of another link: a recording may have been played")
         draft = Intake(self._talk, now_ms)
         draft.take(session, Lane.CONTROL, opened)
-        draft.control(content, session)
+        if not isinstance(content, Proof):
+            draft.control(content, session)
         return session, draft
 
     def open(self, party: bytes, bundle: Bundle, offer: Offer | None, now_ms: int) -> tuple[bytes, Step]:
@@ -166,7 +173,7 @@ class Conversation:
         Raises `RatchetError`, changing nothing, if it does not authenticate.
         """
         session = self._talk.sessions.accept(opening, agreement, prekeys, now_ms=now_ms).session
-        welcome = Welcome(self._talk.sessions.lane_keys(session), self._talk.marks())
+        welcome = Welcome(self._talk.sessions.lane_keys(session), self._talk.marks(_name(opening.encode())))
         frame = self._talk.sessions.seal(session, Lane.CONTROL, welcome.encode())
         draft = Draft(self._talk, now_ms)
         draft.writes += consumed
@@ -299,3 +306,8 @@ class Conversation:
         seq = self._talk.high_water.high(origin) + 1
         on_link.wanted = (origin, seq)  # What was sent before the BUSY was heard is no new gap.
         return self.say(Want(origin, seq, reseal=False), now_ms)
+
+
+def _name(words: bytes) -> bytes:
+    """Return what names the words of a greeting to whoever answers them."""
+    return sha256(words).digest()

@@ -17,6 +17,7 @@ from talos.core.content import (
     OpenContent,
     Ping,
     Pong,
+    Proof,
     Reply,
     Request,
     VoidContent,
@@ -199,8 +200,8 @@ class Intake(Draft):
                 self.effects.append(Answered(content))
             case GoAway():
                 self.effects.append(WentAway())
-            case OpenContent():
-                self._charge(Deed.OPEN)
+            case Proof():
+                raise MalformedMessage("PROOF on a link that is bound")
             case Pong():
                 pass
 

@@ -48,7 +48,7 @@ class Talk:
         is_newcomer = rows.get(NEWCOMERS, peer) is not None
         return cls(peer, ours, rows, inbox, Sessions(peer, ours, rows), high_water, outbox, is_newcomer)
 
-    def marks(self) -> Marks:
-        """Who we are as a sender, and how far we have the peer's messages."""
+    def marks(self, answers: bytes = b"") -> Marks:
+        """Who we are as a sender, how far we have the peer's messages, and what we answer."""
         theirs = self.high_water.last_origin
-        return Marks(self.ours.origin, theirs, self.high_water.high(theirs))
+        return Marks(self.ours.origin, theirs, self.high_water.high(theirs), answers)

@@ -63,17 +63,19 @@ class Answer:
         await self._spend(Work.HELLO)
         self._channel, first = Channel.answer(frame[1:], self._desk.me.pair.secret, self._desk.host.entropy)
         try:
-            return await self._prove(await self._converse(decode(first)))
+            peer, answer = await self._converse(decode(first))
+            return await self._prove(peer, answer)
         finally:
             for peer in self._held:
                 peer.holds -= 1
 
-    async def _prove(self, peer: Peer) -> Peer:
-        # The opening or resuming frame may be a replay; what the dialler says to our answer cannot be.
+    async def _prove(self, peer: Peer, answer: bytes) -> Peer:
+        # The opening or resuming frame may be a replay; words that name our answer cannot be.
         self._link.allow(frozenset({Kind.CONTROL}))
         spoken = await self._link.next_frame()
+        now_ms, steady_ms = self._desk.now_ms(), self._desk.steady_ms()
         try:
-            self._link.session_id, step = peer.conversation.proved(spoken, self._desk.now_ms(), self._desk.steady_ms())
+            self._link.session_id, step = peer.conversation.proved(spoken, answer, now_ms, steady_ms)
         except RatchetError as error:
             raise Damaged(f"the dialler did not prove itself: {error}") from error
         await self._desk.post.submit(peer, step, self._link).on_disk()
@@ -84,12 +86,13 @@ class Answer:
             raise Refused("somebody else was asked for at this address")
         await self._link.greet(Kind.CARD, self._desk.card().encode())
 
-    async def _converse(self, greeting: Greeting) -> Peer:
+    async def _converse(self, greeting: Greeting) -> tuple[Peer, bytes]:
+        """Return who it seems to be, and the frame that answered it."""
         self._link.allow(frozenset({Kind.SEALED}))
         if isinstance(greeting, Resume):
-            peer = await self._resume(greeting)
-            if peer is not None:
-                return peer
+            resumed = await self._resume(greeting)
+            if resumed is not None:
+                return resumed
             greeting = await self._receive()
         if not isinstance(greeting, Ask):
             raise MalformedMessage(f"{type(greeting).__name__} does not begin a greeting")
@@ -99,7 +102,7 @@ class Answer:
             raise MalformedMessage(f"{type(answer).__name__} does not follow an offer")
         return await self._open(answer)
 
-    async def _resume(self, greeting: Resume) -> Peer | None:
+    async def _resume(self, greeting: Resume) -> tuple[Peer, bytes] | None:
         """Go on with a session, or prove that we cannot and return None."""
         desk = self._desk
         peer = None if desk.directory.key_log(greeting.did) is None else desk.post.peer(greeting.did)
@@ -120,7 +123,7 @@ class Answer:
             else:
                 await desk.post.submit(peer, step, self._link).on_disk()
                 await self._link.send_now(frame)
-                return peer
+                return peer, frame
         body = NoSession.body(
             ours=desk.me.party.instance,
             theirs=greeting.did,
@@ -138,7 +141,7 @@ class Answer:
         offer = desk.ring.offer(claimed.did, now_ms) if may_have else b""
         await self._send(Offered(desk.me.party.encode(), desk.ring.bundle, offer))
 
-    async def _open(self, greeting: Open) -> Peer:
+    async def _open(self, greeting: Open) -> tuple[Peer, bytes]:
         """Accept a handshake, if its party holds against its key log and its frame authenticates."""
         try:
             opening = read_opening(greeting.opening)
@@ -164,7 +167,7 @@ class Answer:
             await self._refuse(Reason.HANDSHAKE)
             raise Damaged(f"a handshake did not authenticate: {error}") from error
 
-    async def _accept(self, opening: Opening, party: Party, log: KeyLog) -> Peer:
+    async def _accept(self, opening: Opening, party: Party, log: KeyLog) -> tuple[Peer, bytes]:
         desk, now_ms = self._desk, self._desk.now_ms()
         if not opening.one_time and desk.host.store.get(SEEN, seen_key(opening)) is not None:
             raise Duplicate("this opening was taken before")
@@ -193,7 +196,7 @@ class Answer:
         await desk.learn(log)
         await pending.on_disk()
         await self._link.send_now(frame)
-        return peer
+        return peer, frame
 
     async def _spend(self, work: Work) -> None:
         """Raises `OverBudget`, having told the dialler so if it can be told."""

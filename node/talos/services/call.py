@@ -78,11 +78,11 @@ class Call:
             await self._send(Resume(self._desk.me.did, session_id, frame))
             answer = await self._receive()
             if isinstance(answer, bytes):
-                return await self._bind(answer)
+                return await self._bind(answer, frame)
             await self._lost(_expect(answer, NoSession), session_id, frame)
         await self._send(Ask(self._desk.me.party.encode()))
-        await self._open(_expect(await self._receive(), Offered))
-        return await self._bind(_expect(await self._receive(), bytes))
+        opening = await self._open(_expect(await self._receive(), Offered))
+        return await self._bind(_expect(await self._receive(), bytes), opening)
 
     async def _lost(self, answer: NoSession, session_id: bytes, frame: bytes) -> None:
         who, nonce = self._who.party, self._channel.ephemeral
@@ -92,7 +92,8 @@ class Call:
         step = self._peer.conversation.no_session(session_id, self._desk.now_ms())
         await self._desk.post.submit(self._peer, step).on_disk()
 
-    async def _open(self, offered: Offered) -> None:
+    async def _open(self, offered: Offered) -> bytes:
+        """Say the opening to what was offered; return it."""
         now_ms = self._desk.now_ms()
         party = Party.decode(offered.party)
         if party.did != self._peer.did or party.x25519 != self._who.party.x25519:
@@ -103,6 +104,7 @@ class Call:
         opening, step = self._peer.conversation.open(offered.party, bundle, offer, now_ms)
         await self._desk.post.submit(self._peer, step).on_disk()
         await self._send(Open(opening, self._desk.me.key_log.encode()))
+        return opening
 
     def _offer(self, raw: bytes, party: Party) -> Offer:
         try:
@@ -110,9 +112,10 @@ class Call:
         except RatchetError as error:
             raise Damaged(f"the peer's offer does not hold: {error}") from error
 
-    async def _bind(self, frame: bytes) -> None:
+    async def _bind(self, frame: bytes, asked: bytes) -> None:
+        now_ms = self._desk.now_ms()
         try:
-            self._link.session_id, proof, step = self._peer.conversation.answered(frame, self._desk.now_ms())
+            self._link.session_id, proof, step = self._peer.conversation.answered(frame, asked, now_ms)
         except RatchetError as error:
             raise Damaged(f"the peer's answer does not authenticate: {error}") from error
         await self._desk.post.submit(self._peer, step, self._link).on_disk()

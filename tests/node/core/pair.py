@@ -51,7 +51,7 @@ def greeting(dialler: End, heard: Heard | None = None) -> Iterator[None]:
         else:
             commit(answerer, step, answer)
             yield
-            yield from proof(wire, answer)
+            yield from proof(wire, frame, answer)
             return
     opening, step = dialler.conversation.open(answerer.party, answerer.bundle(), None, dialler.now_ms)
     commit(dialler, step, opening)
@@ -65,14 +65,14 @@ def greeting(dialler: End, heard: Heard | None = None) -> Iterator[None]:
     heard.taken.add(opening)
     commit(answerer, step, welcome)
     yield
-    yield from proof(wire, welcome)
+    yield from proof(wire, opening, welcome)
 
 
-def proof(wire: Wire, answer: bytes) -> Iterator[None]:
+def proof(wire: Wire, asked: bytes, answer: bytes) -> Iterator[None]:
     """The third word, after which the link is bound: first by the dialler, then by who answers."""
     dialler, answerer = wire.dialler, wire.dialler.peer
     try:
-        session_id, said, step = dialler.conversation.answered(answer, dialler.now_ms)
+        session_id, said, step = dialler.conversation.answered(answer, asked, dialler.now_ms)
     except RatchetError:
         return
     commit(dialler, step, said)
@@ -81,7 +81,7 @@ def proof(wire: Wire, answer: bytes) -> Iterator[None]:
     if wire.is_cut:
         return
     try:
-        session_id, step = answerer.conversation.proved(said, answerer.now_ms, answerer.steady_ms)
+        session_id, step = answerer.conversation.proved(said, answer, answerer.now_ms, answerer.steady_ms)
     except RatchetError:
         cut(wire)
         return

@@ -136,16 +136,21 @@ def resumed(a: End, b: End) -> tuple[bytes, bytes, bytes]:
     a.submit(opened[2])
     answer, step = b.conversation.resumed(opened[1], b.now_ms)
     b.submit(step)
-    _, proof, step = a.conversation.answered(answer, a.now_ms)
+    _, proof, step = a.conversation.answered(answer, opened[1], a.now_ms)
     a.submit(step)
     return opened[1], answer, proof
 
 
-def refuses(end: End, verb: str, frame: bytes) -> None:
+def refuses(end: End, verb: str, frame: bytes, answers: bytes = b"") -> None:
     end.flush()
     before = end.rows()
+    takes: dict[str, Callable[[], object]] = {
+        "resumed": lambda: end.conversation.resumed(frame, end.now_ms),
+        "answered": lambda: end.conversation.answered(frame, answers, end.now_ms),
+        "proved": lambda: end.conversation.proved(frame, answers, end.now_ms, end.now_ms),
+    }
     with pytest.raises((RatchetError, MalformedMessage)):
-        getattr(end.conversation, verb)(frame, *[end.now_ms] * (2 if verb == "proved" else 1))
+        takes[verb]()
     end.submit(end.conversation.expire(end.now_ms))
     end.flush()
     assert end.rows() == before
@@ -162,11 +167,11 @@ def test_a_changed_word_of_a_greeting_is_refused_and_changes_nothing(change: tup
     refuses(b, "resumed", changed(opened[1], *change))
     answer, step = b.conversation.resumed(opened[1], b.now_ms)
     b.submit(step)
-    refuses(a, "answered", changed(answer, *change))
-    _, proof, step = a.conversation.answered(answer, a.now_ms)
+    refuses(a, "answered", changed(answer, *change), opened[1])
+    _, proof, step = a.conversation.answered(answer, opened[1], a.now_ms)
     a.submit(step)
-    refuses(b, "proved", changed(proof, *change))
-    b.conversation.proved(proof, b.now_ms, b.now_ms)
+    refuses(b, "proved", changed(proof, *change), answer)
+    b.conversation.proved(proof, answer, b.now_ms, b.now_ms)
 
 
 def test_every_word_of_a_greeting_is_taken_once_and_in_its_place() -> None:
@@ -174,14 +179,32 @@ def test_every_word_of_a_greeting_is_taken_once_and_in_its_place() -> None:
     cut(a.wire)
     resume, answer, proof = resumed(a, b)
     for frame in (resume, answer):
-        refuses(b, "proved", frame)
-    b.conversation.proved(proof, b.now_ms, b.now_ms)
+        refuses(b, "proved", frame, answer)
+    b.conversation.proved(proof, answer, b.now_ms, b.now_ms)
     b.submit(b.conversation.expire(b.now_ms))
-    for verb in ("resumed", "proved"):
-        for frame in (resume, answer, proof):
-            refuses(b, verb, frame)
     for frame in (resume, answer, proof):
-        refuses(a, "answered", frame)
+        refuses(b, "resumed", frame)
+        refuses(b, "proved", frame, answer)
+        refuses(a, "answered", frame, resume)
+
+
+def test_words_that_were_held_back_fit_no_later_greeting() -> None:
+    a, b = linked()
+    cut(a.wire)
+    _, _, proof = resumed(a, b)
+    resume, answer, _ = resumed(a, b)
+    refuses(b, "proved", proof, answer)
+    again = a.conversation.resume(a.now_ms)
+    assert again is not None
+    a.submit(again[2])
+    late, step = b.conversation.resumed(again[1], b.now_ms)
+    b.submit(step)
+    latest = a.conversation.resume(a.now_ms)
+    assert latest is not None
+    a.submit(latest[2])
+    refuses(a, "answered", late, latest[1])
+    refuses(a, "answered", late, resume)
+    a.conversation.answered(late, again[1], a.now_ms)
 
 
 def test_another_pairs_words_are_refused() -> None:

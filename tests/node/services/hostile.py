@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from typing import Protocol
 
 import trio
 
 from talos.core.channel import Channel
-from talos.core.content import ControlContent, MessageContent, OpenContent, VoidContent, Welcome
+from talos.core.content import Content, ControlContent, Proof, Welcome
 from talos.core.content_read import decode_control
 from talos.core.frames import Kind, wrap
 from talos.core.greeting import Ask, Card, Greeting, Offered, Open, Resume, decode
@@ -155,14 +156,14 @@ class Stranger:
         if isinstance(said, Welcome):
             self.session.open_lanes(said.lane_keys, self.entropy)
             self.their_origin = said.marks.origin
-        await self.say(OpenContent())
+        await self.say(Proof(sha256(frame).digest()))
 
     # On a bound link
 
-    def seal(self, content: ControlContent | MessageContent | VoidContent, lane: Lane = Lane.CONTROL) -> bytes:
+    def seal(self, content: Content, lane: Lane = Lane.CONTROL) -> bytes:
         return self.session.seal(lane, content.encode(), entropy=self.entropy)
 
-    async def say(self, *contents: ControlContent | MessageContent | VoidContent, lane: Lane = Lane.CONTROL) -> None:
+    async def say(self, *contents: Content, lane: Lane = Lane.CONTROL) -> None:
         await self.stream.send_all(b"".join(wrap(self.seal(content, lane)) for content in contents))
 
     async def hear(self, lane: Lane = Lane.CONTROL) -> bytes:

@@ -93,7 +93,7 @@ async def test_what_is_asked_again_and_again_is_answered_to_its_limit_and_then_t
         assert refusals(node) == {"OVER_BUDGET": 1}
 
 
-@pytest.mark.parametrize("lane", Lane)
+@pytest.mark.parametrize("lane", [Lane.MESSAGE, Lane.BULK])
 async def test_frames_that_say_nothing_are_taken_to_their_limit(lane: Lane, autojump_clock: MockClock) -> None:
     async with met() as (node, bad):
         for _ in range(ALLOWED[Deed.OPEN] - 1):  # One has begun the message lane.
