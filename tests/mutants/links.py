@@ -9,6 +9,7 @@ from tests.mutants.mutant import Mutant
 CHANNEL: Final = "tests/node/core/test_channel.py"
 FRAMES: Final = "tests/node/core/test_frames.py"
 GREETING: Final = "tests/node/services/test_greeting.py"
+GREETING_ON_DISK: Final = "tests/node/services/test_greeting_on_disk.py"
 LINK: Final = "tests/node/services/test_link.py"
 LINKS: Final = "tests/node/services/test_links.py"
 STRANGERS: Final = "tests/node/services/test_links_strangers.py"
@@ -29,6 +30,46 @@ MUTANTS: Final = (
         "if not 1 <= length <= SIZE_MAX[kind]:",
         "if not 1 <= length < SIZE_MAX[kind]:",
         f"{FRAMES}::test_a_frame_of_the_largest_size_passes_and_one_byte_more_is_refused_by_both_ends",
+    ),
+    Mutant(
+        "resume_said_before_it_is_on_disk",
+        "A dialler that dies right after its first word seals another frame under the same key.",
+        "node/talos/services/call.py",
+        "            await self._desk.post.submit(self._peer, step).on_disk()\n            await self._send(Resume(",
+        "            self._desk.post.submit(self._peer, step)\n            await self._send(Resume(",
+        f"{GREETING_ON_DISK}::test_who_dies_at_a_word_loses_no_session_and_reuses_no_key",
+    ),
+    Mutant(
+        "proof_said_before_it_is_on_disk",
+        "A dialler that dies right after its third word seals another frame under the same key.",
+        "node/talos/services/call.py",
+        "        await self._desk.post.submit(self._peer, step, self._link).on_disk()\n",
+        "        self._desk.post.submit(self._peer, step, self._link)\n",
+        f"{GREETING_ON_DISK}::test_who_dies_at_a_word_loses_no_session_and_reuses_no_key",
+    ),
+    Mutant(
+        "answer_said_before_it_is_on_disk",
+        "A responder that dies right after its answer has a ratchet that the dialler has gone on from.",
+        "node/talos/services/answer.py",
+        "                await desk.post.submit(peer, step, self._link).on_disk()\n",
+        "                desk.post.submit(peer, step, self._link)\n",
+        f"{GREETING_ON_DISK}::test_who_dies_at_a_word_loses_no_session_and_reuses_no_key",
+    ),
+    Mutant(
+        "welcome_said_before_it_is_on_disk",
+        "A responder that dies right after its WELCOME has lost a session that the dialler holds for good.",
+        "node/talos/services/answer.py",
+        "        await pending.on_disk()\n",
+        "",
+        f"{GREETING_ON_DISK}::test_who_dies_at_a_word_loses_no_session_and_reuses_no_key",
+    ),
+    Mutant(
+        "crossed_link_of_the_larger",
+        "Of two crossed links the one that the larger DID dialled stays: another implementation closes that one.",
+        "node/talos/services/post.py",
+        "link.dialled != (self.did < peer.did)",
+        "link.dialled != (self.did > peer.did)",
+        f"{LINKS}::test_of_two_links_that_both_dialled_one_stays_on_both_ends",
     ),
     Mutant(
         "greetings_not_counted",

@@ -78,6 +78,7 @@ async def test_of_two_links_that_both_dialled_one_stays_on_both_ends(
         sending = {resumed[0] for peer in peers if (resumed := peer.conversation.resume(CLOCK.wall_ms())) is not None}
         assert greeted == sending
         assert len(sending) == 1
+        assert [peer.link.dialled for peer in peers if peer.link is not None] == [a.did < b.did, b.did < a.did]
         await CLOCK.sleep(2 * DEAD_S)
         await talk(a, b)
 
