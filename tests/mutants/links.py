@@ -11,7 +11,9 @@ FRAMES: Final = "tests/node/core/test_frames.py"
 GREETING: Final = "tests/node/services/test_greeting.py"
 GREETING_ON_DISK: Final = "tests/node/services/test_greeting_on_disk.py"
 LINK: Final = "tests/node/services/test_link.py"
+LIMITS: Final = "tests/node/services/test_links_limits.py"
 LINKS: Final = "tests/node/services/test_links.py"
+REPLAY: Final = "tests/node/services/test_links_replay.py"
 STRANGERS: Final = "tests/node/services/test_links_strangers.py"
 
 MUTANTS: Final = (
@@ -70,6 +72,54 @@ MUTANTS: Final = (
         "link.dialled != (self.did < peer.did)",
         "link.dialled != (self.did > peer.did)",
         f"{LINKS}::test_of_two_links_that_both_dialled_one_stays_on_both_ends",
+    ),
+    Mutant(
+        "opening_taken_again_later",
+        "A recorded opening on a last-resort prekey makes a session once the first one is gone.",
+        "node/talos/services/answer.py",
+        "if not opening.one_time and desk.host.store.get(SEEN, seen_key(opening)) is not None:",
+        "if False:",
+        f"{REPLAY}::test_a_last_resort_opening_is_taken_once_though_its_session_is_long_gone",
+    ),
+    Mutant(
+        "bundle_of_another_key",
+        "A bundle whose agreement key is not that of the party is used to open a session.",
+        "node/talos/services/directory.py",
+        "if (bundle.signer, bundle.agreement) != (party.ed25519, party.x25519):",
+        "if bundle.signer != party.ed25519:",
+        f"{GREETING}::test_an_offer_that_does_not_hold_is_refused_before_anything_is_opened",
+    ),
+    Mutant(
+        "one_link_too_many",
+        "One stranger more than there are links for is greeted.",
+        "node/talos/services/links.py",
+        "len(self._bound) >= LINKS_MAX or",
+        "len(self._bound) > LINKS_MAX or",
+        f"{LIMITS}::test_with_all_links_taken_a_stranger_is_closed_without_a_word_and_nobody_loses_a_link",
+    ),
+    Mutant(
+        "debtor_loses_its_link",
+        "A peer that we owe a message loses its link to one that has just come.",
+        "node/talos/services/links.py",
+        " and not peer.conversation.has_work]",
+        "]",
+        f"{LIMITS}::test_those_silent_longest_make_room_before_there_is_none_save_whom_we_owe_something",
+    ),
+    Mutant(
+        "one_try_less",
+        "A message is tried once less than was asked for.",
+        "node/talos/services/messages.py",
+        "for _ in range(1 + retry_count):",
+        "for _ in range(max(1, retry_count)):",
+        f"{LIMITS}::test_a_message_is_tried_as_often_as_was_asked_for",
+    ),
+    Mutant(
+        "long_frames_have_less_time",
+        "A message of a megabyte over a slow line is cut off half way.",
+        "node/talos/services/link.py",
+        "self._reader.awaited / RATE_LEAST",
+        "self._reader.awaited / 2 / RATE_LEAST",
+        f"{LIMITS}::test_a_frame_may_take_as_much_longer_as_it_is_long",
     ),
     Mutant(
         "greetings_not_counted",

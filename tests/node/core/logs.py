@@ -69,7 +69,8 @@ class Log:
     def __init__(self, name: str = "alice", store: MemoryStore | None = None) -> None:
         self.entropy: Entropy = dice(f"log of {name}")
         self.vault = Vault({1: self.entropy(32)}, 1)
-        self.made: Enrolled = enrol(name, self.entropy(32), self.vault, self.entropy, NOW_MS)
+        self.seed = self.entropy(32)
+        self.made: Enrolled = enrol(name, self.seed, self.vault, self.entropy, NOW_MS)
         self.store = MemoryStore(STATE_TABLES) if store is None else store
         self.store.commit(self.made.step.writes)
         self.diary = Diary.open(self.store, self.vault, self.entropy, is_new=True)

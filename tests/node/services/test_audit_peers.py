@@ -11,8 +11,9 @@ from trio.testing import MockClock
 
 from talos.core import codec
 from talos.core.diary_read import Reader
-from talos.core.keylog import KeyLog, verify, write
-from talos.core.keylog_keys import signer
+from talos.core.keylog import KeyLog, merge, verify, write
+from talos.core.keylog_keys import rotation_key, signer
+from talos.core.keylog_rank1 import Revocation
 from talos.core.log_card import LogCard, make_card
 from talos.core.proof_file import Proof, check_proof, make_proof
 from talos.core.step import Put
@@ -161,6 +162,13 @@ def grown(log: Log) -> KeyLog:
     return known.extended(event)
 
 
+def revoked(log: Log) -> KeyLog:
+    """Return a key log that its owner ended, without having certified the instance that keeps `log`."""
+    known, key = begun(log), rotation_key(log.seed, 1)
+    ended = Revocation(key.verify_key.encode(), "stolen")
+    return known.extended(write(known, ended, now_ms=NOW_MS, sign=signer(key)))
+
+
 Known = Callable[[Log], KeyLog]
 
 
@@ -192,6 +200,16 @@ async def test_a_proof_by_an_instance_that_is_not_in_the_key_log_we_know_is_refu
         assert check_proof(proof, root).index == 3, "by the key log that it brings along it is good"
         with pytest.raises(Damaged, match="contradicts"):
             a.node.audit.check_proof(proof, root)
+
+
+async def test_a_proof_by_an_instance_that_lost_the_fork_we_know_of_is_refused(autojump_clock: MockClock) -> None:
+    log, proof = proof_of_another()
+    async with running("a") as (a,):
+        known = revoked(log)
+        assert merge(known, log.key_log()).encode() == known.encode(), "the branch with the certificate loses"
+        a.opened.host.store.commit([Put(KEYLOGS, log.made.did, known.encode())])
+        with pytest.raises(Damaged, match="never certified"):
+            a.node.audit.check_proof(proof, log.checkpoint().root)
 
 
 async def test_a_proof_that_brings_the_key_log_of_another_identity_is_refused(autojump_clock: MockClock) -> None:

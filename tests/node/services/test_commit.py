@@ -173,6 +173,21 @@ async def test_a_failure_takes_its_group_and_all_behind_it_and_nobody_after(fail
         assert [write.key for write in at.store.transactions[0]][:2] == [b"after", entry_key(0)]
 
 
+async def test_all_that_one_failure_refuses_name_it_as_their_cause() -> None:
+    async with bench() as at:
+        at.gate.shut()
+        at.store.fail_next = StoreFailed("broken")
+        refused = [at.committer.submit(put(name)) for name in (b"in the group", b"in it too")]
+        await wait_all_tasks_blocked()
+        refused.append(at.committer.submit(put(b"behind")))
+        at.gate.open()
+        await at.committer.drain()
+        failures = [one.failure for one in refused if one.failure is not None]
+        assert len({id(failure) for failure in failures}) == 3, "each task raises an instance of its own"
+        assert len({id(failure.__cause__) for failure in failures}) == 1
+        assert failures[0].__cause__ is not None
+
+
 async def test_after_a_failure_the_index_goes_on_from_what_is_on_disk() -> None:
     async with bench() as at:
         await at.committer.commit(log(b"kept"))

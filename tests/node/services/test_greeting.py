@@ -36,6 +36,7 @@ from talos.core.tables import KEYLOGS
 from talos.errors import Damaged, MalformedMessage, NotReachable, Refused
 from talos.host import LinkClosed
 from talos.services.link import GREETING_S
+from talos_ratchet import make_key_pair
 from tests.node.core.end import dice
 from tests.node.services.test_links_strangers import talk
 from tests.node.services.wire import CLOCK, Running, Script, running, until
@@ -152,11 +153,15 @@ async def test_a_no_session_that_is_true_leads_to_a_new_one(autojump_clock: Mock
 # Offers
 
 
-def ring_of(who: Running) -> PrekeyRing:
-    """Return a new ring of this node's keys."""
+def ring_of(who: Running, agreement: bytes = b"") -> PrekeyRing:
+    """Return a new ring of this node's keys, perhaps with an agreement key that is not the node's."""
     me, vault = who.opened.me, who.opened.vault
     ring = PrekeyRing(
-        sign=me.sign, signer=me.party.ed25519, agreement=me.party.x25519, entropy=dice("ring"), vault=vault
+        sign=me.sign,
+        signer=me.party.ed25519,
+        agreement=agreement or me.party.x25519,
+        entropy=dice("ring"),
+        vault=vault,
     )
     rotation = ring.rotation(who.opened.host.store, CLOCK.wall_ms())
     assert rotation is not None
@@ -198,11 +203,15 @@ def another_bundle(script: Script, true: Offered) -> Offered:
     return replace(true, bundle=ring_of(Running(script.who.wire, "somebody else")).bundle)
 
 
+def another_agreement_key(script: Script, true: Offered) -> Offered:
+    return replace(true, bundle=ring_of(script.who, make_key_pair(dice("another")).public).bundle)
+
+
 def changed_party(script: Script, true: Offered) -> Offered:
     return replace(true, party=true.party[:-1] + bytes((true.party[-1] ^ 1,)))
 
 
-LIES = [for_somebody_else, changed_bundle, another_party, another_bundle, changed_party]
+LIES = [for_somebody_else, changed_bundle, another_party, another_bundle, another_agreement_key, changed_party]
 
 
 @pytest.mark.parametrize("lie", LIES, ids=lambda lie: lie.__name__)

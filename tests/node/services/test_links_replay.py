@@ -14,6 +14,7 @@ from talos.core.prekeys import OFFERS_MAX
 from talos.core.refusals import STRANGERS_KEY
 from talos.core.tables import BODIES, ENTRIES, LOOKUP, META, SESSIONS, TREE
 from talos.host import LinkClosed
+from tests.node.services.hostile import refusals
 from tests.node.services.test_links_strangers import rows, talk
 from tests.node.services.wire import CLOCK, MemoryStream, Running, running
 
@@ -92,6 +93,23 @@ async def test_a_recording_binds_no_link_and_changes_nothing(
             assert (b.links.bound, b.peer(a).link) == (bound, live)
         await a.links.connect(a.peer(b))
         await talk(a, b)
+
+
+async def test_a_last_resort_opening_is_taken_once_though_its_session_is_long_gone(autojump_clock: MockClock) -> None:
+    async with running("a", "b") as (a, b):
+        said = await greet(a, b, first_contact=True, last_resort=True)
+        peer = b.peer(a)
+        assert peer.link is not None
+        peer.link.close("gone")
+        await CLOCK.sleep(1.0)
+        peer.conversation._talk.sessions.forget()
+        await b.desk.post.submit(peer, peer.conversation.expire(CLOCK.wall_ms())).on_disk()
+        before = kept(b, False)
+        assert SESSIONS not in {table for table, _ in before}
+        stream = await play(b, said)
+        assert await stream.is_cut()
+        assert kept(b, False) == before
+        assert refusals(b)["REPLAY"] == 1
 
 
 async def test_a_resume_played_again_is_refused_but_proves_no_loss(autojump_clock: MockClock) -> None:
