@@ -28,13 +28,23 @@ class Fuse:
         self.steps_left, self.blow = steps, blow
 
 
+class _Known:
+    """A task that is alive."""
+
+    __slots__ = ("fuse", "number")
+
+    def __init__(self, number: int) -> None:
+        self.number = number  # 0: it was there before anybody counted.
+        self.fuse: Fuse | None = None
+
+
 class Steps(trio.abc.Instrument):
     """One per world."""
 
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
-        self._numbers: dict[trio.lowlevel.Task, int] = {}
-        self._fuses: dict[trio.lowlevel.Task, Fuse] = {}
+        self._known: dict[trio.lowlevel.Task, _Known] = {}
+        self._unknown = _Known(0)
         self._count = 0
         self._limit = STEPS_MAX
         self._beyond: Callable[[], None] = lambda: None
@@ -47,33 +57,33 @@ class Steps(trio.abc.Instrument):
     @property
     def tasks(self) -> int:
         """How many are alive now."""
-        return len(self._numbers)
+        return len(self._known)
 
     def belongs_to(self, task: trio.lowlevel.Task, fuse: Fuse) -> None:
         """This task, and every task that comes of it, is part of the process of this fuse."""
-        self._fuses[task] = fuse
+        self._known.setdefault(task, _Known(0)).fuse = fuse
         fuse.tasks += 1
 
     def task_spawned(self, task: trio.lowlevel.Task) -> None:
         self._count += 1
-        self._numbers[task] = self._count
+        self._known[task] = _Known(self._count)
         nursery = task.parent_nursery
-        fuse = self._fuses.get(nursery.parent_task) if nursery is not None else None
-        if fuse is not None:
-            self.belongs_to(task, fuse)
+        parent = self._known.get(nursery.parent_task, self._unknown) if nursery is not None else self._unknown
+        if parent.fuse is not None:
+            self.belongs_to(task, parent.fuse)
 
     def task_exited(self, task: trio.lowlevel.Task) -> None:
-        self._numbers.pop(task, None)
-        fuse = self._fuses.pop(task, None)
-        if fuse is not None:
-            fuse.tasks -= 1
+        known = self._known.pop(task, self._unknown)
+        if known.fuse is not None:
+            known.fuse.tasks -= 1
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
-        self._trace.step(self._numbers.get(task, 0))
-        if self._trace.steps > self._limit:
+        known, trace = self._known.get(task, self._unknown), self._trace
+        trace.step(known.number)
+        if trace.steps > self._limit:
             self._limit = sys.maxsize
             self._beyond()
-        fuse = self._fuses.get(task)
+        fuse = known.fuse
         if fuse is not None and fuse.steps_left is not None:
             fuse.steps_left -= 1
             if fuse.steps_left < 0:
