@@ -39,6 +39,8 @@ class SessionSet:
 
     def sessions(self) -> list[Session]:
         """Return all sessions in the order in which a frame is tried: those to send on first, then newest first."""
+        if len(self._sessions) == 1:  # As nearly always, and this is asked for each frame.
+            return list(self._sessions.values())
         return sorted(self._sessions.values(), key=_trial_order)
 
     def add(self, session: Session) -> Session | None:
@@ -103,11 +105,11 @@ class SessionSet:
 
     def changes(self) -> Changes:
         """Return the rows changed since the last call."""
-        rows: dict[bytes, bytes | None] = dict.fromkeys(sorted(self._dropped))
-        self._dropped.clear()
-        for session in self._sessions.values():
-            rows.update(session.changes().rows)
-        return Changes(list(rows.items()))
+        rows = [row for session in self._sessions.values() for row in session.changes().rows]
+        if self._dropped:
+            rows = list({**dict.fromkeys(sorted(self._dropped)), **dict(rows)}.items())
+            self._dropped.clear()
+        return Changes(rows)
 
     @classmethod
     def load(cls, rows: Iterable[tuple[bytes, bytes]], suite: Suite = SUITE_1) -> SessionSet:

@@ -7,14 +7,15 @@ disk is slow, and a lone step waits for nothing.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import trio
 
 from talos.core.diary import Diary
+from talos.core.entries import Entry
 from talos.core.room import Room
 from talos.core.step import Put, Step
 from talos.errors import Damaged, NodeStopped, StoreFailed, TalosError
@@ -152,15 +153,19 @@ class Committer:
         self.measured()
 
     async def _write(self, group: list[Submitted]) -> None:
-        if not any(step.writes or step.entries for request in group for step in request.steps):
+        if not any(request.size for request in group):
             return
         await self._take_turn()
         try:
-            await self._blocking(lambda: self._commit(group))
+            await self._blocking(partial(self._commit, group))
         finally:
             self._writing.release()
-        if any(request.indexes for request in group):
-            self.size = max(request.indexes.stop for request in group)
+        self._see_growth()
+
+    def _see_growth(self) -> None:
+        """The diary is on disk as it is in memory."""
+        if self._diary.size > self.size:
+            self.size = self._diary.size
             self.grew.send()
 
     async def _take_turn(self) -> None:
@@ -172,28 +177,34 @@ class Committer:
 
     def _commit(self, group: list[Submitted]) -> None:
         """Blocks. Puts steps and entries on disk in one transaction."""
-        with self._diary_on_disk() as diary:
-            steps = [step for request in group for step in request.steps]
-            writes = [write for step in steps for write in step.writes]
-            first = diary.size
-            writes += diary.append([entry for step in steps for entry in step.entries])
-            writes += diary.changed()
-            try:
-                self._store.commit(writes)
-            finally:
-                self._space = self._store.room()
-            for request in group:
-                request.indexes = range(first, first + sum(len(step.entries) for step in request.steps))
-                first = request.indexes.stop
+        self._with_diary(partial(self._put, group))
 
-    @contextmanager
-    def _diary_on_disk(self) -> Iterator[Diary]:
-        """The diary as the disk has it; after a failure in the body it is read from there first, the next time."""
+    def _put(self, group: list[Submitted], diary: Diary) -> None:
+        writes: list[Put] = []
+        entries: list[Entry] = []
+        first = diary.size
+        for request in group:
+            start = first + len(entries)
+            for step in request.steps:
+                writes += step.writes
+                entries += step.entries
+            request.indexes = range(
+                start, first + len(entries)
+            )  # Whoever waits sees them if this commit does not fail.
+        writes += diary.append(entries)
+        writes += diary.changed()
+        try:
+            self._store.commit(writes)
+        finally:
+            self._space = self._store.room()
+
+    def _with_diary(self, work: Callable[[Diary], None]) -> None:
+        """Do what needs the diary as the disk has it; after a failure it is read from there first, the next time."""
         try:
             if self._is_ahead:
                 self._diary.reload()
             self._is_ahead = True
-            yield self._diary
+            work(self._diary)
             self._is_ahead = False
         except Damaged as error:
             raise StoreFailed(
@@ -217,21 +228,18 @@ class Committer:
         """
         await self._take_turn()
         try:
-            await self._blocking(self._sign)
-            if self._diary.size > self.size:  # A commit that failed was read back from the disk: it is there.
-                self.size = self._diary.size
-                self.grew.send()
+            await self._blocking(partial(self._with_diary, self._sign))
+            self._see_growth()  # A commit that failed may have been read back from the disk: then it is there.
             return self._diary.checkpoint
         finally:
             self._writing.release()
 
-    def _sign(self) -> None:
+    def _sign(self, diary: Diary) -> None:
         """Blocks. Durable before signed, signed and durable before shown."""
-        with self._diary_on_disk() as diary:
-            writes = diary.sign()
-            if writes:
-                self._store.commit(writes)
-                diary.signed(writes)
+        writes = diary.sign()
+        if writes:
+            self._store.commit(writes)
+            diary.signed(writes)
 
     async def write_alone(self, work: Callable[[], list[Put] | None]) -> bool:
         """Commit the rows that `work` makes of what is on disk, with no other commit in between.
@@ -264,8 +272,13 @@ class Committer:
 
 
 def _size(step: Step) -> int:
-    rows = sum(len(write.key) + len(write.value or b"") for write in step.writes)
-    return rows + sum(ENTRY_ROWS_SIZE + len(entry.body) for entry in step.entries)
+    """Return the bytes that a step takes: 0 only if it writes nothing, for no key is empty."""
+    size = len(step.entries) * ENTRY_ROWS_SIZE
+    for _, key, value in step.writes:
+        size += len(key) + (0 if value is None else len(value))
+    for entry in step.entries:
+        size += len(entry.body)
+    return size
 
 
 def _copy(failure: StoreFailed | NodeStopped) -> StoreFailed | NodeStopped:

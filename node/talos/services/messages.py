@@ -21,6 +21,7 @@ from talos.services.links import Links
 from talos.services.post import Awaited, Peer
 
 OnFailure = Literal["queue", "raise"]
+ON_FAILURE: Final = get_args(OnFailure)
 
 TIMEOUT_MAX_S: Final = 86_400.0  # Who waits longer for one acknowledgement wants `on_failure="queue"`.
 
@@ -72,7 +73,7 @@ class Messages:
         accepted, `NodeStopped` or a cancel leave it queued.
         """
         did = parse_peer(to)
-        if not 0 < timeout <= TIMEOUT_MAX_S or retry_count < 0 or on_failure not in get_args(OnFailure):
+        if not 0 < timeout <= TIMEOUT_MAX_S or retry_count < 0 or on_failure not in ON_FAILURE:
             raise UsageError(
                 f"timeout={timeout}, retry_count={retry_count}, on_failure={on_failure!r} make no sense",
                 fix=f"timeout: above 0 to {TIMEOUT_MAX_S:.0f} s; retry_count: 0 or more; on_failure: queue or raise",
