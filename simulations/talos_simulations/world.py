@@ -20,6 +20,7 @@ from talos_simulations.application import Load
 from talos_simulations.books import Books, Deed
 from talos_simulations.check import Check, Violation
 from talos_simulations.checks import ALL
+from talos_simulations.checks.log import Told
 from talos_simulations.dice import stream
 from talos_simulations.kem import OpenKem
 from talos_simulations.machine import PORT, STOP_S, Machine
@@ -73,6 +74,7 @@ class World:
         self.reports: list[Violation] = []  # Of checks that were not demanded.
         self.is_over = False
         self.is_sending = True
+        self.told: dict[str, Told] = {}  # What one check has read in the log of each node, for the next.
         self.has_settled = False  # Once all was well, everything came to rest.
         self.still_running: tuple[str, ...] = ()  # Nodes that did not stop when they were asked to.
         self.virtual_s = 0.0

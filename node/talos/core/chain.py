@@ -39,6 +39,7 @@ ROW_SIZE: Final = ROW_HASHES * HASH_SIZE  # Bytes.
 CHUNK: Final = 4_096  # Entries read at a time, so that no reader holds old pages of the store for long.
 
 Progress = Callable[[int, int], None]  # Entries checked, of how many.
+Seen = Callable[[int, Leaf, Opened], None]  # An entry's index, its leaf and its body, once they hold.
 
 
 def read_card(rows: Rows) -> LogCard:
@@ -86,9 +87,13 @@ def check_chain(
     *,
     held: Sequence[Checkpoint] = (),
     progress: Progress = lambda done, of: None,
+    seen: Seen = lambda index, leaf, opened: None,
 ) -> ChainReport:
-    """Check the log. `held` are checkpoints kept elsewhere. Raises `Damaged`, naming the first thing that is wrong."""
-    checking = steps_of_check(rows, vault, held=held)
+    """Check the log. `held` are checkpoints kept elsewhere. Raises `Damaged`, naming the first thing that is wrong.
+
+    With a vault, `seen` is told of every entry whose body was not erased, in order.
+    """
+    checking = steps_of_check(rows, vault, held=held, seen=seen)
     while True:
         try:
             progress(*next(checking))
@@ -98,7 +103,11 @@ def check_chain(
 
 
 def steps_of_check(
-    rows: Rows, vault: Vault | None = None, *, held: Sequence[Checkpoint] = ()
+    rows: Rows,
+    vault: Vault | None = None,
+    *,
+    held: Sequence[Checkpoint] = (),
+    seen: Seen = lambda index, leaf, opened: None,
 ) -> Generator[tuple[int, int], None, ChainReport]:
     """Do what `check_chain` does, `CHUNK` entries at a time; yield how many are done, and of how many.
 
@@ -111,7 +120,7 @@ def steps_of_check(
         if checkpoint.origin != card.origin:
             raise Damaged(f"the checkpoint kept is of another log: {checkpoint.origin}")
     size = next_index(rows)
-    check = _Check(rows, vault, card, signed.size)
+    check = _Check(rows, vault, card, signed.size, seen)
     for checkpoint in sorted(expected, key=lambda one: one.size):
         if checkpoint.size > size:
             raise Damaged(
@@ -149,10 +158,11 @@ def steps_of_check(
 class _Check:
     """A log that is built once more, beside the stored one."""
 
-    def __init__(self, rows: Rows, vault: Vault | None, card: LogCard, signed_size: int) -> None:
+    def __init__(self, rows: Rows, vault: Vault | None, card: LogCard, signed_size: int, seen: Seen) -> None:
         self._rows = rows
         self._signed_size = signed_size
         self._card = card
+        self._seen = seen
         self._box = None if vault is None else vault.box(BODIES)
         self._expected: dict[bytes, int] = {}  # Rows of the index, by key.
         self._sealed: dict[int, int] = {}  # Entries whose body is gone, by bundle: we do not know their subject.
@@ -223,6 +233,7 @@ class _Check:
             _set(self._named, int(read_body(leaf.type, opened.body)["index"]))
         if opened.subject:
             self._expect(of_subject(opened.subject), index)
+        self._seen(index, leaf, opened)
 
     def erased(self) -> None:
         """See that each body that is gone is one that an entry tells of: their number says little. Needs a vault."""

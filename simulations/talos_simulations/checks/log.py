@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from talos.core.acts import content_commitment
 from talos.core.chain import check_chain, open_note_of, read_card
 from talos.core.diary import CHECKPOINT_KEY
-from talos.core.diary_read import Query, Reader
-from talos.core.entry_types import EntryType
+from talos.core.entries import Leaf, Opened
+from talos.core.entry_types import EntryType, read_own_body
 from talos.core.log_rows import next_index
+from talos.core.names import parse_peer
 from talos.core.tables import META
 from talos.errors import TalosError
 from talos_simulations.books import Ledger, body
@@ -46,47 +47,53 @@ class LogOnlyGrows(Check):
     def concludes(self) -> Iterator[str]:
         for name, machine in self.world.machines.items():
             if self.world.is_whole(name):
-                rows = machine.state.rows
                 try:
-                    card = read_card(rows)
-                    held = [
-                        open_note_of(card, note)
-                        for note in [*self._notes.get(name, []), *self.world.books.notes_of(name)]
-                    ]
-                    check_chain(rows, machine.vault(), held=held)
+                    self.world.told[name] = _read(
+                        machine, [*self._notes.get(name, []), *self.world.books.notes_of(name)]
+                    )
                 except TalosError as error:
                     yield f"the log of {name}: {error}"
 
 
-class _Told:
+class Told:
     """What one log says of messages: by event and peer, how often of each number."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, names: Mapping[bytes, str]) -> None:
+        self._names = names  # By DID hash.
         self._events: dict[tuple[str, str], Counter[int]] = {}
         self.commitments: dict[tuple[str, int], tuple[bytes, str]] = {}
-        names = {did: name for name, did in machine.world.dids.items()}
-        for entry in Reader(machine.state.rows, machine.vault()).query(Query(type=EntryType.MESSAGE)):
-            assert entry.details is not None
-            event, peer = str(entry.details["event"]), names[entry.peer or ""]
-            seq, count = int(entry.details["seq"]), int(entry.details["count"])
-            self.of(event, peer).update(range(seq, seq + count))
-            if event == "received":
-                salt = bytes.fromhex(str(entry.details["salt"]))
-                self.commitments[peer, seq] = salt, str(entry.details["commitment"])
+
+    def take(self, index: int, leaf: Leaf, opened: Opened) -> None:
+        if leaf.type is not EntryType.MESSAGE:
+            return
+        details = read_own_body(leaf.type, opened.body)
+        event, peer = str(details["event"]), self._names[opened.subject]
+        seq, count = int(details["seq"]), int(details["count"])
+        self.of(event, peer).update(range(seq, seq + count))
+        if event == "received":
+            self.commitments[peer, seq] = opened.content_salt, str(details["commitment"])
 
     def of(self, event: str, peer: str) -> Counter[int]:
         return self._events.setdefault((event, peer), Counter())
+
+
+def _read(machine: Machine, notes: Sequence[bytes] = ()) -> Told:
+    """Check a log, also against the checkpoints that were kept of it; return what it tells. Raises `Damaged`."""
+    rows, told = machine.state.rows, Told({parse_peer(did): name for name, did in machine.world.dids.items()})
+    card = read_card(rows)
+    check_chain(rows, machine.vault(), held=[open_note_of(card, note) for note in notes], seen=told.take)
+    return told
 
 
 class LogTellsAll(Check):
     """No message without its entries, and no entry without its message."""
 
     def concludes(self) -> Iterator[str]:
-        told: dict[str, _Told] = {}
+        told: dict[str, Told] = {}
         for name, machine in self.world.machines.items():
             if self.world.is_sound(name):
                 try:
-                    told[name] = _Told(machine)
+                    told[name] = self.world.told.pop(name) if name in self.world.told else _read(machine)
                 except TalosError as error:
                     yield f"the log of {name} cannot be read: {error}"
         for ledger in self.world.books.ledgers():
@@ -94,7 +101,7 @@ class LogTellsAll(Check):
                 for text in self._compare(ledger, told[ledger.sender], told[ledger.receiver]):
                     yield f"{ledger.sender} to {ledger.receiver}: {text}"
 
-    def _compare(self, ledger: Ledger, sender: _Told, receiver: _Told) -> Iterator[str]:
+    def _compare(self, ledger: Ledger, sender: Told, receiver: Told) -> Iterator[str]:
         sent, delivered, void = (sender.of(event, ledger.receiver) for event in ("sent", "delivered", "void"))
         received, done = (receiver.of(event, ledger.sender) for event in ("received", "done"))
         for event, counted in (("sent", sent), ("delivered", delivered), ("received", received), ("done", done)):

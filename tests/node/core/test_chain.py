@@ -13,6 +13,8 @@ from typing import Final
 import pytest
 
 from talos.core.chain import CHUNK, check_chain, log_head, read_card
+from talos.core.diary_read import Reader
+from talos.core.entries import Leaf, Opened
 from talos.core.entry_types import EntryType, write_body
 from talos.core.names import did_of
 from talos.core.report import ChainReport, LogHead
@@ -79,6 +81,19 @@ def test_erased_bodies_are_counted_and_nothing_else_changes() -> None:
     report = check_chain(log.store, log.vault, held=[kept])
     assert (report.size, report.erased, report.bodies_checked) == (SIZE + 3, 3, True)
     assert check_chain(log.store) == replace(report, bodies_checked=False)
+
+
+def test_with_a_passphrase_every_entry_whose_body_is_there_is_told_of_in_order() -> None:
+    log, _ = log_and_kept()
+    erase(log, 7)
+    seen = list[tuple[int, Leaf, Opened]]()
+    check_chain(log.store, log.vault, seen=lambda *entry: seen.append(entry))
+    assert [index for index, _, _ in seen] == [index for index in range(SIZE + 1) if index != 7]
+    reader = Reader(log.store, log.vault)
+    assert all((leaf.encode(), opened) == reader.raw_entry(index) for index, leaf, opened in seen)
+    seen.clear()
+    check_chain(log.store, seen=lambda *entry: seen.append(entry))
+    assert seen == []
 
 
 def test_a_body_that_is_gone_and_was_not_erased_is_damage() -> None:
