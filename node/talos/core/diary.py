@@ -39,7 +39,7 @@ from talos.core.tables import (
     entry_key,
     tree_key,
 )
-from talos.core.vault import BOX_NONCE_SIZE, Vault
+from talos.core.vault import NONCE_SIZE, Vault
 from talos.errors import Damaged
 from talos_audit import (
     EMPTY_ROOT,
@@ -56,7 +56,7 @@ from talos_audit import (
 CARD_KEY: Final = b"log"
 CHECKPOINT_KEY: Final = b"checkpoint"
 LOG_KEY: Final = b"log"
-ENTRY_DICE: Final = DICE_SIZE + BOX_NONCE_SIZE  # Bytes of entropy that an entry takes.
+ENTRY_DICE: Final = DICE_SIZE + NONCE_SIZE  # Bytes of entropy that an entry takes.
 new_row: Final = tuple.__new__  # Puts by hundreds: a named tuple's own constructor takes twice as long.
 TYPE_PREFIXES: Final = {type: of_type(type) for type in EntryType}
 RECHECKED: Final = 256  # Entries at the end that every opening hashes again: where a crash would show.

@@ -37,7 +37,7 @@ from talos.core.tables import (
     entry_key,
     tree_key,
 )
-from talos.core.vault import BOX_NONCE_SIZE, Vault
+from talos.core.vault import NONCE_SIZE, Vault
 from talos.drivers.memory_store import MemoryStore
 from talos_audit import Checkpoint, Tree, leaf_hash, open_checkpoint, sign_checkpoint
 from tests.node.core.end import NOW_MS, dice
@@ -104,7 +104,7 @@ class Log:
 
     def seal(self, index: int, raw: bytes, opened: Opened) -> Put:
         """Return a body row that opens beside the leaf `raw`, as who has the passphrase can make one."""
-        key, nonce = entry_key(index), self.entropy(BOX_NONCE_SIZE)
+        key, nonce = entry_key(index), self.entropy(NONCE_SIZE)
         return Put(BODIES, key, self.vault.box(BODIES).seal(body_place(key, leaf_hash(raw)), opened.encode(), nonce))
 
     def log_key(self) -> SigningKey:

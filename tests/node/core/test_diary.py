@@ -15,7 +15,7 @@ from talos.core.log_index import INDEXED_KEY
 from talos.core.log_rows import leaves, next_index
 from talos.core.step import Put
 from talos.core.tables import BODIES, ENTRIES, LOOKUP, META, TREE, entry_key, tree_key
-from talos.core.vault import BOX_NONCE_SIZE, KEY_ID_SIZE
+from talos.core.vault import KEY_ID_SIZE, NONCE_SIZE
 from talos.errors import Damaged, StoreFailed
 from talos_audit import (
     Checkpoint,
@@ -48,7 +48,7 @@ def test_an_entry_is_a_leaf_and_a_sealed_body_and_in_the_index_once_it_is_signed
 def test_no_two_bodies_of_one_transaction_are_sealed_under_one_nonce() -> None:
     log = Log()
     log.write(*[note(1, BOB)] * 20)
-    nonces = [sealed[KEY_ID_SIZE : KEY_ID_SIZE + BOX_NONCE_SIZE] for _, sealed in log.store.scan(BODIES)]
+    nonces = [sealed[KEY_ID_SIZE : KEY_ID_SIZE + NONCE_SIZE] for _, sealed in log.store.scan(BODIES)]
     assert len(nonces) == len(set(nonces)) == 21
 
 

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
-from nacl.bindings import crypto_aead_xchacha20poly1305_ietf_encrypt
 
 from talos.core.vault import KEY_SIZE, NONCE_SIZE, OVERHEAD, Vault
 from talos.errors import Damaged, UsageError
@@ -25,8 +25,9 @@ def test_a_row_opens_where_it_was_sealed(table: str, row_key: bytes, plaintext: 
 
 
 def test_the_layout_is_key_id_nonce_ciphertext() -> None:
-    expected = crypto_aead_xchacha20poly1305_ietf_encrypt(b"secret", b"inbox\x00row", NONCE, KEY)
+    expected = AESGCM(KEY).encrypt(NONCE, b"secret", b"inbox\x00row")
     assert VAULT.seal("inbox", b"row", b"secret", dice) == b"\x00\x00\x00\x07" + NONCE + expected
+    assert len(expected) - len(b"secret") == OVERHEAD - 4 - 12 == 16
 
 
 def test_a_row_moved_to_another_place_does_not_open() -> None:

@@ -10,12 +10,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from talos.core.vault import BOX_NONCE_SIZE, BOX_OVERHEAD, KEY_SIZE, Box, Vault
+from talos.core.vault import KEY_SIZE, NONCE_SIZE, OVERHEAD, Box, Vault
 from talos.errors import Damaged
 
 KEY = bytes(range(KEY_SIZE))
 OTHER_KEY = bytes(range(1, KEY_SIZE + 1))
-NONCE = bytes(range(BOX_NONCE_SIZE))
+NONCE = bytes(range(NONCE_SIZE))
 BOX = Vault({7: KEY, 8: OTHER_KEY}, current=7).box("bodies")
 
 # Of KEY, NONCE, place b"row" and plaintext b"secret", computed with `by_hand`.
@@ -46,7 +46,7 @@ def test_the_known_row_is_key_id_nonce_ciphertext_and_tag() -> None:
 def test_a_row_opens_where_it_was_sealed_and_is_32_bytes_longer(place: bytes, plaintext: bytes, nonce: bytes) -> None:
     sealed = BOX.seal(place, plaintext, nonce)
     assert sealed == b"\x00\x00\x00\x07" + nonce + by_hand(KEY, b"bodies", place, plaintext, nonce)
-    assert len(sealed) == len(plaintext) + BOX_OVERHEAD == len(plaintext) + 32
+    assert len(sealed) == len(plaintext) + OVERHEAD == len(plaintext) + 32
     assert BOX.open(place, sealed) == plaintext
 
 
@@ -81,8 +81,8 @@ def test_every_flipped_bit_and_every_cut_is_refused() -> None:
 
 def test_a_row_that_is_too_short_for_a_tag_is_called_cut_short() -> None:
     empty = BOX.seal(b"row", b"", NONCE)
-    assert len(empty) == BOX_OVERHEAD
-    for size in range(BOX_OVERHEAD):
+    assert len(empty) == OVERHEAD
+    for size in range(OVERHEAD):
         refuses(BOX, b"row", empty[:size], "cut short")
 
 
