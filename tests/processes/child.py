@@ -43,6 +43,7 @@ class Nature:
 
     impatient: bool = False  # It gives up a third of its messages early, and has little room for those of others.
     refuse_every: int = 0  # Of so many commits its store refuses one; 0: none. More than a start takes.
+    store_size_mib: int = STORE_SIZE_MIB
 
 
 EASY: Final = Nature()
@@ -71,7 +72,7 @@ def live(spec: Spec, pipe: Connection) -> None:
         peers=(spec.peer,),
         queue_limit=QUEUE_LIMIT,
         retry_interval_s=RETRY_S,
-        store_size_max_mib=STORE_SIZE_MIB,
+        store_size_max_mib=spec.nature.store_size_mib,
         inbox_limit=LITTLE_ROOM if spec.nature.impatient else PEER_ROWS_MAX,
     )
     journal = Journal(spec.journal)

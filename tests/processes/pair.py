@@ -42,6 +42,7 @@ class Side:
         self.did = create_identity(Config(name=name, data_dir=self.folder), None).did
         self._journal = folder / f"{name}.journal"
         self._incarnation = 0
+        self._is_up = False
         self._process: ForkServerProcess | None = None
         self._pipe: Connection | None = None
 
@@ -51,6 +52,7 @@ class Side:
 
     def start(self, peer: Side, doom: Doom | None = None) -> None:
         self._incarnation += 1
+        self._is_up = False
         theirs = PeerAddress(peer.did, peer.address.host, peer.address.port)
         spec = child.Spec(
             self.name,
@@ -67,9 +69,15 @@ class Side:
         self._process.start()
         pipe.close()
 
+    def comes_up(self) -> None:
+        """Return once this incarnation has come up."""
+        if not self._is_up:
+            self.says("listening")
+            self._is_up = True
+
     def arm(self, doom: Doom) -> None:
         """Doom the running incarnation."""
-        self.says("listening")
+        self.comes_up()
         self.tell(doom)
 
     def has_died(self) -> None:
@@ -78,6 +86,13 @@ class Side:
         self._process.join(PATIENCE_S)
         assert self._process.exitcode == -signal.SIGKILL, f"{self.name} ended with {self._process.exitcode}"
         self.clear()
+
+    def kill(self) -> None:
+        """Kill the process from outside, wherever it is."""
+        assert self._process is not None
+        assert self._process.exitcode is None, f"{self.name} ended by itself, with {self._process.exitcode}"
+        self._process.kill()
+        self.has_died()
 
     def forget_sessions(self) -> None:
         """Lose every ratchet session, as a node that was restored from a backup has. Only while there is no process."""
@@ -90,7 +105,7 @@ class Side:
             check_chain(store)
 
     def _store(self) -> LmdbStore:
-        return LmdbStore(self.folder / "store" / "state", child.STORE_SIZE_MIB, STATE_TABLES)
+        return LmdbStore(self.folder / "store" / "state", self._nature.store_size_mib, STATE_TABLES)
 
     def says(self, word: str) -> None:
         assert self._pipe is not None
@@ -136,7 +151,7 @@ def finish(first: Side, second: Side) -> None:
     """Let both send their last message, and end once everything has come through."""
     sides = (first, second)
     for side in sides:
-        side.says("listening")
+        side.comes_up()
     for side in sides:
         side.tell("finish")
     for side in sides:
