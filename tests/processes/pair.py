@@ -7,7 +7,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Final
@@ -87,9 +87,10 @@ class Side:
         assert self._process.exitcode == -signal.SIGKILL, f"{self.name} ended with {self._process.exitcode}"
         self.clear()
 
-    def kill(self) -> None:
-        """Kill the process from outside, wherever it is."""
+    def kill_after(self, seconds: float) -> None:
+        """Kill the process from outside, wherever it then is."""
         assert self._process is not None
+        wait([self._process.sentinel], seconds)
         assert self._process.exitcode is None, f"{self.name} ended by itself, with {self._process.exitcode}"
         self._process.kill()
         self.has_died()

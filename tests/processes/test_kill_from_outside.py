@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from pathlib import Path
 from typing import Final
 
@@ -31,10 +30,10 @@ def test_processes_killed_from_outside_lose_nothing_do_nothing_twice_use_no_key_
         for _ in range(count):
             for side in sides:
                 side.comes_up()
-            time.sleep(dice.uniform(0, LIFE_MAX_S))
-            victims = dice.choice(((0,), (1,), (0, 1)))
+            victims, life_s = dice.choice(((0,), (1,), (0, 1))), dice.uniform(0, LIFE_MAX_S)
             for victim in victims:
-                sides[victim].kill()
+                sides[victim].kill_after(life_s)
+                life_s = 0
             for victim in victims:
                 kills += 1 + start_again(sides[victim], sides[1 - victim], dice)
         finish(*sides)
@@ -51,8 +50,7 @@ def start_again(victim: Side, other: Side, dice: random.Random) -> int:
     killed = 0
     while dice.random() < BORN_DEAD:
         victim.start(other)
-        time.sleep(dice.uniform(0, BIRTH_MAX_S))
-        victim.kill()
+        victim.kill_after(dice.uniform(0, BIRTH_MAX_S))
         victim.check_log()
         killed += 1
     victim.start(other)

@@ -1,4 +1,4 @@
-"""What a benchmark of the audit log found, as figures beside their goals: as a table, and as JSON."""
+"""What a benchmark found, as figures beside their goals: as a table, and as JSON."""
 
 from __future__ import annotations
 
