@@ -22,8 +22,8 @@ from typing import Final
 
 import trio
 
-from scripts.bench_figures import Figure, Goal, as_json, spread, table
 from scripts.bench_audit_log import PEERS, AuditLog, BareLmdb, RawDisk
+from scripts.bench_figures import Figure, Goal, as_json, spread, table
 from talos.core.chain import check_chain
 from talos.core.diary_read import Query, Reader
 from talos.core.entry_types import EntryType
