@@ -8,21 +8,32 @@ from __future__ import annotations
 
 import gc
 import sys
+from argparse import ArgumentParser
+from collections import defaultdict
+from collections.abc import Iterator
 from statistics import median
 from time import thread_time  # noqa: TID251 - A benchmark measures the real thing.
 from typing import Final
 
-from scripts.bench_ratchet_peers import LANE, NOW_MS, Syndace, Talos, Vodozemac, Work, disagreements
-from talos_ratchet import Forged
+from scripts.bench_figures import Figure, Goal, as_json, table
+from scripts.bench_ratchet_garbage import LiveLink, failed_openings, header_keys_tried
+from scripts.bench_ratchet_peers import JUMP, Syndace, Talos, Vodozemac, Work, disagreements
 
 ROUNDS: Final = 15
-# What is done, how often per round, how many messages that is each time, and the ratios aimed at over vodozemac
-# and DoubleRatchet. OpenSSL's calls alone, nothing around them, take about four fifths of a message.
+# What is done, how often per round, how many messages that is each time, and how many times the rate of vodozemac
+# and DoubleRatchet is aimed at. OpenSSL's calls alone, nothing around them, take about four fifths of a message.
 OPERATIONS: Final = (
     ("in_order", "1 KiB in order: seal, open, take", 1_000, 1, (1.6, 7.0)),
-    ("ping_pong", "1 KiB ping-pong, per message", 60, 2, (0.95, 2.2)),
+    ("ping_pong", "1 KiB ping-pong", 60, 2, (0.95, 2.2)),
     ("handshake", "handshake and first message", 20, 1, (0.4, 1.6)),
+    ("jump", f"jump over {JUMP:,} messages", 1, 1, (None, 3.0)),
 )
+PREPARED: Final = frozenset({"jump"})  # What has to be made ready each time, and can be done once.
+OPENINGS: Final = 500  # Of headers, failed, in each round.
+PER_KEY_MOST: Final = 1.5  # What one refusal may cost, in failed openings for each header key tried.
+KEYS_MOST: Final = 8  # Header keys tried.
+
+Measured = dict[tuple[str, str], list[float]]  # CPU us per message, by operation and contender.
 
 
 def cpu_us(work: Work, times: int) -> float:
@@ -33,55 +44,64 @@ def cpu_us(work: Work, times: int) -> float:
     return (thread_time() - begun) / times * 1e6
 
 
-def refusal(talos: Talos) -> Work:
-    """Return the work of refusing a frame that fits no key."""
-    garbage = bytes([0x10 + LANE]) + bytes(200)
-
-    def refuse() -> None:
-        try:
-            talos.b.open(LANE, garbage, now_ms=NOW_MS)
-        except Forged:
-            return
-        raise AssertionError("garbage was opened")
-
-    return refuse
-
-
-def table(rows: list[tuple[str, ...]]) -> str:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        lines.append("  ".join((row[0].ljust(widths[0]), *cells)))
-    return "\n".join(lines) + "\n"
-
-
-def main() -> int:
-    for name in disagreements():
-        sys.stdout.write(f"not the same bytes: {name}\n")
-        return 1
-    talos = Talos()
-    contenders = (talos, Vodozemac(), Syndace())
-    garbage = refusal(talos)
-    fresh_refusal = cpu_us(garbage, 2_000)
-    measured: dict[tuple[str, str], list[float]] = {}
+def measure(contenders: tuple[Talos | Vodozemac | Syndace, ...], link: LiveLink) -> tuple[Measured, list[list[float]]]:
+    """Return what each operation takes, and the seconds of a refusal and of a failed opening, round by round."""
+    measured: Measured = defaultdict(list)
+    refusals = []
     gc.disable()  # Its pauses would fall on whoever is next.
     for _ in range(ROUNDS):
         for operation, _, times, messages, _ in OPERATIONS:
             for contender in contenders:
-                us = cpu_us(getattr(contender, operation), times) / messages
-                measured.setdefault((operation, contender.name), []).append(us)
+                work = getattr(contender, operation)
+                us = cpu_us(work() if operation in PREPARED else work, times) / messages
+                measured[operation, contender.name].append(us)
+        refusals.append([link.refuse(), failed_openings(OPENINGS)])
+        link.recover()
         gc.collect()
-    ours, *others = (contender.name for contender in contenders)
-    rows = [("CPU us, median", ours, *others, *(f"over {other} (goal)" for other in others))]
+    return measured, refusals
+
+
+def figures(measured: Measured, names: list[str]) -> Iterator[Figure]:
+    ours, *others = names
     for operation, title, _, _, goals in OPERATIONS:
-        medians = {name: median(measured[operation, name]) for name in (ours, *others)}
-        ratios = (f"{medians[other] / medians[ours]:.2f} ({goal})" for other, goal in zip(others, goals, strict=True))
-        rows.append((title, *(f"{value:.1f}" for value in medians.values()), *ratios))
-    sys.stdout.write(table(rows))
-    sys.stdout.write(f"\ngarbage refused in {fresh_refusal:.1f} us, and with five old chains remembered ")
-    sys.stdout.write(f"in {cpu_us(garbage, 2_000):.1f} us\nchain, root and handshake derive the same bytes as theirs\n")
-    return 0
+        rates = {name: 1e6 / median(measured[operation, name]) for name in names}
+        for name, goal in zip(others, goals, strict=True):
+            aim = None if goal is None else Goal(goal, is_least=True)
+            yield Figure(title, "per s", rates[ours], peer=name, theirs=rates[name], goal=aim)
+
+
+def of_garbage(refusals: list[list[float]], tried: float) -> Iterator[Figure]:
+    refusal_us, opening_us = (median(each[at] for each in refusals) * 1e6 for at in range(2))
+    yield Figure("header keys tried on garbage, on a live link", "keys", tried, goal=Goal(KEYS_MOST, of_ratio=False))
+    yield Figure(
+        "garbage refused on a live link",
+        "us",
+        refusal_us,
+        peer="so many failed openings",
+        theirs=tried * opening_us,
+        goal=Goal(PER_KEY_MOST),
+    )
+
+
+def main() -> int:
+    parser = ArgumentParser("scripts/bench ratchet", description="Measure the ratchet beside two others, in one run.")
+    parser.add_argument("--json", action="store_true", help="write JSON instead of a table")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 if a goal was not reached")
+    asked = parser.parse_args()
+    for name in disagreements():
+        sys.stdout.write(f"not the same bytes: {name}\n")
+        return 1
+    contenders = (Talos(), Vodozemac(), Syndace())
+    measured, refusals = measure(contenders, LiveLink())
+    found = [
+        *figures(measured, [contender.name for contender in contenders]),
+        *of_garbage(refusals, header_keys_tried()),
+    ]
+    if asked.json:
+        sys.stdout.write(as_json({"rounds": ROUNDS}, found))
+    else:
+        sys.stdout.write(f"{table(found)}\nchain, root and handshake derive the same bytes as theirs\n")
+    return 1 if asked.strict and any(figure.holds is False for figure in found) else 0
 
 
 if __name__ == "__main__":

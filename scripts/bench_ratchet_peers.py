@@ -1,4 +1,4 @@
-"""The ratchets that ours is measured against, each behind the same three operations, and ours.
+"""The ratchets that ours is measured against, each behind the same operations, and ours.
 
 vodozemac (Rust, Olm: 3DH without a signature check) and DoubleRatchet with X3DH (Python). Neither has a
 post-quantum handshake or sealed headers. Wire bytes are part of the work where a library defines them.
@@ -40,6 +40,7 @@ Work = Callable[[], object]
 PAYLOAD: Final = urandom(1024)
 NOW_MS: Final = 1_700_000_000_000
 LANE: Final = Lane.MESSAGE
+JUMP: Final = 1_000  # Messages that do not come before the one that does.
 INFO: Final = b"talos/v1/root\x00"
 
 
@@ -106,6 +107,15 @@ class Talos:
         self.send(self.a, self.b)
         self.send(self.b, self.a)
 
+    def jump(self) -> Work:
+        """Return the work of taking a message whose `JUMP` predecessors have not come, for one time."""
+        sender, receiver = self.handshake()
+        lane = Lane.CONTROL  # Open at once; all lanes are alike.
+        for _ in range(JUMP):
+            sender.seal(lane, b"", entropy=urandom)
+        frame = sender.seal(lane, PAYLOAD, entropy=urandom)
+        return lambda: receiver.take(lane, receiver.open(lane, frame, now_ms=NOW_MS))
+
 
 class Vodozemac:
     """Matrix's Olm in Rust, through its Python binding; messages become bytes and come back."""
@@ -138,6 +148,16 @@ class Vodozemac:
     def ping_pong(self) -> None:
         self.send(self.a, self.b)
         self.send(self.b, self.a)
+
+    def jump(self) -> Work:
+        """As ours. It keeps the newest 40 of the keys passed over, we and DoubleRatchet keep all."""
+        sender, receiver = self.handshake()
+        self.send(receiver, sender)
+        self.send(sender, receiver)
+        for _ in range(JUMP):
+            sender.encrypt(b"")
+        message = vodozemac.AnyOlmMessage.from_parts(*sender.encrypt(PAYLOAD).to_parts())
+        return lambda: receiver.decrypt(message)
 
 
 class RootKdf(kdf_hkdf.KDF):
@@ -245,6 +265,14 @@ class Syndace:
     def ping_pong(self) -> None:
         self.send(self.a, self.b)
         self.send(self.b, self.a)
+
+    def jump(self) -> Work:
+        """As ours."""
+        sender, receiver = self.handshake()
+        for _ in range(JUMP):
+            now(sender.encrypt_message(b"", b"data"))
+        message = now(sender.encrypt_message(PAYLOAD, b"data"))
+        return lambda: now(receiver.decrypt_message(message, b"data"))
 
 
 def disagreements() -> Iterator[str]:
