@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from argparse import ArgumentTypeError
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median, quantiles
 from typing import Final
 
@@ -89,3 +91,11 @@ def as_json(setting: dict[str, object], figures: Iterable[Figure]) -> str:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def folder_argument(text: str) -> Path:
+    """For argparse: an existing folder."""
+    path = Path(text)
+    if not path.is_dir():
+        raise ArgumentTypeError(f"{text} is no folder")
+    return path

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,10 +19,10 @@ from time import perf_counter  # noqa: TID251 - A benchmark measures the real th
 from typing import Final
 
 from scripts.bench_audit_log import BareLmdb
-from scripts.bench_figures import Figure, Goal, as_json, spread, table
-from scripts.bench_link_nodes import NUMBER_SIZE, receiver, sender
+from scripts.bench_figures import Figure, Goal, as_json, folder_argument, spread, table
+from scripts.bench_link_nodes import NUMBER_SIZE, Told, receiver, sender
 from scripts.bench_link_peers import plain_receiver, plain_sender
-from scripts.bench_processes import Worker, workers
+from scripts.bench_processes import Usage, Worker, workers
 
 SIZE: Final = 1_024  # Bytes of a message.
 WINDOW: Final = 64  # Messages under way.
@@ -51,10 +51,10 @@ class Pair:
         self.receiving = receiving
         self._cpu_s = [0.0, 0.0]
 
-    def used(self, *cpu_s: float) -> list[float]:
-        """Take what both have used in all, in seconds of processor; return what that was since the last time."""
-        since = [now - before for now, before in zip(cpu_s, self._cpu_s, strict=True)]
-        self._cpu_s = list(cpu_s)
+    def used(self, *both: Usage) -> list[float]:
+        """Return the seconds of processor that both have used since the last time."""
+        since = [now.cpu_s - before for now, before in zip(both, self._cpu_s, strict=True)]
+        self._cpu_s = [now.cpu_s for now in both]
         return since
 
 
@@ -73,23 +73,24 @@ class Found:
 def plain_round(pair: Pair, count: int, found: Found) -> None:
     begun = perf_counter()
     pair.sending.ask(count)
-    sender_s = pair.sending.answer()
+    ada: Usage = pair.sending.answer()
     found.plain_rate.append(count / (perf_counter() - begun))
     pair.receiving.ask()
-    found.plain_cpu_us.append([used / count * 1e6 for used in pair.used(sender_s, pair.receiving.answer())])
+    bob: Usage = pair.receiving.answer()
+    found.plain_cpu_us.append([used / count * 1e6 for used in pair.used(ada, bob)])
 
 
 def nodes_round(pair: Pair, count: int, window: int, found: Found) -> None:
     begun = perf_counter()
     pair.receiving.ask(count)
     pair.sending.ask(count, window)
-    spent, sender_s, sender_mib, sender_sizes = pair.sending.answer()
-    receiver_s, receiver_mib, receiver_sizes = pair.receiving.answer()
-    took, used = perf_counter() - begun, pair.used(sender_s, receiver_s)
-    found.peaks_mib = sender_mib, receiver_mib
+    ada: Told = pair.sending.answer()
+    bob: Told = pair.receiving.answer()
+    took, used = perf_counter() - begun, pair.used(ada.usage, bob.usage)
+    found.peaks_mib = ada.usage.peak_mib, bob.usage.peak_mib
     if window == 1:
-        found.single_s += spent
-        found.row_sizes = round(median(sender_sizes)), round(median(receiver_sizes))
+        found.single_s += ada.spent
+        found.row_sizes = round(median(ada.row_sizes)), round(median(bob.row_sizes))
     else:
         found.rate.append(count / took)
         found.cpu_us.append([seconds / count * 1e6 for seconds in used])
@@ -169,18 +170,13 @@ def figures(found: Found) -> list[Figure]:
 
 def arguments() -> Namespace:
     parser = ArgumentParser("scripts/bench link", description="Measure two nodes that talk, in two processes.")
-    parser.add_argument("--dir", type=_folder, default=Path(), help="on whose disk; as seen from the repository")
+    parser.add_argument(
+        "--dir", type=folder_argument, default=Path(), help="on whose disk; as seen from the repository"
+    )
     parser.add_argument("--quick", action="store_true", help="three short rounds, to see that it runs")
     parser.add_argument("--json", action="store_true", help="write JSON instead of a table")
     parser.add_argument("--strict", action="store_true", help="exit with 1 if a goal was not reached")
     return parser.parse_args()
-
-
-def _folder(text: str) -> Path:
-    path = Path(text)
-    if not path.is_dir():
-        raise ArgumentTypeError(f"{text} is no folder")
-    return path
 
 
 def main() -> int:

@@ -4,26 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from time import perf_counter, process_time  # noqa: TID251 - A benchmark measures the real thing.
+from time import perf_counter  # noqa: TID251 - A benchmark measures the real thing.
 from typing import Final
 
 import trio
 
-from scripts.bench_processes import next_question, peak_mib
+from scripts.bench_processes import Usage, next_question, usage
 from talos.config import Config
 from talos.core.names import PeerAddress, did_of
 from talos.core.report import ReceiptState
 from talos.core.step import Put
-from talos.core.tables import INBOX, OUTBOX
+from talos.core.tables import BODIES, ENTRIES, INBOX, LOOKUP, OUTBOX, STATE_TABLES, TREE
 from talos.host import Address, Store
 from talos.runtime import Node, create_identity, data_folder
 
 HERE: Final = Address("127.0.0.1", 0)
 NUMBER_SIZE: Final = 8  # Bytes at the front of a body.
 PATIENCE_S: Final = 30.0  # For one acknowledgement.
+OF_THE_LOG: Final = frozenset({ENTRIES, BODIES, TREE, LOOKUP})  # Tables that grow with every message, and are to.
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a node's process answers, at rest."""
+
+    usage: Usage
+    entries: int  # In its audit log.
+    row_sizes: list[int]  # Bytes of each commit since the last time that took a message.
+    other_size: int  # Bytes of all rows that are not of the audit log.
+    spent: list[float] = field(default_factory=list)  # Seconds of each send.
 
 
 class Counted:
@@ -34,12 +46,17 @@ class Counted:
         self.room, self.close = store.room, store.close
         self._commit = store.commit
         self._table = table
-        self.sizes: list[int] = []
+        self._sizes: list[int] = []
 
     def commit(self, writes: Sequence[Put]) -> None:
         if any(write.table == self._table and write.value is not None for write in writes):
-            self.sizes.append(sum(len(write.key) + len(write.value or b"") for write in writes))
+            self._sizes.append(sum(len(write.key) + len(write.value or b"") for write in writes))
         self._commit(writes)
+
+    def tell(self, node: Node) -> Told:
+        sizes, self._sizes = self._sizes, []
+        others = (row for table in STATE_TABLES if table not in OF_THE_LOG for row in self.scan(table))
+        return Told(usage(), node.audit.size, sizes, sum(len(key) + len(value) for key, value in others))
 
 
 @contextmanager
@@ -80,8 +97,7 @@ class _Receiving:
                 asked += question[0]
                 while self._done < asked:
                     await self._one_more.wait()
-                sizes, self._store.sizes = self._store.sizes, []
-                self._pipe.send((process_time(), peak_mib(), sizes))
+                self._pipe.send(self._store.tell(self._node))
             nursery.cancel_scope.cancel()
 
     async def _take(self) -> None:
@@ -97,11 +113,7 @@ class _Receiving:
 
 
 def sender(pipe: Connection, folder: Path, peer: str, body: bytes) -> None:
-    """Asked for a count and a window, send as many messages, so many at once, and answer when all are delivered.
-
-    The answer: seconds of each send, CPU seconds so far, peak memory in MiB, bytes of each commit that took
-    a message.
-    """
+    """Asked for a count and a window, send as many messages, so many at once, and answer when all are delivered."""
     with _opened("ada", folder, OUTBOX) as (node, store):
         trio.run(_send, pipe, node, store, PeerAddress.parse(peer), body)
 
@@ -126,7 +138,6 @@ async def _send(pipe: Connection, node: Node, store: Counted, peer: PeerAddress,
             async with trio.open_nursery() as senders:
                 for nth in range(window):
                     senders.start_soon(some, count // window + (nth < count % window))
-            pipe.send((spent[:], process_time(), peak_mib(), store.sizes))
+            pipe.send(replace(store.tell(node), spent=spent[:]))
             spent.clear()
-            store.sizes = []
         nursery.cancel_scope.cancel()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import struct
 from multiprocessing.connection import Connection
-from time import process_time  # noqa: TID251 - A benchmark measures the real thing.
 from typing import Final
 
 import trio
 
-from scripts.bench_processes import next_question
+from scripts.bench_processes import next_question, usage
 
 HOST: Final = "127.0.0.1"
 READ_SIZE: Final = 64 * 1024  # Bytes, as a link of ours reads.
@@ -17,7 +16,10 @@ HEAD: Final = struct.Struct(">I")
 
 
 def plain_receiver(pipe: Connection) -> None:
-    """Take frames, and answer each read with how many have come so far. Tells its port first, then its CPU seconds."""
+    """Take frames, and answer each read with how many have come so far.
+
+    Tells its port first; asked for anything, answers with its `Usage`.
+    """
     trio.run(_receive, pipe)
 
 
@@ -28,7 +30,7 @@ async def _receive(pipe: Connection) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_take, stream)
         while await next_question(pipe) is not None:
-            pipe.send(process_time())
+            pipe.send(usage())
         nursery.cancel_scope.cancel()
 
 
@@ -50,7 +52,7 @@ async def _take(stream: trio.SocketStream) -> None:
 
 
 def plain_sender(pipe: Connection, port: int, body: bytes) -> None:
-    """Asked for a count, send as many messages, one call each; answer with the CPU seconds so far."""
+    """Asked for a count, send as many messages, one call each; answer with its `Usage`."""
     trio.run(_send, pipe, port, body)
 
 
@@ -65,7 +67,7 @@ async def _send(pipe: Connection, port: int, body: bytes) -> None:
             nursery.start_soon(_acknowledged, stream, sent)
             for _ in range(count):
                 await stream.send_all(HEAD.pack(len(body)) + body)
-        pipe.send(process_time())
+        pipe.send(usage())
     await stream.aclose()
 
 

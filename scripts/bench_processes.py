@@ -8,8 +8,10 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from time import process_time  # noqa: TID251 - A benchmark measures the real thing.
 from typing import Any, Final
 
 import trio
@@ -67,9 +69,19 @@ async def next_question(pipe: Connection) -> tuple[Any, ...] | None:
     return question
 
 
-def peak_mib() -> float:
-    """Return the most memory that this process has held so far: the resident set, on Linux."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):  # getrusage would count what the process was before it became this one.
-            return int(line.split()[1]) / 1024
-    raise RuntimeError("the kernel does not tell the peak of a process")
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What this process holds now, and what it has used."""
+
+    cpu_s: float
+    peak_mib: float  # Resident, pages of files among them.
+    own_mib: float  # Resident now, pages of files not counted.
+    descriptors: int
+
+
+def usage() -> Usage:
+    """Ask the kernel. On Linux."""
+    told = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    # getrusage would count as peak what the process was before it became this one.
+    peak_kib, own_kib = (int(told[name].split()[0]) for name in ("VmHWM", "RssAnon"))
+    return Usage(process_time(), peak_kib / 1024, own_kib / 1024, sum(1 for _ in Path("/proc/self/fd").iterdir()))

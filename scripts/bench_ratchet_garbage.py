@@ -87,10 +87,11 @@ class Side:
     def commit(self, step: Step) -> None:
         self.store.commit(step.writes)
         for effect in step.effects:
-            if isinstance(effect, Send):
-                self.frames.append(effect.frame)
-            elif isinstance(effect, Broken):
-                raise RuntimeError(effect.reason)
+            match effect:
+                case Send(frame):
+                    self.frames.append(frame)
+                case Broken(reason):
+                    raise RuntimeError(reason)
 
 
 class LiveLink:
