@@ -1,1 +1,94 @@
-"""Canonical msgpack of the DHT's requests and records; the one module here that imports `msgpack`."""
+"""Canonical msgpack of the DHT's requests and records; the one module here that imports `msgpack`.
+
+Canonical means: an array of integers, booleans, bytes, UTF-8 text and arrays of these, every one in its shortest
+encoding. A reader encodes what it has read and compares, so two byte strings never mean one value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
+import msgpack
+
+from talos_dht.errors import Malformed
+
+Field: TypeAlias = "int | bool | bytes | str | Sequence[Field]"
+
+ITEMS_MAX: Final = 32  # Of one array. The longest of ours, a reply's, has 20.
+
+_KINDS: Final = frozenset({int, bool, bytes, str})
+
+
+def pack(*fields: Field) -> bytes:
+    """Return the canonical array of `fields`."""
+    return msgpack.packb(fields, use_bin_type=True)
+
+
+def array(raw: bytes, *, length: int, size_max: int, field: str) -> list[object]:
+    """Return the fields of one canonical array of `length` items in at most `size_max` bytes. Raises `Malformed`."""
+    if len(raw) > size_max:
+        raise Malformed(f"{field}: {len(raw)} bytes, at most {size_max} are allowed")
+    try:
+        value = msgpack.unpackb(
+            raw, raw=False, strict_map_key=True, max_array_len=ITEMS_MAX, max_map_len=0, max_ext_len=0
+        )
+    except (ValueError, msgpack.UnpackException):  # Too deep is a StackError, cut off an OutOfData.
+        raise Malformed(f"{field}: not one whole canonical array") from None
+    if type(value) is not list or not _is_plain(value):
+        raise Malformed(f"{field}: not an array of integers, booleans, bytes, text and arrays")
+    if len(value) != length:
+        raise Malformed(f"{field}: {len(value)} fields, not {length}")
+    if msgpack.packb(value, use_bin_type=True) != raw:
+        raise Malformed(f"{field}: not in canonical form")
+    return value
+
+
+def octets(value: object, *, field: str, length: int | None = None, least: int = 0, most: int = 0) -> bytes:
+    """Return `value` if it is bytes of exactly `length`, or of `least` to `most`. Raises `Malformed`."""
+    if type(value) is not bytes:
+        raise Malformed(f"{field}: not bytes")
+    if length is not None:
+        least = most = length
+    if not least <= len(value) <= most:
+        raise Malformed(f"{field}: {len(value)} bytes, outside {least}..{most}")
+    return value
+
+
+def integer(value: object, *, least: int, most: int, field: str) -> int:
+    """Return `value` if it is an integer (no boolean) of `least` to `most`. Raises `Malformed`."""
+    if type(value) is not int:
+        raise Malformed(f"{field}: not an integer")
+    if not least <= value <= most:
+        raise Malformed(f"{field}: {value} is outside {least}..{most}")
+    return value
+
+
+def flag(value: object, *, field: str) -> bool:
+    """Return `value` if it is a boolean. Raises `Malformed`."""
+    if type(value) is not bool:
+        raise Malformed(f"{field}: not a boolean")
+    return value
+
+
+def text(value: object, *, least: int, most: int, field: str) -> str:
+    """Return `value` if it is text of `least` to `most` bytes in UTF-8. Raises `Malformed`."""
+    if type(value) is not str:
+        raise Malformed(f"{field}: not text")
+    if not least <= len(value.encode()) <= most:
+        raise Malformed(f"{field}: {len(value.encode())} bytes of text, outside {least}..{most}")
+    return value
+
+
+def listing(value: object, *, most: int, field: str, least: int = 0) -> list[object]:
+    """Return `value` if it is an array of `least` to `most` items. Raises `Malformed`."""
+    if type(value) is not list:
+        raise Malformed(f"{field}: not an array")
+    if not least <= len(value) <= most:
+        raise Malformed(f"{field}: {len(value)} items, outside {least}..{most}")
+    return value
+
+
+def _is_plain(values: list[object]) -> bool:
+    # How deep they may be nested, the unpacker bounds.
+    return all(type(value) in _KINDS or (type(value) is list and _is_plain(value)) for value in values)

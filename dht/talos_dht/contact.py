@@ -1,0 +1,134 @@
+"""Where a node is, and what it is called in the DHT.
+
+    id        first 20 bytes of SHA-256("talos/v1/dht-node" | 00 | X25519 key 32)
+    contact   key 32 | IP address 16 | port u16        IPv4 as ::ffff:a.b.c.d: RFC 4291, section 2.5.5.2
+
+The key is the one that seals the node's datagrams, so an id is proven by whatever its node says, and contacts need no
+signature. They outlive a rotation of the identity's keys.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from hashlib import sha256
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Final, NamedTuple
+
+from talos_dht.errors import Malformed
+
+LABEL_NODE: Final = b"talos/v1/dht-node"  # Hash of a node's X25519 key: its id.
+
+ID_SIZE: Final = 20  # Bytes: the keyspace of the kademlia package.
+KEY_SIZE: Final = 32  # Bytes of an X25519 or Ed25519 public key.
+IP_SIZE: Final = 16  # Bytes, of both families.
+PLACE_SIZE: Final = IP_SIZE + 2  # Bytes of address and port.
+CONTACT_SIZE: Final = KEY_SIZE + PLACE_SIZE  # Bytes; 20 of them fit one datagram, whatever their family.
+PORT_MAX: Final = 65_535
+
+_MAPPED: Final = bytes(10) + b"\xff\xff"
+# Where whoever owns the house hands out the addresses, so their number costs an attacker nothing and an owner neither.
+_LOCAL: Final = tuple(
+    IPv6Network(text)
+    for text in (
+        "::1/128",
+        "fc00::/7",
+        "fe80::/10",
+        "::ffff:10.0.0.0/104",
+        "::ffff:100.64.0.0/106",
+        "::ffff:127.0.0.0/104",
+        "::ffff:169.254.0.0/112",
+        "::ffff:172.16.0.0/108",
+        "::ffff:192.168.0.0/112",
+    )
+)
+_NOWHERE: Final = tuple(
+    IPv6Network(text)
+    for text in ("::/128", "ff00::/8", "::ffff:0.0.0.0/104", "::ffff:224.0.0.0/99")  # Nobody; everybody.
+)
+
+
+def hashed(label: bytes, body: bytes) -> bytes:
+    """Return SHA-256(label, 00, body): 32 bytes."""
+    return sha256(label + b"\x00" + body).digest()
+
+
+@lru_cache(maxsize=65_536)  # A lookup meets the same keys in reply after reply.
+def node_id(key: bytes) -> bytes:
+    return hashed(LABEL_NODE, key)[:ID_SIZE]
+
+
+def number_of(id: bytes) -> int:
+    """Return an id or target as a number: the distance of two is their exclusive or."""
+    return int.from_bytes(id, "big")
+
+
+class Contact(NamedTuple):
+    """A node's key and the place where it answers."""
+
+    key: bytes  # X25519, 32 bytes.
+    ip: bytes  # 16 bytes.
+    port: int  # UDP, 1..65535.
+
+    @property
+    def id(self) -> bytes:
+        return node_id(self.key)
+
+    @property
+    def number(self) -> int:
+        return number_of(node_id(self.key))
+
+    @property
+    def host(self) -> str:
+        """The IP address as text."""
+        address = IPv6Address(self.ip)
+        return str(address.ipv4_mapped or address)
+
+    @property
+    def place(self) -> bytes:
+        """Address and port, 18 bytes."""
+        return self.ip + self.port.to_bytes(2, "big")
+
+    @property
+    def network(self) -> bytes | None:
+        """What one owner has many addresses of: a /24 of IPv4, a /48 of IPv6. None where that does not count."""
+        return network_of(self.ip)
+
+    def encode(self) -> bytes:
+        return self.key + self.place
+
+    @classmethod
+    def decode(cls, raw: bytes) -> Contact:
+        """Raises `Malformed`, also for an address where no node can be."""
+        if len(raw) != CONTACT_SIZE:
+            raise Malformed(f"contact: {len(raw)} bytes, not {CONTACT_SIZE}")
+        return _decoded(raw)
+
+    @classmethod
+    def at(cls, key: bytes, host: str, port: int) -> Contact:
+        """Return the contact of a node at an IP address written as text. Raises `Malformed`."""
+        try:
+            address = ip_address(host)
+        except ValueError:
+            raise Malformed(f"{host[:80]!r} is no IP address") from None
+        ip = _MAPPED + address.packed if isinstance(address, IPv4Address) else address.packed
+        if not 0 < port <= PORT_MAX:
+            raise Malformed(f"port: {port} is outside 1..{PORT_MAX}")
+        return cls.decode(key + ip + port.to_bytes(2, "big"))
+
+
+@lru_cache(maxsize=65_536)
+def network_of(ip: bytes) -> bytes | None:
+    address = IPv6Address(ip)
+    if any(address in local for local in _LOCAL):
+        return None
+    return ip[:15] if ip.startswith(_MAPPED) else ip[:6]
+
+
+@lru_cache(maxsize=65_536)
+def _decoded(raw: bytes) -> Contact:
+    ip, port = raw[KEY_SIZE : KEY_SIZE + IP_SIZE], int.from_bytes(raw[-2:], "big")
+    if port == 0:
+        raise Malformed("contact: no node is at port 0")
+    if any(IPv6Address(ip) in nowhere for nowhere in _NOWHERE):
+        raise Malformed("contact: no node is at such an address")
+    return Contact(raw[:KEY_SIZE], ip, port)

@@ -1,0 +1,237 @@
+"""Who is near whom: k-buckets, and the rules by which a contact gets a place in them and keeps it.
+
+The buckets and their splitting are those of the kademlia package; what reads a clock there, starts a task, or is wrong
+is overridden here, so that nothing of it runs (docs/decisions/0012-discovery.md says what and why).
+
+    in        only who has answered us there; a full bucket takes nobody, but asks who was silent longest
+    caps      2 of one network in a bucket, 3 in the table, one for each address and port
+    out       after two requests in a row without an answer; the newest in waiting takes the place
+
+Source: Maymounkov and Mazières, "Kademlia" (2002), sections 2.2, 2.4 and 4.1.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import chain
+from typing import Final, cast
+
+from kademlia.node import Node
+from kademlia.routing import KBucket, RoutingTable
+
+from talos_dht import codec
+from talos_dht.contact import CONTACT_SIZE, ID_SIZE, Contact, number_of
+from talos_dht.errors import Malformed
+
+K: Final = 20  # Contacts of a bucket, copies of a record. With 8, a fifth of colluders cost 73% of all reads.
+PER_BUCKET_NETWORK_MAX: Final = 2  # Contacts of one /24 or /48 in a bucket ...
+PER_TABLE_NETWORK_MAX: Final = 3  # ... and in the table: its owner is one, however many ids it makes.
+FAILURES_MAX: Final = 2  # Requests in a row without an answer, each sent twice: a lost datagram is none.
+QUESTIONABLE_MS: Final = 900_000  # Silent for so long, a contact is asked whether it is there: BEP 5.
+REFRESH_MS: Final = 3_600_000  # A bucket that no lookup went into for so long is looked up: Kademlia, section 2.3.
+DUMP_MAX: Final = 200  # Contacts kept over a restart; one that answers is enough.
+DUMP_SIZE_MAX: Final = DUMP_MAX * (CONTACT_SIZE + 2) + 16  # Bytes.
+
+_VERSION: Final = 1
+_KEYSPACE: Final = 1 << (8 * ID_SIZE)
+
+
+class Entry(Node):
+    """A contact in the table, and how it has been."""
+
+    def __init__(self, contact: Contact, now_ms: int) -> None:
+        super().__init__(contact.id, contact.host, contact.port)
+        self.contact = contact
+        self.seen_ms = now_ms  # When it last answered.
+        self.failures = 0  # Since then.
+
+
+class Bucket(KBucket):
+    """Both halves know where the middle belongs, and `last_updated` is the table's time, in ms."""
+
+    def touch_last_updated(self) -> None:
+        """Called by the base's constructor alone, and it would read a clock there."""
+        self.last_updated = 0
+
+    def split(self) -> tuple[KBucket, KBucket]:
+        low, high = self.range
+        middle = (low + high) // 2
+        halves = Bucket(low, middle, self.ksize), Bucket(middle + 1, high, self.ksize)
+        for half in halves:
+            half.last_updated = self.last_updated
+        for node in chain(self.nodes.values(), self.replacement_nodes.values()):
+            halves[node.long_id > middle].add_node(node)
+        return halves
+
+    @property
+    def entries(self) -> Iterator[Entry]:
+        return cast("Iterator[Entry]", iter(self.nodes.values()))
+
+    def gap(self, target: int) -> int:
+        """Return the least distance that an id of this bucket may have from `target`."""
+        low, high = self.range
+        return (low ^ target) & ~(high - low)
+
+
+class Table(RoutingTable):
+    """What one node knows of the others. Times are ms on the monotonic clock."""
+
+    def __init__(self, own_id: bytes, k: int = K) -> None:
+        self._places: dict[bytes, bytes] = {}  # Address and port -> id.
+        self._networks = Counter[bytes]()
+        super().__init__(None, k, Node(own_id))
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, id: bytes) -> bool:
+        return self._find(id) is not None
+
+    def answered(self, contact: Contact, now_ms: int) -> Contact | None:
+        """Note an answer from there. Returns whom to ask first, if the bucket is full of others."""
+        if contact.id == self.node.id:
+            return None
+        entry = self._find(contact.id)
+        if entry is not None and entry.contact != contact:
+            self._drop(entry)
+        if (holder := self._places.get(contact.place, contact.id)) != contact.id:
+            self.remove(holder)  # One address and port is one node: this one, for it answered.
+        entry = Entry(contact, now_ms)
+        if not self._admits(entry):
+            return None
+        self.add_contact(entry)
+        if entry.id in self:
+            return None
+        longest = next(self._bucket(entry.long_id).entries)
+        return longest.contact if now_ms - longest.seen_ms >= QUESTIONABLE_MS else None
+
+    def is_wanted(self, contact: Contact) -> bool:
+        """Say whether to ask back who asked us: whether an answer could give it a place, or moves one that it has."""
+        entry = self._find(contact.id)
+        if entry is not None:
+            return entry.contact != contact
+        node = Node(contact.id)
+        if node.id == self.node.id or contact.place in self._places or not self._admits(Entry(contact, 0)):
+            return False
+        bucket = self._bucket(node.long_id)
+        return len(bucket) < self.ksize or bucket.has_in_range(self.node)
+
+    def failed(self, id: bytes) -> None:
+        """Note that a request to this contact, and its repetition, had no answer."""
+        entry = self._find(id)
+        if entry is not None:
+            entry.failures += 1
+            if entry.failures >= FAILURES_MAX:
+                self.remove(id)
+
+    def remove(self, id: bytes) -> None:
+        """Let go of a contact; whoever is in waiting, and may, takes its place."""
+        entry = self._find(id)
+        if entry is None:
+            return
+        self._drop(entry)
+        waiting = self._bucket(entry.long_id).replacement_nodes
+        for other in cast("list[Entry]", [*reversed(waiting.values())]):
+            del waiting[other.id]
+            if self._admits(other) and other.contact.place not in self._places:
+                self.add_contact(other)
+                return
+
+    def closest(self, target: bytes, count: int = K) -> list[Contact]:
+        """Return the `count` contacts nearest to `target`, nearest first; none that owes us an answer."""
+        return [entry.contact for entry in self._nearest(number_of(target), count)]
+
+    def touch(self, target: bytes, now_ms: int) -> None:
+        """Note that a lookup of `target` begins."""
+        self._bucket(number_of(target)).last_updated = now_ms
+
+    def stale(self, now_ms: int) -> list[tuple[int, int]]:
+        """Return first and last id of every bucket that is due for a lookup."""
+        return [bucket.range for bucket in self.buckets if bucket.last_updated + REFRESH_MS <= now_ms]
+
+    def dump(self) -> bytes:
+        """Return the contacts that answered last: what to try first after a restart."""
+        newest = sorted(self._entries(), key=lambda entry: -entry.seen_ms)
+        return codec.pack(_VERSION, b"".join(entry.contact.encode() for entry in newest[:DUMP_MAX]))
+
+    # What the base has, mended.
+
+    def flush(self) -> None:
+        self.buckets = [Bucket(0, _KEYSPACE - 1, self.ksize)]
+        self._places.clear()
+        self._networks.clear()
+
+    def get_bucket_for(self, node: Node) -> int:
+        return next(index for index, bucket in enumerate(self.buckets) if node.long_id <= bucket.range[1])
+
+    def add_contact(self, node: Node) -> None:
+        """Give an `Entry` a place, splitting the bucket of our own id while that helps; else let it wait."""
+        entry = cast("Entry", node)
+        while True:
+            index = self.get_bucket_for(entry)
+            is_new = entry.id not in self.buckets[index].nodes
+            if self.buckets[index].add_node(entry):
+                break
+            if not self.buckets[index].has_in_range(self.node):
+                return
+            del self.buckets[index].replacement_nodes[entry.id]
+            self.split_bucket(index)
+        if is_new:
+            self._places[entry.contact.place] = entry.id
+            if entry.contact.network is not None:
+                self._networks[entry.contact.network] += 1
+
+    def remove_contact(self, node: Node) -> None:
+        self.remove(node.id)
+
+    def find_neighbors(self, node: Node, k: int | None = None, exclude: Node | None = None) -> list[Node]:
+        others = (entry for entry in self._nearest(node.long_id, len(self)) if not exclude or entry.id != exclude.id)
+        return list[Node](others)[: k or self.ksize]
+
+    def lonely_buckets(self) -> list[KBucket]:
+        raise NotImplementedError("ask `stale`, which is told the time")
+
+    def _entries(self) -> Iterator[Entry]:
+        return chain.from_iterable(cast("Bucket", bucket).entries for bucket in self.buckets)
+
+    def _nearest(self, target: int, count: int) -> list[Entry]:
+        # A bucket is a subtree: all of one is nearer than all of the next, in the order of their gaps.
+        found = list[Entry]()
+        for bucket in sorted(cast("list[Bucket]", self.buckets), key=lambda bucket: bucket.gap(target)):
+            found += sorted(
+                (entry for entry in bucket.entries if not entry.failures), key=lambda entry: entry.long_id ^ target
+            )
+            if len(found) >= count:
+                break
+        return found[:count]
+
+    def _bucket(self, number: int) -> Bucket:
+        return cast("Bucket", next(bucket for bucket in self.buckets if number <= bucket.range[1]))
+
+    def _find(self, id: bytes) -> Entry | None:
+        return cast("Entry | None", self._bucket(number_of(id)).nodes.get(id))
+
+    def _drop(self, entry: Entry) -> None:
+        del self._bucket(entry.long_id).nodes[entry.id]
+        del self._places[entry.contact.place]
+        if entry.contact.network is not None:
+            self._networks[entry.contact.network] -= 1
+            self._networks += Counter()  # Forget the zeroes.
+
+    def _admits(self, entry: Entry) -> bool:
+        network = entry.contact.network
+        if network is None or entry.id in self:
+            return True
+        in_bucket = sum(other.contact.network == network for other in self._bucket(entry.long_id).entries)
+        return in_bucket < PER_BUCKET_NETWORK_MAX and self._networks[network] < PER_TABLE_NETWORK_MAX
+
+
+def load(raw: bytes) -> list[Contact]:
+    """Return the contacts of a dump: to be asked, before any of them gets a place. Raises `Malformed`."""
+    version, joined = codec.array(raw, length=2, size_max=DUMP_SIZE_MAX, field="dump")
+    codec.integer(version, least=_VERSION, most=_VERSION, field="version")
+    contacts = codec.octets(joined, most=DUMP_MAX * CONTACT_SIZE, field="contacts")
+    if len(contacts) % CONTACT_SIZE:
+        raise Malformed(f"contacts: {len(contacts)} bytes are no whole contacts")
+    return [Contact.decode(contacts[at : at + CONTACT_SIZE]) for at in range(0, len(contacts), CONTACT_SIZE)]
