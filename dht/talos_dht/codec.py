@@ -89,6 +89,11 @@ def listing(value: object, *, most: int, field: str, least: int = 0) -> list[obj
     return value
 
 
+def exactly(value: object, *, length: int, field: str) -> list[object]:
+    """Return `value` if it is an array of `length` items. Raises `Malformed`."""
+    return listing(value, least=length, most=length, field=field)
+
+
 def _is_plain(values: list[object]) -> bool:
     # How deep they may be nested, the unpacker bounds.
     return all(type(value) in _KINDS or (type(value) is list and _is_plain(value)) for value in values)

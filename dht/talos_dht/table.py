@@ -146,6 +146,11 @@ class Table(RoutingTable):
         """Note that a lookup of `target` begins."""
         self._bucket(number_of(target)).last_updated = now_ms
 
+    @property
+    def parts(self) -> list[tuple[int, int]]:
+        """First and last id of every bucket but that of our own id."""
+        return [bucket.range for bucket in self.buckets if not bucket.has_in_range(self.node)]
+
     def stale(self, now_ms: int) -> list[tuple[int, int]]:
         """Return first and last id of every bucket that is due for a lookup."""
         return [bucket.range for bucket in self.buckets if bucket.last_updated + REFRESH_MS <= now_ms]

@@ -1,0 +1,244 @@
+"""One node of the DHT: datagrams and time in, effects out.
+
+    receive   what came, who sealed it and from where; a datagram that breaks a rule has no effect
+    tick      at `wakes_at_ms` at the latest
+    effects   Send, NeedKeyLog, Done: do them in order
+
+Only who has answered us from an address has a place in the table; whoever asks us first is asked back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from talos_dht.calls import Call, Calls, Fate, Send
+from talos_dht.contact import ID_SIZE, Contact, node_id, number_of
+from talos_dht.errors import Malformed, NoRoom, Outdated
+from talos_dht.jobs import Ask, Browse, Find, Job, Publish, Read, Walk
+from talos_dht.lookup import Lookup
+from talos_dht.messages import Kind, Reply, Request, is_reply, txid_of
+from talos_dht.moment import Now
+from talos_dht.provider import TOPIC_SALT, topic_of
+from talos_dht.record import SALTS, places_of
+from talos_dht.server import NeedKeyLog, Server
+from talos_dht.shelf import Held, Rows, Shelf
+from talos_dht.statement import KeyOf, check, place_of
+from talos_dht.table import K, Table, load
+
+LOOK_MS: Final = 60_000  # How often to look whether a bucket is due for a lookup, or a row has ended.
+BACK_MAX: Final = 64  # Contacts asked back at a time: who asks us first makes us send a datagram.
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    job: Job
+
+
+Effect: TypeAlias = "Send | NeedKeyLog | Done"
+_Owner: TypeAlias = "tuple[Job, Walk] | None"  # None: to see whether it answers.
+
+
+class Dht:
+    """The node that holds the X25519 `key`. `rows` is where it keeps what it holds for others."""
+
+    def __init__(
+        self,
+        key: bytes,
+        *,
+        key_of: KeyOf,
+        entropy: Callable[[int], bytes],
+        rows: Rows,
+        now: Now,
+        serves: bool = True,
+    ) -> None:
+        self.id = node_id(key)
+        self.table = Table(self.id)
+        self.shelf = Shelf(self.id, rows, now)
+        self.seen: bytes | None = None  # Our address and port, as the last reply had it: one node's word.
+        self._key_of = key_of
+        self._entropy = entropy
+        self._calls: Calls[_Owner] = Calls(entropy, serves=serves)
+        self._server = Server(self.table, self.shelf, key_of, entropy)
+        self._asked_back: set[bytes] = set()  # Ids.
+        self._refreshes: list[bytes] = []  # Targets.
+        self._joining: Job | None = None
+        self._refresh: Job | None = None
+        self._look_ms = now.mono_ms + LOOK_MS
+
+    @property
+    def wakes_at_ms(self) -> int:
+        """When to call `tick` at the latest, on the monotonic clock."""
+        return min(self._calls.wakes_at_ms or self._look_ms, self._look_ms)
+
+    def join(self, contacts: Iterable[Contact], now: Now) -> tuple[Job, list[Effect]]:
+        """Begin with these: find our own neighbourhood, then a way into every other part."""
+        self._joining = Find(self._lookup(self.id, now, contacts))
+        return self._joining, self._go(self._joining, now)
+
+    def restore(self, dump: bytes, now: Now) -> tuple[Job, list[Effect]]:
+        """Join with the contacts of `table.dump()`. Raises `Malformed`."""
+        return self.join(load(dump), now)
+
+    def find(self, target: bytes, now: Now) -> tuple[Find, list[Effect]]:
+        job = Find(self._lookup(target, now))
+        return job, self._go(job, now)
+
+    def read(self, did: bytes, now: Now) -> tuple[Read, list[Effect]]:
+        """Find the newest record of an identity."""
+        job = Read(did, lambda place: self._lookup(place, now), self._entropy(1)[0] % SALTS)
+        for place in places_of(did):
+            for held in self.shelf.at(place, now.mono_ms):
+                job.known(held)
+        return job, self._go(job, now)
+
+    def publish(self, held: Held, now: Now) -> tuple[Publish, list[Effect]]:
+        """Have a signed record or provider held by the nearest; again with a later end, `REPUBLISH_MS` from now."""
+        job = Publish(held, lambda place: self._lookup(place, now))
+        return job, self._go(job, now)
+
+    def browse(self, topic: str, now: Now) -> tuple[Browse, list[Effect]]:
+        name = topic_of(topic)
+        job = Browse(name, self._lookup(place_of(name, TOPIC_SALT), now))
+        return job, self._go(job, now)
+
+    def key_log_known(self, did: bytes, now: Now) -> None:
+        """A key log has come, or grown: what waited for it is checked and held."""
+        self._server.key_log_known(did, now)
+
+    def receive(self, sender: Contact, body: bytes, now: Now) -> list[Effect]:
+        """Take what the holder of this key sent from that address."""
+        if sender.id == self.id:
+            return []
+        try:
+            if is_reply(body):
+                return self._take_reply(sender, body, now)
+            return self._take_request(sender, body, now)
+        except Malformed:
+            return []  # Whoever sent it is known by its key alone, and owes us nothing.
+
+    def tick(self, now: Now) -> list[Effect]:
+        again, fates = self._calls.due(now.mono_ms)
+        effects: list[Effect] = [*again]
+        for call, fate in fates:
+            effects += self._missed(call, fate, now)
+        if now.mono_ms >= self._look_ms:
+            self._look_ms = now.mono_ms + LOOK_MS
+            self.shelf.expire(now.mono_ms)
+            self._refreshes = self._refreshes or [self._within(*span) for span in self.table.stale(now.mono_ms)]
+            effects += self._refresh_next(now)
+        return effects
+
+    def _take_request(self, sender: Contact, body: bytes, now: Now) -> list[Effect]:
+        if not self._server.admits(sender, now.mono_ms):
+            return []
+        request = Request.decode(body)
+        reply, need = self._server.answer(sender, request, len(body), now)
+        effects: list[Effect] = [] if reply is None else [Send(sender, reply)]
+        if need is not None:
+            effects.append(need)
+        if request.serves and self._is_worth_asking(sender, now):
+            effects.append(self._ask_back(sender, now))
+        return effects
+
+    def _take_reply(self, sender: Contact, body: bytes, now: Now) -> list[Effect]:
+        if not self._calls.has(txid_of(body)):
+            return []
+        reply = Reply.decode(body)
+        call = self._calls.heard(sender, reply, now.mono_ms)
+        if call is None:
+            return []
+        self.seen = reply.seen
+        self._asked_back.discard(sender.id)
+        longest = self.table.answered(sender, now.mono_ms)
+        effects: list[Effect] = []
+        if longest is not None and self._is_new_question(longest, now):
+            effects.append(self._ask_back(longest, now))
+        if call.owner is None:
+            return effects
+        job, walk = call.owner
+        if job.is_done:
+            return effects
+        job.heard(sender, reply, lambda held: check(held, self._key_of, now.utc_ms))
+        asks = [(walk, ask) for ask in walk.answered(sender, reply, self._believed(sender, reply, now))]
+        return effects + self._go(job, now, asks)
+
+    def _believed(self, sender: Contact, reply: Reply, now: Now) -> list[Contact]:
+        """Return whom to ask of those that `sender` tells of: nobody in our house, unless it is in one too."""
+        return [
+            contact
+            for contact in reply.contacts
+            if (contact.network is not None or sender.network is None)
+            and not self._calls.is_silent(contact, now.mono_ms)
+        ]
+
+    def _missed(self, call: Call[_Owner], fate: Fate, now: Now) -> list[Effect]:
+        if fate is Fate.LOST:
+            self.table.failed(call.contact.id)
+            self._asked_back.discard(call.contact.id)
+        if call.owner is None:
+            return []
+        job, walk = call.owner
+        if job.is_done:
+            return []
+        (walk.lost if fate is Fate.LOST else walk.late)(call.contact)
+        return self._go(job, now)
+
+    def _go(self, job: Job, now: Now, first: Iterable[tuple[Walk, Ask]] = ()) -> list[Effect]:
+        """Send what a job asks for, and say when it is done."""
+        effects: list[Effect] = [
+            self._calls.start(*ask, (job, walk), now.mono_ms) for walk, ask in (*first, *job.asks())
+        ]
+        return effects + self._end(job, now) if job.is_done else effects
+
+    def _end(self, job: Job, now: Now) -> list[Effect]:
+        if job is self._refresh:
+            self._refresh = None
+            return self._refresh_next(now)
+        effects: list[Effect] = [Done(job)]
+        if job is self._joining:
+            self._refreshes = [self._within(*span) for span in self.table.parts]
+            effects += self._refresh_next(now)
+        elif isinstance(job, Read):
+            effects += (self._calls.start(*ask, None, now.mono_ms) for ask in job.repairs)
+        elif isinstance(job, Publish):
+            self._hold_too(job, now)
+        return effects
+
+    def _hold_too(self, job: Publish, now: Now) -> None:
+        """Hold what we publish wherever we are among the nearest: others will ask us for it."""
+        for walk in job.walks:
+            target = number_of(walk.lookup.target)
+            nearest = walk.lookup.closest
+            if len(nearest) < K or number_of(self.id) ^ target < nearest[-1].number ^ target:
+                with suppress(NoRoom, Outdated):
+                    self.shelf.put(walk.lookup.target, job.held, None, now)
+
+    def _refresh_next(self, now: Now) -> list[Effect]:
+        """Look into one part of the keyspace after another: all at once would be a burst of datagrams."""
+        if self._refresh is not None or not self._refreshes:
+            return []
+        self._refresh = Find(self._lookup(self._refreshes.pop(), now))
+        return self._go(self._refresh, now)
+
+    def _within(self, low: int, high: int) -> bytes:
+        """Return a random id of this span, which is a power of two."""
+        drawn = number_of(self._entropy(ID_SIZE)) & (high - low)
+        return (low | drawn).to_bytes(ID_SIZE, "big")
+
+    def _lookup(self, target: bytes, now: Now, more: Iterable[Contact] = ()) -> Lookup:
+        self.table.touch(target, now.mono_ms)
+        return Lookup(target, [*self.table.closest(target), *more], self.id)
+
+    def _is_worth_asking(self, contact: Contact, now: Now) -> bool:
+        return self.table.is_wanted(contact) and self._is_new_question(contact, now)
+
+    def _is_new_question(self, contact: Contact, now: Now) -> bool:
+        is_new = contact.id not in self._asked_back and not self._calls.is_silent(contact, now.mono_ms)
+        return is_new and len(self._asked_back) < BACK_MAX
+
+    def _ask_back(self, contact: Contact, now: Now) -> Send:
+        self._asked_back.add(contact.id)
+        return self._calls.start(contact, Kind.PING, b"", None, now.mono_ms)

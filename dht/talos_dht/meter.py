@@ -1,0 +1,53 @@
+"""How much one host, and all together, may ask of us: looked at before the work.
+
+A bucket is one number, the time when it will be full again (GCRA, ITU-T I.371), and is forgotten when it is. A place in
+the table comes only with work that was granted, so `together` bounds it, however many addresses somebody has.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+
+from talos_dht.contact import Contact
+
+PERIOD_MS: Final = 60_000
+REQUESTS_PER_HOST: Final = 600  # A minute. A lookup asks one node once.
+REQUESTS_TOGETHER: Final = 30_000  # A minute: a twentieth of a processor.
+PUTS_PER_HOST: Final = 120  # A minute. Each may cost a signature, and the fetching of a key log.
+PUTS_TOGETHER: Final = 3_000  # A minute.
+
+
+class Meter:
+    """So many at once, and as many again in each minute, evenly."""
+
+    __slots__ = ("_full_at", "_host_ms", "_together_ms", "_until_ms")
+
+    def __init__(self, per_host: int, together: int) -> None:
+        self._host_ms = PERIOD_MS // per_host
+        self._together_ms = PERIOD_MS // together
+        self._full_at: OrderedDict[bytes, int] = OrderedDict()
+        self._until_ms = 0
+
+    def __len__(self) -> int:
+        return len(self._full_at)
+
+    def spend(self, source: Contact, now_ms: int) -> bool:
+        """Say whether the work may be done, and count it if so."""
+        host = _host(source)
+        host_ms = max(self._full_at.get(host, now_ms), now_ms) + self._host_ms
+        until_ms = max(self._until_ms, now_ms) + self._together_ms
+        if max(host_ms, until_ms) > now_ms + PERIOD_MS:
+            return False
+        self._until_ms = until_ms
+        self._full_at[host] = host_ms
+        self._full_at.move_to_end(host)
+        while self._full_at[next(iter(self._full_at))] <= now_ms:
+            self._full_at.popitem(last=False)
+        return True
+
+
+def _host(source: Contact) -> bytes:
+    """Return an IPv4 address, or the /64 of an IPv6 one: who holds one holds all of it."""
+    is_v4 = source.ip.startswith(bytes(10) + b"\xff\xff")
+    return source.ip if is_v4 else source.ip[:8]

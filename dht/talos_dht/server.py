@@ -1,0 +1,135 @@
+"""The answering side: every request gets one reply or none, at a cost that does not depend on how much is held."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from talos_dht import meter
+from talos_dht.contact import Contact
+from talos_dht.errors import BadStatement, KeyLogUnknown, Malformed, NoRoom, Outdated
+from talos_dht.messages import BODY_MAX, PROVIDERS_PER_REPLY, Answer, Kind, Reason, Reply, Request
+from talos_dht.meter import Meter
+from talos_dht.moment import Now
+from talos_dht.provider import Provider
+from talos_dht.record import SALTS, Record
+from talos_dht.shelf import Held, Shelf
+from talos_dht.statement import KeyOf, check, place_of
+from talos_dht.table import Table
+from talos_dht.tokens import Tokens
+
+PENDING_MAX: Final = 64  # Statements kept until their key log has come: 64 kB.
+
+
+@dataclass(frozen=True, slots=True)
+class NeedKeyLog:
+    """Fetch this key log, so far at least, over a stream from `holder`; then tell `key_log_known`."""
+
+    did: bytes
+    log_seq: int
+    log_digest: bytes
+    holder: Contact
+
+
+class Server:
+    def __init__(self, table: Table, shelf: Shelf, key_of: KeyOf, entropy: Callable[[int], bytes]) -> None:
+        self._table = table
+        self._shelf = shelf
+        self._key_of = key_of
+        self._entropy = entropy
+        self._tokens = Tokens(entropy)
+        self._requests = Meter(meter.REQUESTS_PER_HOST, meter.REQUESTS_TOGETHER)
+        self._puts = Meter(meter.PUTS_PER_HOST, meter.PUTS_TOGETHER)
+        self._pending: OrderedDict[bytes, tuple[bytes, Held, Contact]] = OrderedDict()  # Place and DID -> what.
+        self.dropped = 0  # Requests beyond what may be asked of us, since the start.
+
+    def admits(self, sender: Contact, now_ms: int) -> bool:
+        """Say whether to look at what it sent at all."""
+        if self._requests.spend(sender, now_ms):
+            return True
+        self.dropped += 1
+        return False
+
+    def answer(self, sender: Contact, request: Request, size: int, now: Now) -> tuple[bytes | None, NeedKeyLog | None]:
+        """Return the reply to a request of `size` bytes, and what is needed to store what it brought."""
+        proven = self._tokens.holds(request.token, sender, now.mono_ms)
+        need = None
+        if request.kind in (Kind.PUT_RECORD, Kind.PUT_PROVIDER):
+            kind, items, need = self._put(sender, request, now) if proven else _refused(Reason.TOKEN)
+        elif request.kind is Kind.PING:
+            kind, items = Answer.PONG, ()
+        else:
+            kind, items = self._found(sender, request, now.mono_ms)
+        token = self._tokens.make(sender, now.mono_ms)
+        reply = Reply(kind, request.txid, token, sender.place, items)
+        return reply.encode(BODY_MAX if proven else size), need
+
+    def key_log_known(self, did: bytes, now: Now) -> None:
+        """Try again what was put before its key log was known."""
+        for name, (place, held, sender) in list(self._pending.items()):
+            if held.did == did:
+                del self._pending[name]
+                self._store(place, held, sender, now)
+
+    def _found(self, sender: Contact, request: Request, now_ms: int) -> tuple[Answer, Sequence[bytes]]:
+        held = self._shelf.at(request.argument, now_ms) if request.kind is Kind.GET else []
+        if not held:
+            near = self._table.closest(request.argument)
+            # Addresses of our house are of no use outside it.
+            return Answer.CONTACTS, [
+                contact.encode()
+                for contact in near
+                if contact != sender and (contact.network is not None or sender.network is None)
+            ]
+        raws = [one.encode() for one in held]
+        if isinstance(held[0], Record):
+            return Answer.RECORD, raws[:1]
+        start = int.from_bytes(self._entropy(2), "big") % len(raws)
+        return Answer.PROVIDERS, (raws[start:] + raws[:start])[:PROVIDERS_PER_REPLY]
+
+    def _put(self, sender: Contact, request: Request, now: Now) -> tuple[Answer, Sequence[bytes], NeedKeyLog | None]:
+        if not self._puts.spend(sender, now.mono_ms):
+            return _refused(Reason.BUSY)
+        try:
+            place, held = _read(request)
+        except Malformed:
+            return _refused(Reason.BAD)
+        return self._store(place, held, sender, now)
+
+    def _store(
+        self, place: bytes, held: Held, sender: Contact, now: Now
+    ) -> tuple[Answer, Sequence[bytes], NeedKeyLog | None]:
+        try:
+            if held not in self._shelf.at(place, now.mono_ms):  # What is held was checked.
+                check(held, self._key_of, now.utc_ms)
+                self._shelf.put(place, held, sender.network, now)
+        except KeyLogUnknown:
+            self._pending[place + held.did] = place, held, sender
+            if len(self._pending) > PENDING_MAX:
+                self._pending.popitem(last=False)
+            need = NeedKeyLog(held.did, held.log_seq, held.log_digest, sender)
+            return Answer.REFUSED, [bytes([Reason.KEY_LOG])], need
+        except BadStatement:
+            return _refused(Reason.BAD)
+        except Outdated:
+            return _refused(Reason.OUTDATED)
+        except NoRoom:
+            return _refused(Reason.NO_ROOM)
+        return Answer.STORED, (), None
+
+
+def _read(request: Request) -> tuple[bytes, Held]:
+    """Return what is to be stored, and where. Nobody else decides where: it follows from what is signed."""
+    if request.kind is Kind.PUT_PROVIDER:
+        provider = Provider.decode(request.argument)
+        return provider.place, provider
+    salt, record = request.argument[0], Record.decode(request.argument[1:])
+    if salt >= SALTS:
+        raise Malformed(f"salt: {salt} is outside 0..{SALTS - 1}")
+    return place_of(record.did, salt), record
+
+
+def _refused(reason: Reason) -> tuple[Answer, Sequence[bytes], None]:
+    return Answer.REFUSED, [bytes([reason])], None
