@@ -73,7 +73,7 @@ class Calls(Generic[Owner]):
         return self._due[0][0] if self._due else None
 
     def start(self, contact: Contact, kind: Kind, argument: bytes, owner: Owner, now_ms: int) -> Send:
-        token, until_ms = self._tokens.get(contact.encode(), (b"", now_ms))
+        token, until_ms = self._tokens.get(contact.raw, (b"", now_ms))
         fresh = token if now_ms < until_ms else b""
         request = Request(kind, self._entropy(TXID_SIZE), argument, fresh, self._serves)
         self._calls[request.txid] = Call(contact, request, owner, now_ms)
@@ -89,7 +89,7 @@ class Calls(Generic[Owner]):
         if not call.is_late:
             self.round_trips.measured(now_ms - call.sent_ms)
         self._silent.pop(sender.id, None)
-        _remember(self._tokens, sender.encode(), (reply.token, now_ms + TOKEN_MS), TOKENS_MAX)
+        _remember(self._tokens, sender.raw, (reply.token, now_ms + TOKEN_MS), TOKENS_MAX)
         return call
 
     def due(self, now_ms: int) -> tuple[list[Send], list[tuple[Call[Owner], Fate]]]:
@@ -103,7 +103,7 @@ class Calls(Generic[Owner]):
             if call.is_late:
                 del self._calls[txid]
                 _remember(self._silent, call.contact.id, now_ms + SILENT_MS, SILENT_MAX)
-                self._tokens.pop(call.contact.encode(), None)
+                self._tokens.pop(call.contact.raw, None)
                 fates.append((call, Fate.LOST))
             else:
                 call.is_late = True

@@ -9,10 +9,11 @@ signature. They outlive a rotation of the identity's keys.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from typing import Final, NamedTuple
+from typing import Final
 
 from talos_dht.errors import Malformed
 
@@ -52,7 +53,6 @@ def hashed(label: bytes, body: bytes) -> bytes:
     return sha256(label + b"\x00" + body).digest()
 
 
-@lru_cache(maxsize=65_536)  # A lookup meets the same keys in reply after reply.
 def node_id(key: bytes) -> bytes:
     return hashed(LABEL_NODE, key)[:ID_SIZE]
 
@@ -62,20 +62,32 @@ def number_of(id: bytes) -> int:
     return int.from_bytes(id, "big")
 
 
-class Contact(NamedTuple):
-    """A node's key and the place where it answers."""
+@dataclass(frozen=True, slots=True, order=True)
+class Contact:
+    """A node's key and the place where it answers; what follows from them is worked out once."""
 
-    key: bytes  # X25519, 32 bytes.
-    ip: bytes  # 16 bytes.
-    port: int  # UDP, 1..65535.
+    raw: bytes  # As it is written: 50 bytes.
+    key: bytes = field(init=False, compare=False)  # X25519, 32 bytes.
+    ip: bytes = field(init=False, compare=False)  # 16 bytes.
+    port: int = field(init=False, compare=False)  # UDP, 1..65535.
+    id: bytes = field(init=False, compare=False)
+    number: int = field(init=False, compare=False)  # The id: the distance of two is their exclusive or.
+    network: bytes | None = field(init=False, compare=False)
+    """What one owner has many addresses of: a /24 of IPv4, a /48 of IPv6. None where that does not count."""
 
-    @property
-    def id(self) -> bytes:
-        return node_id(self.key)
-
-    @property
-    def number(self) -> int:
-        return number_of(node_id(self.key))
+    def __post_init__(self) -> None:
+        """Raises `Malformed`, also for an address where no node can be."""
+        if len(self.raw) != CONTACT_SIZE:
+            raise Malformed(f"contact: {len(self.raw)} bytes, not {CONTACT_SIZE}")
+        key, ip, port = self.raw[:KEY_SIZE], self.raw[KEY_SIZE:-2], int.from_bytes(self.raw[-2:], "big")
+        if port == 0:
+            raise Malformed("contact: no node is at port 0")
+        if any(IPv6Address(ip) in nowhere for nowhere in _NOWHERE):
+            raise Malformed("contact: no node is at such an address")
+        id = node_id(key)
+        derived = {"key": key, "ip": ip, "port": port, "id": id, "number": number_of(id), "network": network_of(ip)}
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
 
     @property
     def host(self) -> str:
@@ -86,22 +98,7 @@ class Contact(NamedTuple):
     @property
     def place(self) -> bytes:
         """Address and port, 18 bytes."""
-        return self.ip + self.port.to_bytes(2, "big")
-
-    @property
-    def network(self) -> bytes | None:
-        """What one owner has many addresses of: a /24 of IPv4, a /48 of IPv6. None where that does not count."""
-        return network_of(self.ip)
-
-    def encode(self) -> bytes:
-        return self.key + self.place
-
-    @classmethod
-    def decode(cls, raw: bytes) -> Contact:
-        """Raises `Malformed`, also for an address where no node can be."""
-        if len(raw) != CONTACT_SIZE:
-            raise Malformed(f"contact: {len(raw)} bytes, not {CONTACT_SIZE}")
-        return _decoded(raw)
+        return self.raw[KEY_SIZE:]
 
     @classmethod
     def at(cls, key: bytes, host: str, port: int) -> Contact:
@@ -113,22 +110,17 @@ class Contact(NamedTuple):
         ip = _MAPPED + address.packed if isinstance(address, IPv4Address) else address.packed
         if not 0 < port <= PORT_MAX:
             raise Malformed(f"port: {port} is outside 1..{PORT_MAX}")
-        return cls.decode(key + ip + port.to_bytes(2, "big"))
+        return cls(key + ip + port.to_bytes(2, "big"))
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=65_536)  # A lookup meets the same contacts in reply after reply.
+def read_contact(raw: bytes) -> Contact:
+    """Raises `Malformed`."""
+    return Contact(raw)
+
+
 def network_of(ip: bytes) -> bytes | None:
     address = IPv6Address(ip)
     if any(address in local for local in _LOCAL):
         return None
     return ip[:15] if ip.startswith(_MAPPED) else ip[:6]
-
-
-@lru_cache(maxsize=65_536)
-def _decoded(raw: bytes) -> Contact:
-    ip, port = raw[KEY_SIZE : KEY_SIZE + IP_SIZE], int.from_bytes(raw[-2:], "big")
-    if port == 0:
-        raise Malformed("contact: no node is at port 0")
-    if any(IPv6Address(ip) in nowhere for nowhere in _NOWHERE):
-        raise Malformed("contact: no node is at such an address")
-    return Contact(raw[:KEY_SIZE], ip, port)

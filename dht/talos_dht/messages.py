@@ -16,7 +16,7 @@ from enum import IntEnum
 from typing import Final
 
 from talos_dht import codec
-from talos_dht.contact import CONTACT_SIZE, ID_SIZE, PLACE_SIZE, Contact
+from talos_dht.contact import CONTACT_SIZE, ID_SIZE, PLACE_SIZE, Contact, read_contact
 from talos_dht.errors import Malformed
 from talos_dht.table import K
 
@@ -106,7 +106,7 @@ class Request:
         fields = codec.array(raw, length=7, size_max=BODY_MAX, field="request")
         version, kind, txid, token, serves, argument, padding = fields
         codec.integer(version, least=VERSION, most=VERSION, field="version")
-        asked = Kind(codec.integer(kind, least=min(Kind), most=max(Kind), field="kind"))
+        asked = Kind(codec.integer(kind, least=Kind.PING, most=Kind.PUT_PROVIDER, field="kind"))
         sizes = _ARGUMENT[asked]
         if any(codec.octets(padding, most=BODY_MAX, field="padding")):
             raise Malformed("padding: not zero")
@@ -144,7 +144,7 @@ class Reply:
         fields = codec.array(raw, length=6, size_max=BODY_MAX, field="reply")
         version, kind, txid, token, seen, items = fields
         codec.integer(version, least=VERSION, most=VERSION, field="version")
-        answer = Answer(codec.integer(kind, least=min(Answer), most=max(Answer), field="kind"))
+        answer = Answer(codec.integer(kind, least=Answer.PONG, most=Answer.REFUSED, field="kind"))
         count, least, most = _ITEMS[answer]
         exactly = count if answer in (Answer.RECORD, Answer.REFUSED) else 0
         return cls(
@@ -171,7 +171,7 @@ class Reply:
 
 def is_reply(raw: bytes) -> bool:
     """Say whether it can only be a reply, by the byte of its kind."""
-    return len(raw) > 2 and raw[2] >= min(Answer)
+    return len(raw) > 2 and raw[2] >= Answer.PONG
 
 
 def txid_of(raw: bytes) -> bytes:
@@ -181,6 +181,6 @@ def txid_of(raw: bytes) -> bytes:
 
 def _contact(raw: bytes) -> Contact | None:
     try:
-        return Contact.decode(raw)
+        return read_contact(raw)
     except Malformed:
         return None  # One bad contact among good ones is no reason to lose those.

@@ -79,9 +79,9 @@ class Server:
             near = self._table.closest(request.argument)
             # Addresses of our house are of no use outside it.
             return Answer.CONTACTS, [
-                contact.encode()
+                contact.raw
                 for contact in near
-                if contact != sender and (contact.network is not None or sender.network is None)
+                if contact.id != sender.id and (contact.network is not None or sender.network is None)
             ]
         raws = [one.encode() for one in held]
         if isinstance(held[0], Record):

@@ -40,10 +40,10 @@ _KEYSPACE: Final = 1 << (8 * ID_SIZE)
 class Entry(Node):
     """A contact in the table, and how it has been."""
 
-    def __init__(self, contact: Contact, now_ms: int) -> None:
-        super().__init__(contact.id, contact.host, contact.port)
+    def __init__(self, contact: Contact) -> None:
+        super().__init__(contact.id)
         self.contact = contact
-        self.seen_ms = now_ms  # When it last answered.
+        self.seen_ms = 0  # When it last answered.
         self.failures = 0  # Since then.
 
 
@@ -95,11 +95,15 @@ class Table(RoutingTable):
         entry = self._find(contact.id)
         if entry is not None and entry.contact != contact:
             self._drop(entry)
-        if (holder := self._places.get(contact.place, contact.id)) != contact.id:
-            self.remove(holder)  # One address and port is one node: this one, for it answered.
-        entry = Entry(contact, now_ms)
-        if not self._admits(entry):
-            return None
+            entry = None
+        if entry is None:
+            holder = self._places.get(contact.place)
+            if holder is not None:
+                self.remove(holder)  # One address and port is one node: this one, for it answered.
+            if not self._admits(contact):
+                return None
+            entry = Entry(contact)
+        entry.seen_ms, entry.failures = now_ms, 0
         self.add_contact(entry)
         if entry.id in self:
             return None
@@ -111,10 +115,9 @@ class Table(RoutingTable):
         entry = self._find(contact.id)
         if entry is not None:
             return entry.contact != contact
-        node = Node(contact.id)
-        if node.id == self.node.id or contact.place in self._places or not self._admits(Entry(contact, 0)):
+        if contact.id == self.node.id or contact.place in self._places or not self._admits(contact):
             return False
-        bucket = self._bucket(node.long_id)
+        bucket = self._bucket(contact.number)
         return len(bucket) < self.ksize or bucket.has_in_range(self.node)
 
     def failed(self, id: bytes) -> None:
@@ -134,13 +137,21 @@ class Table(RoutingTable):
         waiting = self._bucket(entry.long_id).replacement_nodes
         for other in cast("list[Entry]", [*reversed(waiting.values())]):
             del waiting[other.id]
-            if self._admits(other) and other.contact.place not in self._places:
+            if self._admits(other.contact) and other.contact.place not in self._places:
                 self.add_contact(other)
                 return
 
     def closest(self, target: bytes, count: int = K) -> list[Contact]:
         """Return the `count` contacts nearest to `target`, nearest first; none that owes us an answer."""
-        return [entry.contact for entry in self._nearest(number_of(target), count)]
+        goal = number_of(target)
+        # A bucket is a subtree: all of one is nearer than all of the next, in the order of their gaps.
+        found = list[tuple[int, Contact]]()
+        for bucket in sorted(cast("list[Bucket]", self.buckets), key=lambda bucket: bucket.gap(goal)):
+            found += [(entry.long_id ^ goal, entry.contact) for entry in bucket.entries if not entry.failures]
+            if len(found) >= count:
+                break
+        found.sort()
+        return [contact for _, contact in found[:count]]
 
     def touch(self, target: bytes, now_ms: int) -> None:
         """Note that a lookup of `target` begins."""
@@ -158,7 +169,7 @@ class Table(RoutingTable):
     def dump(self) -> bytes:
         """Return the contacts that answered last: what to try first after a restart."""
         newest = sorted(self._entries(), key=lambda entry: -entry.seen_ms)
-        return codec.pack(_VERSION, b"".join(entry.contact.encode() for entry in newest[:DUMP_MAX]))
+        return codec.pack(_VERSION, b"".join(entry.contact.raw for entry in newest[:DUMP_MAX]))
 
     # What the base has, mended.
 
@@ -191,25 +202,14 @@ class Table(RoutingTable):
         self.remove(node.id)
 
     def find_neighbors(self, node: Node, k: int | None = None, exclude: Node | None = None) -> list[Node]:
-        others = (entry for entry in self._nearest(node.long_id, len(self)) if not exclude or entry.id != exclude.id)
-        return list[Node](others)[: k or self.ksize]
+        others = (one for one in self.closest(node.id, len(self)) if exclude is None or one.id != exclude.id)
+        return [Node(one.id) for one in others][: k or self.ksize]
 
     def lonely_buckets(self) -> list[KBucket]:
         raise NotImplementedError("ask `stale`, which is told the time")
 
     def _entries(self) -> Iterator[Entry]:
         return chain.from_iterable(cast("Bucket", bucket).entries for bucket in self.buckets)
-
-    def _nearest(self, target: int, count: int) -> list[Entry]:
-        # A bucket is a subtree: all of one is nearer than all of the next, in the order of their gaps.
-        found = list[Entry]()
-        for bucket in sorted(cast("list[Bucket]", self.buckets), key=lambda bucket: bucket.gap(target)):
-            found += sorted(
-                (entry for entry in bucket.entries if not entry.failures), key=lambda entry: entry.long_id ^ target
-            )
-            if len(found) >= count:
-                break
-        return found[:count]
 
     def _bucket(self, number: int) -> Bucket:
         return cast("Bucket", next(bucket for bucket in self.buckets if number <= bucket.range[1]))
@@ -222,13 +222,14 @@ class Table(RoutingTable):
         del self._places[entry.contact.place]
         if entry.contact.network is not None:
             self._networks[entry.contact.network] -= 1
-            self._networks += Counter()  # Forget the zeroes.
+            if not self._networks[entry.contact.network]:
+                del self._networks[entry.contact.network]
 
-    def _admits(self, entry: Entry) -> bool:
-        network = entry.contact.network
-        if network is None or entry.id in self:
+    def _admits(self, contact: Contact) -> bool:
+        network = contact.network
+        if network is None or not self._networks[network]:
             return True
-        in_bucket = sum(other.contact.network == network for other in self._bucket(entry.long_id).entries)
+        in_bucket = sum(entry.contact.network == network for entry in self._bucket(contact.number).entries)
         return in_bucket < PER_BUCKET_NETWORK_MAX and self._networks[network] < PER_TABLE_NETWORK_MAX
 
 
@@ -239,4 +240,4 @@ def load(raw: bytes) -> list[Contact]:
     contacts = codec.octets(joined, most=DUMP_MAX * CONTACT_SIZE, field="contacts")
     if len(contacts) % CONTACT_SIZE:
         raise Malformed(f"contacts: {len(contacts)} bytes are no whole contacts")
-    return [Contact.decode(contacts[at : at + CONTACT_SIZE]) for at in range(0, len(contacts), CONTACT_SIZE)]
+    return [Contact(contacts[at : at + CONTACT_SIZE]) for at in range(0, len(contacts), CONTACT_SIZE)]

@@ -41,4 +41,4 @@ class Tokens:
 
 
 def _token(secret: bytes, contact: Contact) -> bytes:
-    return blake2b(contact.encode(), digest_size=TOKEN_SIZE, key=secret).digest()
+    return blake2b(contact.raw, digest_size=TOKEN_SIZE, key=secret).digest()

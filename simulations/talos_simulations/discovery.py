@@ -146,7 +146,7 @@ class Colluder:
         if request.kind in (Kind.FIND, Kind.GET):
             target = int.from_bytes(request.argument, "big")
             nearest = heapq.nsmallest(K, self._town.colluding, key=lambda contact: contact.number ^ target)
-            return Answer.CONTACTS, [contact.encode() for contact in nearest]
+            return Answer.CONTACTS, [contact.raw for contact in nearest]
         return Answer.STORED, ()
 
 

@@ -90,7 +90,7 @@ def test_c4_a_contact_that_answers_from_elsewhere_is_known_there_and_nowhere_els
     made.answered(moved, 10)
     assert made.closest(moved.id, 1) == [moved]
     assert len(made) == 5
-    newcomer = Contact(contact(9).key, contact(3).ip, contact(3).port)
+    newcomer = contact(9, contact(3).host)
     made.answered(newcomer, 11)
     assert newcomer in known(made)
     assert moved in known(made)
