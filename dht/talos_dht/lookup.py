@@ -24,7 +24,7 @@ QUERIES_MAX: Final = 120  # Of one lookup. 40 are usual, 60 where a third of all
 LISTED_MAX: Final = 3 * K  # Contacts listed at a time; the farthest go.
 
 
-LOST_OF_ONE_MAX: Final = K // 2  # Of those that one contact told of first. Where 30% are dead, it is 6 of 20.
+OWED_MAX: Final = K // 2  # Of whom one contact told first and who are late or lost. Where 30% are dead, it is 6 of 20.
 
 
 class Mark(Enum):
@@ -42,7 +42,7 @@ _ENDS_SPENT: Final = frozenset({Mark.ANSWERED, Mark.NEW})  # Nobody is asked any
 class Lookup:
     """One lookup of `target`, beginning with `start`. `own_id` is never asked."""
 
-    __slots__ = ("_listed", "_lost_of", "_marks", "_networks", "_target", "_told_by", "_waiting", "queries", "target")
+    __slots__ = ("_listed", "_marks", "_networks", "_owed", "_target", "_told_by", "_waiting", "queries", "target")
 
     def __init__(self, target: bytes, start: Iterable[Contact], own_id: bytes) -> None:
         self.target = target
@@ -51,7 +51,7 @@ class Lookup:
         self._marks: dict[bytes, Mark] = {own_id: Mark.LOST}  # Of everybody who is, or was, listed.
         self._networks = Counter[bytes]()  # How many of each are listed.
         self._told_by: dict[bytes, bytes] = {}  # Who told first of whom: id -> id.
-        self._lost_of = Counter[bytes]()  # By who told of them.
+        self._owed = Counter[bytes]()  # By teller: how many of whom it told are late or lost.
         self._waiting = 0
         self.queries = 0
         self._add(start, b"")
@@ -71,25 +71,23 @@ class Lookup:
         return asked
 
     def answered(self, contact: Contact, told: Iterable[Contact]) -> None:
-        if self._leaves(contact, Mark.ANSWERED):
+        before = self._leaves(contact, Mark.ANSWERED)
+        if before is not None:
+            self._owed[self._told_by[contact.id]] -= before is Mark.LATE
             self._add(told, contact.id)
 
     def late(self, contact: Contact) -> None:
         """It has not answered in time; it still may."""
         if self._marks.get(contact.id) is Mark.ASKED:
             self._leaves(contact, Mark.LATE)
+            self._blame(self._told_by[contact.id])
 
     def lost(self, contact: Contact) -> None:
-        if not self._leaves(contact, Mark.LOST):
-            return
-        self._strike(contact)
-        teller = self._told_by.get(contact.id, b"")
-        self._lost_of[teller] += 1
-        if teller and self._lost_of[teller] == LOST_OF_ONE_MAX:
-            for other in [other for _, other in self._listed]:
-                if self._told_by[other.id] == teller and self._marks[other.id] is Mark.NEW:
-                    self._strike(other)
-                    del self._marks[other.id]  # Whoever else tells of it may be believed.
+        before = self._leaves(contact, Mark.LOST)
+        if before is not None:
+            self._strike(contact)
+            if before is Mark.ASKED:
+                self._blame(self._told_by[contact.id])
 
     @property
     def is_done(self) -> bool:
@@ -108,14 +106,23 @@ class Lookup:
             hops, id = hops + 1, self._told_by[id]
         return hops
 
-    def _leaves(self, contact: Contact, mark: Mark) -> bool:
-        """Mark a contact that was asked, and say whether it was one."""
+    def _leaves(self, contact: Contact, mark: Mark) -> Mark | None:
+        """Mark a contact that was asked; return what it was before, or None if it was not."""
         before = self._marks.get(contact.id)
         if before not in (Mark.ASKED, Mark.LATE):
-            return False
+            return None
         self._waiting -= before is Mark.ASKED
         self._marks[contact.id] = mark
-        return True
+        return before
+
+    def _blame(self, teller: bytes) -> None:
+        """Too many of whom it told do not answer: forget the rest, whoever else tells of them may be believed."""
+        self._owed[teller] += 1
+        if teller and self._owed[teller] == OWED_MAX:
+            for other in [other for _, other in self._listed]:
+                if self._told_by[other.id] == teller and self._marks[other.id] is Mark.NEW:
+                    self._strike(other)
+                    del self._marks[other.id]
 
     def _add(self, told: Iterable[Contact], teller: bytes) -> None:
         for contact in told:

@@ -1,0 +1,214 @@
+"""The lookup alone: who is asked, who is waited for, where it ends, and what liars can make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+import pytest
+
+from talos_dht.contact import Contact
+from talos_dht.lookup import ALPHA, LISTED_MAX, OWED_MAX, QUERIES_MAX, Lookup
+from talos_dht.table import PER_BUCKET_NETWORK_MAX, K
+from tests.dht.people import contact, distance, target
+
+GOAL = target(1)
+OWN = contact(0)
+Tell = Callable[[Contact], list[Contact] | None]  # Whom it tells of; None: it does not answer.
+
+
+def nearest(people: list[Contact], count: int = K) -> list[Contact]:
+    return sorted(people, key=lambda one: distance(one, GOAL))[:count]
+
+
+def begin(*start: Contact) -> Lookup:
+    return Lookup(GOAL, start, OWN.id)
+
+
+def walk(lookup: Lookup, tell: Tell) -> list[Contact]:
+    """Let the lookup run to its end; return whom it asked, in order."""
+    asked, under_way = list[Contact](), list[Contact]()
+    while True:
+        new = lookup.next()
+        asked += new
+        under_way += new
+        if not under_way:
+            return asked
+        one = under_way.pop(0)
+        told = tell(one)
+        if told is None:
+            lookup.late(one)
+            asked += (more := lookup.next())
+            under_way += more
+            lookup.lost(one)
+        else:
+            lookup.answered(one, told)
+
+
+def knowing_all(people: list[Contact]) -> Tell:
+    return lambda _: nearest(people)
+
+
+def knowing_some(people: list[Contact], seed: int) -> Tell:
+    """Each knows 30 others, and the 20 nearest to itself."""
+    dice = Random(seed)
+    known = {
+        one.id: dice.sample(people, 30) + sorted(people, key=lambda other, one=one: other.number ^ one.number)[: K + 1]  # type: ignore[misc]  # Bound by its default.
+        for one in people
+    }
+    return lambda one: nearest(known[one.id])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_it_finds_exactly_the_nearest_when_everybody_answers(seed: int) -> None:
+    people = [contact(number) for number in range(1 + 200 * seed, 201 + 200 * seed)]
+    lookup = begin(people[0])
+    asked = walk(lookup, knowing_some(people, seed))
+    assert lookup.is_done
+    assert lookup.closest == nearest(people)
+    assert len(asked) == len({one.id for one in asked}) == lookup.queries < 45
+
+
+def test_it_finds_the_nearest_of_the_living_when_a_third_is_dead() -> None:
+    people = [contact(number) for number in range(1, 201)]
+    dead = {one.id for one in people[1::3]}
+    tell = knowing_some(people, 1)
+    lookup = begin(*people[:10])
+    walk(lookup, lambda one: None if one.id in dead else tell(one))
+    assert lookup.closest == nearest([one for one in people if one.id not in dead])
+
+
+def test_three_are_waited_for_at_a_time_and_who_is_late_is_not_waited_for() -> None:
+    people = nearest([contact(number) for number in range(1, 50)])
+    lookup = begin(*people)
+    assert lookup.next() == people[:ALPHA]
+    assert lookup.next() == []
+    lookup.late(people[0])
+    assert lookup.next() == [people[ALPHA]]
+    lookup.late(people[0])
+    assert lookup.next() == []
+    lookup.answered(people[0], [])
+    assert lookup.next() == []
+    lookup.answered(people[1], [])
+    assert lookup.next() == [people[ALPHA + 1]]
+
+
+def test_who_is_late_may_still_answer_and_until_then_it_is_not_over() -> None:
+    lookup = begin(contact(1))
+    lookup.next()
+    lookup.late(contact(1))
+    assert not lookup.is_done
+    lookup.answered(contact(1), [contact(2)])
+    assert not lookup.is_done
+    assert lookup.next() == [contact(2)]
+    lookup.lost(contact(2))
+    assert lookup.is_done
+    assert lookup.closest == [contact(1)]
+
+
+def test_what_nobody_was_asked_for_changes_nothing() -> None:
+    lookup = begin(contact(1))
+    lookup.answered(contact(1), [contact(2)])
+    lookup.answered(contact(9), [contact(2)])
+    lookup.lost(contact(1))
+    lookup.late(contact(9))
+    assert lookup.next() == [contact(1)]
+    lookup.answered(contact(1), [])
+    lookup.answered(contact(1), [contact(2)])
+    assert lookup.is_done
+
+
+def test_our_own_id_is_never_asked_and_nobody_twice() -> None:
+    lookup = begin(contact(1), contact(1), OWN)
+    assert lookup.next() == [contact(1)]
+    lookup.answered(contact(1), [OWN, contact(1)])
+    assert lookup.next() == []
+    assert lookup.is_done
+
+
+def test_a_lookup_that_begins_with_nobody_is_over() -> None:
+    assert begin().is_done
+    assert begin().closest == []
+
+
+def test_equal_events_make_equal_lookups() -> None:
+    people = [contact(number) for number in range(1, 201)]
+    one, other = (walk(begin(people[0]), knowing_some(people, 3)) for _ in range(2))
+    assert one == other
+
+
+def test_hops_count_who_told_of_whom() -> None:
+    lookup = begin(contact(1))
+    lookup.next()
+    lookup.answered(contact(1), [contact(2)])
+    lookup.next()
+    lookup.answered(contact(2), [contact(3)])
+    assert [lookup.hops(contact(number)) for number in (1, 2, 3)] == [1, 2, 3]
+
+
+def fakes(number: int, count: int = K) -> list[Contact]:
+    """Return contacts of nobody, all nearer than anybody honest, each in a network of its own."""
+    return [contact(10_000 + number * 1_000 + at) for at in range(count)]
+
+
+def test_c10_liars_without_end_get_the_budget_and_no_more() -> None:
+    made = iter(range(1_000_000))
+
+    def tell(_: Contact) -> list[Contact]:
+        return [contact(10_000 + next(made)) for _ in range(K)]
+
+    lookup = begin(contact(1))
+    asked = walk(lookup, tell)
+    assert lookup.is_done
+    assert len(asked) == lookup.queries <= QUERIES_MAX
+    assert len(lookup._listed) <= LISTED_MAX
+
+
+def test_c10_of_the_dead_that_one_contact_tells_of_only_ten_are_asked() -> None:
+    people = [contact(number) for number in range(1, 40)]
+    liar = nearest(people)[0]
+    invented = nearest(fakes(1, 1_000), 20)
+    assert all(distance(one, GOAL) < distance(liar, GOAL) for one in invented[:15])
+    lookup = begin(liar, *people)
+    asked = walk(lookup, lambda one: invented if one == liar else (None if one in invented else []))
+    assert OWED_MAX <= sum(one in invented for one in asked) < OWED_MAX + ALPHA
+    assert lookup.closest == nearest(people)
+
+
+def test_whoever_else_tells_of_them_may_be_believed() -> None:
+    liar, other = contact(1), contact(2)
+    near = nearest(fakes(1, 1_000), 20)
+    alive = near[-1]
+    lookup = begin(liar, other)
+    lookup.next()
+    lookup.answered(liar, near)
+    while more := lookup.next():
+        for one in more:
+            lookup.late(one)
+    assert lookup.queries < 2 + OWED_MAX + ALPHA
+    lookup.answered(other, [alive])
+    assert lookup.next() == [alive]
+
+
+def test_s4_one_network_gets_two_places_of_a_lookup() -> None:
+    sybils = [Contact.at(contact(number).key, f"66.0.0.{number - 99}", 4_000) for number in range(100, 124)]
+    lookup = begin(contact(1))
+    lookup.next()
+    lookup.answered(contact(1), sybils)
+    asked = walk(lookup, lambda _: sybils)
+    assert asked == nearest(sybils[:PER_BUCKET_NETWORK_MAX], 2)
+
+
+def test_a_dead_neighbour_takes_nobody_s_place() -> None:
+    one, two, three = (Contact.at(contact(number).key, f"66.0.0.{number}", 4_000) for number in (1, 2, 3))
+    lookup = begin(contact(9), one, two)
+    lookup.next()
+    lookup.lost(one)
+    lookup.answered(contact(9), [three])
+    assert lookup.next() == [three]
+
+
+def test_addresses_of_a_house_are_not_counted() -> None:
+    house = [Contact.at(contact(number).key, "192.168.1.7", number) for number in range(1, 11)]
+    lookup = begin(*house)
+    assert sorted(walk(lookup, lambda _: [])) == sorted(house)
