@@ -17,7 +17,7 @@ from talos_dht.provider import Provider
 from talos_dht.record import SALTS, Record
 from talos_dht.shelf import Held, Shelf
 from talos_dht.statement import KeyOf, check, place_of
-from talos_dht.table import Table
+from talos_dht.table import K, Table
 from talos_dht.tokens import Tokens
 
 PENDING_MAX: Final = 64  # Statements kept until their key log has come: 64 kB.
@@ -76,13 +76,10 @@ class Server:
     def _found(self, sender: Contact, request: Request, now_ms: int) -> tuple[Answer, Sequence[bytes]]:
         held = self._shelf.at(request.argument, now_ms) if request.kind is Kind.GET else []
         if not held:
-            near = self._table.closest(request.argument)
+            near = self._table.closest(request.argument, K + 1)
             # Addresses of our house are of no use outside it.
-            return Answer.CONTACTS, [
-                contact.raw
-                for contact in near
-                if contact.id != sender.id and (contact.network is not None or sender.network is None)
-            ]
+            of_use = (one for one in near if one.id != sender.id and (one.network or sender.network is None))
+            return Answer.CONTACTS, [contact.raw for contact in of_use][:K]
         raws = [one.encode() for one in held]
         if isinstance(held[0], Record):
             return Answer.RECORD, raws[:1]

@@ -1,0 +1,264 @@
+"""The answering side: what it says, what it stores, and what it costs."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any, NoReturn
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from talos_dht import (
+    BODY_MAX,
+    Answer,
+    Contact,
+    Kind,
+    Malformed,
+    NeedKeyLog,
+    Now,
+    Provider,
+    Reason,
+    Record,
+    Reply,
+    Request,
+)
+from talos_dht import meter as rates
+from talos_dht.contact import CONTACT_SIZE
+from talos_dht.messages import PROVIDERS_PER_REPLY
+from talos_dht.meter import Meter
+from talos_dht.server import PENDING_MAX, Server
+from talos_dht.shelf import PER_TOPIC_MAX, Shelf
+from talos_dht.table import K, Table
+from talos_dht.tokens import ROTATE_MS, Tokens
+from tests.dht.people import contact, distance, target
+from tests.dht.publishers import NOW, KeyLogs, Publisher, at
+
+OWN, ALICE, BOB = contact(0), contact(1), contact(2)
+ADA, EVE = Publisher(1), Publisher(2)
+TXID = b"12345678"
+
+
+class Served:
+    """A server with a table of 60, and somebody who asks it."""
+
+    def __init__(self, *known: Publisher) -> None:
+        dice = Random(1)
+        self.logs = KeyLogs(*known)
+        self.table = Table(OWN.id)
+        self.shelf = Shelf(OWN.id, {}, NOW)
+        self.server = Server(self.table, self.shelf, self.logs.key_of, dice.randbytes)
+        for number in range(1, 61):
+            self.table.answered(contact(number), number)
+
+    def ask(
+        self, kind: Kind, argument: bytes = b"", *, sender: Contact = ALICE, token: bytes = b"", now: Now = NOW
+    ) -> tuple[Reply, NeedKeyLog | None]:
+        request = Request(kind, TXID, argument, token)
+        raw, need = self.server.answer(sender, request, len(request.encode()), now)
+        assert raw is not None
+        return Reply.decode(raw), need
+
+    def token(self, sender: Contact = ALICE, now: Now = NOW) -> bytes:
+        return self.ask(Kind.PING, sender=sender, now=now)[0].token
+
+    def put(self, held: Record | Provider, *, sender: Contact = ALICE, now: Now = NOW) -> tuple[int, NeedKeyLog | None]:
+        """Return the reason why it was refused, 0 if it was not."""
+        token = self.token(sender, now)
+        if isinstance(held, Provider):
+            reply, need = self.ask(Kind.PUT_PROVIDER, held.encode(), sender=sender, token=token, now=now)
+        else:
+            reply, need = self.ask(Kind.PUT_RECORD, b"\x00" + held.encode(), sender=sender, token=token, now=now)
+        assert (reply.kind is Answer.STORED) == (reply.reason == 0)
+        return reply.reason, need
+
+
+def test_a_reply_names_the_request_and_where_it_came_from() -> None:
+    reply, need = Served().ask(Kind.PING)
+    assert (reply.kind, reply.txid, reply.seen, need) == (Answer.PONG, TXID, ALICE.place, None)
+
+
+@pytest.mark.parametrize("kind", [Kind.FIND, Kind.GET])
+def test_it_tells_of_the_nearest_it_knows_but_not_of_who_asks(kind: Kind) -> None:
+    served = Served()
+    reply, _ = served.ask(kind, ALICE.id)
+    others = [one for one in served.table.closest(target(1), 99) if one != ALICE]
+    assert reply.contacts == sorted(others, key=lambda one: distance(one, ALICE.id))[:K]
+
+
+def test_addresses_of_our_house_are_told_in_the_house_alone() -> None:
+    served = Served()
+    neighbour = contact(99, "192.168.1.9")
+    served.table.answered(neighbour, 0)
+    assert neighbour not in served.ask(Kind.FIND, neighbour.id)[0].contacts
+    assert neighbour in served.ask(Kind.FIND, neighbour.id, sender=contact(98, "192.168.1.8"))[0].contacts
+
+
+def test_a_record_is_stored_at_the_place_that_follows_from_it_and_read_there() -> None:
+    served = Served(ADA)
+    assert served.put(ADA.record()) == (0, None)
+    reply, _ = served.ask(Kind.GET, ADA.record().places[0])
+    assert (reply.kind, reply.items) == (Answer.RECORD, [ADA.record().encode()])
+    assert served.ask(Kind.GET, ADA.record().places[1])[0].kind is Answer.CONTACTS
+    assert served.ask(Kind.FIND, ADA.record().places[0])[0].kind is Answer.CONTACTS
+
+
+@pytest.mark.parametrize("token", [b"", b"12345678"])
+def test_s6_nothing_is_stored_without_a_token_of_ours(token: bytes) -> None:
+    served = Served(ADA)
+    reply, _ = served.ask(Kind.PUT_RECORD, b"\x00" + ADA.record().encode(), token=token)
+    assert reply.reason == Reason.TOKEN
+    assert len(served.shelf) == 0
+    assert served.ask(Kind.PUT_RECORD, b"\x00" + ADA.record().encode(), token=reply.token)[0].kind is Answer.STORED
+
+
+def test_a_token_is_of_one_key_at_one_address_for_five_to_ten_minutes() -> None:
+    tokens = Tokens(Random(1).randbytes)
+    token = tokens.make(ALICE, ROTATE_MS // 2)
+    assert tokens.holds(token, ALICE, 2 * ROTATE_MS - 1)
+    assert not tokens.holds(token, ALICE, 2 * ROTATE_MS)
+    assert not tokens.holds(token, BOB, ROTATE_MS)
+    for other in (contact(1, "77.0.0.1"), Contact.at(ALICE.key, ALICE.host, 1)):
+        assert not tokens.holds(token, other, ROTATE_MS)
+    assert not tokens.holds(b"", ALICE, 0)
+    assert len({tokens.make(contact(number), number * ROTATE_MS) for number in range(50)}) == 50
+    assert len(tokens._secrets) == 2
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_s6_no_reply_is_longer_than_a_question_without_proof(kind: Kind) -> None:
+    served = Served(ADA, *(Publisher(number) for number in range(10, 20)))
+    served.put(ADA.record())
+    for number in range(10, 20):
+        served.put(Publisher(number).provider())
+    for argument in (b"", target(1), ADA.record().places[0], ADA.provider().place, b"\x00" + ADA.record().encode()):
+        for size in (*range(0, 200, 11), BODY_MAX):
+            raw, _ = served.server.answer(ALICE, Request(kind, TXID, argument), size, NOW)
+            assert len(raw or b"") <= size
+
+
+def test_with_a_token_a_short_question_gets_a_whole_answer() -> None:
+    served = Served()
+    assert len(served.ask(Kind.FIND, target(1), token=served.token())[0].contacts) == K
+    raw, _ = served.server.answer(ALICE, Request(Kind.FIND, TXID, target(1)), 200, NOW)
+    assert raw is not None
+    assert len(Reply.decode(raw).contacts) == 3
+
+
+def test_s1_what_is_forged_or_old_or_malformed_is_not_stored() -> None:
+    served = Served(ADA)
+    assert served.put(ADA.record(5))[0] == 0
+    assert served.put(ADA.record(4))[0] == Reason.OUTDATED
+    forged = Record.decode(EVE.record().encode().replace(EVE.did, ADA.did))
+    assert served.put(forged)[0] == Reason.BAD
+    assert served.put(ADA.record(6, life_ms=-1))[0] == Reason.BAD
+    for argument in (b"\x00", b"\x03" + ADA.record(7).encode(), b"\x00junk"):
+        assert served.ask(Kind.PUT_RECORD, argument, token=served.token())[0].reason == Reason.BAD
+    assert served.shelf.at(ADA.record().places[0], 0) == [ADA.record(5)]
+
+
+def test_what_waits_for_its_key_log_is_stored_when_that_has_come() -> None:
+    served = Served()
+    reason, need = served.put(ADA.record())
+    assert reason == Reason.KEY_LOG
+    assert need == NeedKeyLog(ADA.did, 0, ADA.digest(), ALICE)
+    assert len(served.shelf) == 0
+    served.server.key_log_known(EVE.did, NOW)
+    served.logs.known[ADA.did] = ADA
+    served.server.key_log_known(ADA.did, NOW)
+    assert served.shelf.at(ADA.record().places[0], 0) == [ADA.record()]
+    assert served.server._pending == {}
+
+
+def test_what_waits_for_key_logs_is_bounded() -> None:
+    served = Served()
+    for number in range(PENDING_MAX + 20):
+        served.put(Publisher(number).record(), sender=contact(100 + number))
+    assert len(served.server._pending) == PENDING_MAX
+
+
+def test_providers_of_a_topic_are_told_a_few_at_a_time_and_all_in_time() -> None:
+    publishers = [Publisher(number) for number in range(PER_TOPIC_MAX)]
+    served = Served(*publishers)
+    for number, one in enumerate(publishers):
+        assert served.put(one.provider(), sender=contact(100 + number))[0] == 0
+    seen = set[bytes]()
+    for _ in range(60):
+        reply, _ = served.ask(Kind.GET, ADA.provider().place)
+        assert reply.kind is Answer.PROVIDERS
+        assert len(reply.items) == PROVIDERS_PER_REPLY
+        seen |= set(reply.items)
+    assert seen == {one.provider().encode() for one in publishers}
+
+
+class Unwalked(dict[bytes, Any]):
+    """Whoever walks over all of it is caught."""
+
+    def __iter__(self) -> NoReturn:
+        raise AssertionError("walked over all that is held")
+
+    items = values = keys = __iter__
+
+
+def test_s7_no_request_walks_over_what_is_held() -> None:
+    served = Served(ADA)
+    served.put(ADA.record())
+    shelf = served.shelf
+    shelf._rows, shelf._at, shelf._kept = Unwalked(shelf._rows), Unwalked(shelf._at), Unwalked(shelf._kept)
+    for number in range(100, 110):
+        served.ask(Kind.PING, sender=contact(number))
+        served.ask(Kind.GET, target(number), sender=contact(number))
+        served.put(ADA.record(number), sender=contact(number))
+
+
+def test_one_host_may_ask_600_times_a_minute_and_all_together_30000() -> None:
+    meter = Meter(rates.REQUESTS_PER_HOST, rates.REQUESTS_TOGETHER)
+    assert sum(meter.spend(ALICE, 0) for _ in range(1_000)) == 600
+    assert not meter.spend(Contact.at(BOB.key, ALICE.host, 9), 0)
+    assert meter.spend(BOB, 0)
+    assert meter.spend(ALICE, rates.PERIOD_MS // 600)
+    crowd = [contact(number) for number in range(2_000)]
+    assert sum(meter.spend(crowd[number % 2_000], 1_000) for number in range(40_000)) < 30_000
+    assert sum(meter.spend(ALICE, 10 * rates.PERIOD_MS) for _ in range(1_000)) == 600
+
+
+def test_who_holds_a_64_of_ipv6_is_one_host() -> None:
+    meter = Meter(2, 100)
+    spent = [
+        meter.spend(contact(1, host), 0) for host in ("2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db8:0:1::1")
+    ]
+    assert spent == [True, True, False, True]
+
+
+def test_a_refusal_costs_no_memory_and_what_is_full_again_is_forgotten() -> None:
+    meter = Meter(10, 30)
+    for number in range(1_000):
+        meter.spend(contact(number), 0)
+    assert len(meter) == 30
+    meter.spend(ALICE, 3 * rates.PERIOD_MS)
+    assert len(meter) == 1
+
+
+def test_beyond_the_budget_nothing_is_looked_at_and_puts_have_one_of_their_own() -> None:
+    served = Served(ADA)
+    assert sum(served.server.admits(ALICE, 0) for _ in range(700)) == rates.REQUESTS_PER_HOST
+    assert served.server.dropped == 100
+    token = served.token(BOB)
+    reasons = [
+        served.ask(Kind.PUT_RECORD, b"\x00" + ADA.record().encode(), sender=BOB, token=token)[0].reason
+        for _ in range(rates.PUTS_PER_HOST + 1)
+    ]
+    assert reasons == [0] * rates.PUTS_PER_HOST + [Reason.BUSY]
+
+
+@given(st.sampled_from(Kind), st.binary(max_size=CONTACT_SIZE))
+def test_any_request_that_can_be_read_gets_its_reply(kind: Kind, argument: bytes) -> None:
+    served = Served()
+    raw = Request(kind, TXID, argument, served.token()).encode()
+    try:
+        request = Request.decode(raw)
+    except Malformed:
+        return
+    reply, _ = served.server.answer(ALICE, request, len(raw), at(5))
+    assert reply is not None
+    assert Reply.decode(reply).txid == TXID
