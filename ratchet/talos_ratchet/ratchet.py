@@ -25,7 +25,7 @@ from talos_ratchet.frame import (
 from talos_ratchet.keys import Entropy, KeyPair, check_point, make_key_pair
 from talos_ratchet.late import LateKeys
 from talos_ratchet.opened import Leap, Opened
-from talos_ratchet.receive import FORGED_BODY, OLD_CHAINS_MAX, open_elsewhere, open_in_chain
+from talos_ratchet.receive import FORGED_BODY, OLD_CHAINS_MAX, open_in_chain, open_next
 from talos_ratchet.suite import Cipher, Suite
 
 OldChain = tuple[int, bytes, Cipher]  # (number of the receiving chain, its header key 32, its cipher)
@@ -160,22 +160,29 @@ class Ratchet:
         self.changed = True
         return frame
 
-    def open(self, frame: bytes, now_ms: int) -> Opened:
-        """Authenticate and decrypt one frame without changing anything.
+    @property
+    def live_header_keys(self) -> int:
+        """How many header keys `open` tries on a frame that none of them fits: at most `LIVE_CHAINS_MAX`."""
+        has_current = self.opener is not None and self.receiving is not None
+        return has_current + (self.next_opener is not None and not self.turn_due)
 
+    def open(self, frame: bytes, now_ms: int) -> Opened | None:
+        """Authenticate and decrypt a frame of the current chain or the next, changing nothing.
+
+        Returns None if the header key of neither fits: it may be of an old chain, see `open_old`.
         Raises `Malformed`, `Forged`, `Duplicate`, `Expired`, `TooFarAhead` or `Exhausted`.
         """
         if not OVERHEAD <= len(frame) <= FRAME_SIZE_MAX or frame[0] != self._kind:
             raise Malformed(f"{len(frame)} bytes are not a frame of lane {self.lane}")
         opener, chain, ad = self.opener, self.receiving, self.ad
         if opener is None or chain is None:
-            return open_elsewhere(self, frame, now_ms)
+            return open_next(self, frame, now_ms)
         head = frame[:BODY_AT]
         nonce = head[1:13]
         try:
             header = opener.decrypt(nonce, head[13:], ad)
         except InvalidTag:
-            return open_elsewhere(self, frame, now_ms)
+            return open_next(self, frame, now_ms)
         public, _, number, pq_epoch, flags, lease_epoch = HEADER.unpack(header)
         if public != self.theirs or pq_epoch or flags:
             raise Malformed("a header names another ratchet key than its chain, or what suite 1 does not have")

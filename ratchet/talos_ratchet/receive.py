@@ -19,6 +19,7 @@ from talos_ratchet.opened import Leap, Opened, Turn
 if TYPE_CHECKING:
     from talos_ratchet.ratchet import Ratchet
 
+LIVE_CHAINS_MAX: Final = 2  # The current chain, and the next once it may have begun.
 OLD_CHAINS_MAX: Final = 5  # Earlier chains whose frames are still recognised; each costs a forgery one more trial.
 
 NOT_IN_SUITE_1: Final = "a header names what suite 1 does not have"
@@ -62,17 +63,21 @@ def _open_late(ratchet: Ratchet, frame: bytes, place: Place, lease_epoch: int, n
     return Opened(_open_body(ratchet, frame, key), lease_epoch, ratchet, leap)
 
 
-def open_elsewhere(ratchet: Ratchet, frame: bytes, now_ms: int) -> Opened:
-    """Open a frame whose header is not of the current chain: the next one, or an old one."""
+def open_next(ratchet: Ratchet, frame: bytes, now_ms: int) -> Opened | None:
+    """Open a frame of the peer's next chain; None if its header is of none such."""
+    if ratchet.turn_due or ratchet.next_opener is None:  # Before our turn the peer cannot have turned.
+        return None
+    try:
+        header = ratchet.next_opener.decrypt(frame[1:13], frame[13:BODY_AT], ratchet.ad)
+    except InvalidTag:
+        return None
+    return _open_turned(ratchet, frame, header, now_ms)
+
+
+def open_old(ratchet: Ratchet, frame: bytes, now_ms: int, *, most: int = OLD_CHAINS_MAX) -> Opened | None:
+    """Open a frame of one of the newest `most` old chains; None if its header is of none of them."""
     nonce, sealed = frame[1:13], frame[13:BODY_AT]
-    if not ratchet.turn_due and ratchet.next_opener is not None:  # Before our turn the peer cannot have turned.
-        try:
-            header = ratchet.next_opener.decrypt(nonce, sealed, ratchet.ad)
-        except InvalidTag:
-            pass
-        else:
-            return _open_turned(ratchet, frame, header, now_ms)
-    for chain, _, opener in ratchet.old:
+    for chain, _, opener in ratchet.old[:most]:
         try:
             header = opener.decrypt(nonce, sealed, ratchet.ad)
         except InvalidTag:
@@ -81,7 +86,7 @@ def open_elsewhere(ratchet: Ratchet, frame: bytes, now_ms: int) -> Opened:
         if pq_epoch or flags:
             raise Malformed(NOT_IN_SUITE_1)
         return _open_late(ratchet, frame, (chain, number), lease_epoch, now_ms)
-    raise Forged("no header key fits")
+    return None
 
 
 def _open_turned(ratchet: Ratchet, frame: bytes, header: bytes, now_ms: int) -> Opened:

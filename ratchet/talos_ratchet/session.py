@@ -11,10 +11,11 @@ from enum import IntEnum
 from struct import Struct
 from typing import Final
 
-from talos_ratchet.errors import Malformed, OutOfTurn
+from talos_ratchet.errors import Forged, Malformed, OutOfTurn
 from talos_ratchet.keys import Entropy, KeyPair, make_key_pair
 from talos_ratchet.opened import Opened
 from talos_ratchet.ratchet import Ratchet
+from talos_ratchet.receive import open_old
 from talos_ratchet.rows import ID_SIZE, SESSION_TAG, Changes, Row, lane_changes, lane_rows, load_lane
 from talos_ratchet.suite import KEY_SIZE, SUITE_1, Suite
 
@@ -141,7 +142,12 @@ class Session:
         ratchet = self._lanes[lane]
         if ratchet is None:
             raise OutOfTurn(f"lane {lane} is not open")
-        return ratchet.open(frame, now_ms)
+        opened = ratchet.open(frame, now_ms)
+        if opened is None:
+            opened = open_old(ratchet, frame, now_ms)
+        if opened is None:
+            raise Forged("no header key fits")
+        return opened
 
     def take(self, lane: Lane, opened: Opened) -> None:
         """Move the lane on past an opened frame. Raises `OutOfTurn` if another one was taken since.

@@ -11,11 +11,14 @@ from typing import Final
 
 from talos_ratchet.errors import Duplicate, Forged, UnknownSession
 from talos_ratchet.opened import Opened
+from talos_ratchet.ratchet import Ratchet
+from talos_ratchet.receive import LIVE_CHAINS_MAX, open_old
 from talos_ratchet.rows import ID_SIZE, Changes
 from talos_ratchet.session import Lane, Session
 from talos_ratchet.suite import SUITE_1, Suite
 
 SESSIONS_MAX: Final = 4  # Per peer: one to send on, three that only receive.
+HEADER_KEYS_MAX: Final = SESSIONS_MAX * LIVE_CHAINS_MAX  # Tried on one frame: 1.2 us each, for whatever garbage.
 SUPERSEDED_LIFE_MS: Final = 24 * 3_600_000  # How long a session that is no longer sent on still receives.
 
 
@@ -73,16 +76,27 @@ class SessionSet:
     def open(self, lane: Lane, frame: bytes, now_ms: int) -> tuple[Session, Opened]:
         """Open a frame on the session it fits, changing nothing; `session.take(lane, opened)` is up to the caller.
 
-        Raises `Forged` if it fits none, and what `Session.open` raises.
+        The chains that the peer may be sending on are tried first, of all sessions. What is left of
+        `HEADER_KEYS_MAX` goes to old chains, those of the session to send on first, newest first.
+
+        Raises `Forged` if it fits none of these, and what `Session.open` raises.
         """
+        tried, live = 0, list[tuple[Session, Ratchet]]()
         for session in self.sessions():
-            if session.lane(lane) is None or _is_over(session, now_ms):
+            ratchet = session.lane(lane)
+            if ratchet is None or _is_over(session, now_ms):
                 continue
-            try:
-                return session, session.open(lane, frame, now_ms=now_ms)
-            except Forged:
-                continue  # Another session's, as far as one can tell.
-        raise Forged(f"the frame fits none of {len(self._sessions)} sessions")
+            opened = ratchet.open(frame, now_ms)
+            if opened is not None:
+                return session, opened
+            tried += ratchet.live_header_keys
+            live.append((session, ratchet))
+        for session, ratchet in live:
+            opened = open_old(ratchet, frame, now_ms, most=HEADER_KEYS_MAX - tried)
+            if opened is not None:
+                return session, opened
+            tried = min(tried + len(ratchet.old), HEADER_KEYS_MAX)
+        raise Forged(f"no header key of {len(live)} sessions fits")
 
     def archive(self, session_id: bytes, *, now_ms: int) -> None:
         """Send no more on a session; it receives for another day. Raises `UnknownSession`."""

@@ -7,6 +7,7 @@ from typing import Final
 from tests.mutants.mutant import Mutant
 
 FRAMES: Final = "tests/ratchet/test_frames.py"
+KEYS: Final = "tests/ratchet/test_header_keys.py"
 LATE: Final = "tests/ratchet/test_late_keys.py"
 SETS: Final = "tests/ratchet/test_session_set.py"
 VECTORS: Final = "tests/ratchet/test_session_vectors.py"
@@ -131,6 +132,22 @@ MUTANTS: Final = (
         "(one for one in self._sessions.values() if one is not sender)",
         "(one for one in self._sessions.values())",
         f"{SETS}::test_the_sender_stays_though_it_is_the_oldest_and_nobody_asked_for_it_yet",
+    ),
+    Mutant(
+        "old_chains_without_measure",
+        "Garbage is tried against every old chain of every session.",
+        "ratchet/talos_ratchet/session_set.py",
+        "most=HEADER_KEYS_MAX - tried)",
+        "most=HEADER_KEYS_MAX)",
+        f"{KEYS}::test_garbage_is_tried_against_no_more_than_eight_header_keys_and_derives_nothing",
+    ),
+    Mutant(
+        "old_chains_cost_nothing",
+        "The old chains that were tried are not counted, and each session has room for all of its own.",
+        "ratchet/talos_ratchet/session_set.py",
+        "            tried = min(tried + len(ratchet.old), HEADER_KEYS_MAX)\n",
+        "",
+        f"{KEYS}::test_garbage_is_tried_against_no_more_than_eight_header_keys_and_derives_nothing",
     ),
     Mutant(
         "superseded_day_starts_anew",
