@@ -65,8 +65,8 @@ MUTANTS: Final = (
         "peer_turns_twice",
         "A peer that turns again and again makes us work, and keep chains, without our ever having answered.",
         "ratchet/talos_ratchet/receive.py",
-        "if not ratchet.turn_due and ratchet.next_opener is not None:",
-        "if ratchet.next_opener is not None:",
+        "if ratchet.turn_due or ratchet.next_opener is None:",
+        "if ratchet.next_opener is None:",
         f"{FRAMES}::test_the_peer_cannot_turn_twice_before_we_have_turned",
     ),
     Mutant(
