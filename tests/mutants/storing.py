@@ -15,6 +15,22 @@ KEYSTORE: Final = "tests/node/drivers/test_keystore.py"
 VAULT: Final = "tests/node/core/test_vault.py"
 
 MUTANTS: Final = (
+    Mutant(
+        "frames_have_no_room",
+        "Messages are taken without room for their frames: when all peers come at once the reserve is used up.",
+        "node/talos/core/room.py",
+        "self.under_way + self.promised + size",
+        "self.under_way + size",
+        "tests/node/core/test_room.py::test_frames_that_are_still_to_be_made_count_as_if_they_were_there",
+    ),
+    Mutant(
+        "promise_kept_twice",
+        "What a failed commit took back is promised for ever, and a store that is empty takes nothing.",
+        "node/talos/core/conversation.py",
+        "        talk.outbox.leave()\n",
+        "",
+        "tests/node/core/test_conversation.py::test_a_failed_commit_takes_back_what_was_promised_with_it",
+    ),
     # Sealed files and the keystore
     Mutant(
         "seed_file_unlocks",

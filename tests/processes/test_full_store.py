@@ -6,7 +6,8 @@ import errno
 import shutil
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -31,8 +32,9 @@ from tests.processes.running import PATIENCE_S, finish, place, running, settings
 ROOT: Final = Path(__file__).parents[2]
 SIZE: Final = 1_000_000  # Bytes of a message: so many that a few fill the smallest store.
 THERE: Final = 40  # Rows of that size are in it already.
-SENT: Final = 24  # More than fit, of 64 MiB less the reserve and what is kept clear of it ...
+SENT: Final = 60  # More than fit, of 64 MiB less the reserve and what is kept clear of it ...
 LEAST: Final = 8  # ... and so many do.
+PEERS: Final = 6
 
 
 @pytest.mark.slow
@@ -60,35 +62,44 @@ async def test_a_store_filled_by_a_peer_makes_it_wait_and_takes_the_rest_as_soon
 
 @pytest.mark.slow
 async def test_a_store_filled_with_messages_to_send_refuses_more_and_is_well_again_once_they_are_delivered(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = nearly_full(tmp_path)
+    config = nearly_full(tmp_path, THERE // 2)
     before = room_left(tmp_path)
-    async with running(config) as ada:
-        with open_node(settings("bob")) as bob:
-            accepted = 0
+    with ExitStack() as stack:
+        # All of whom come at once, so that the frames of all that waits are made at once.
+        # And each takes one message at a time, so that the others are not gone before all have a frame.
+        configs = [replace(settings(f"peer-{number}"), inbox_limit=1) for number in range(PEERS)]
+        peers = [stack.enter_context(open_node(config)) for config in configs]
+        async with running(config) as ada:
+            accepted, failed = 0, list[StoreFailed]()
+            monkeypatch.setattr(ada._committer, "_refuse_queue", failed.append)  # It is told of each commit that fails.
             with pytest.raises(StoreFull, match="nearly full"):  # noqa: PT012  How many fit is what we want to know.
                 while accepted < SENT:
-                    await ada.send(bob.did, bytes(SIZE), timeout=1, retry_count=0)
+                    await ada.send(peers[accepted % PEERS].did, bytes(SIZE), timeout=1, retry_count=0)
                     accepted += 1
             assert accepted >= LEAST
             assert not ada.status().store_ok
             async with trio.open_nursery() as nursery:
-                await nursery.start(bob.run)
-                await ada.add_peer(place(bob))
-                assert len(await finish(bob, accepted)) == accepted
+                for peer in peers:
+                    await nursery.start(peer.run)
+                    await ada.add_peer(place(peer))
+                for number, peer in enumerate(peers):
+                    await finish(peer, len(range(number, accepted, PEERS)))
                 await until(lambda: not ada.status().undelivered)
                 assert ada.status().reason is None
-                assert (await ada.send(bob.did, b"as ever")).state is ReceiptState.DELIVERED
-                bob.stop()
+                for peer in peers:
+                    assert (await ada.send(peer.did, b"as ever")).state is ReceiptState.DELIVERED
+                    peer.stop()
+            assert failed == [], "what was taken has its room, whoever comes when"
     assert room_left(tmp_path) > before - LOW_BELOW
 
 
-def nearly_full(folder: Path) -> Config:
-    """Make a node whose store has rows in it that nobody looks for."""
+def nearly_full(folder: Path, rows: int = THERE) -> Config:
+    """Make a node whose store has so many rows in it that nobody looks for."""
     config = settings("ada", folder)
     with closing(store_of(folder)) as store:
-        store.commit([Put(PARTIES, b"nobody %d" % number, bytes(SIZE)) for number in range(THERE)])
+        store.commit([Put(PARTIES, b"nobody %d" % number, bytes(SIZE)) for number in range(rows)])
     return config
 
 

@@ -43,6 +43,7 @@ class Conversation:
     def reload(self) -> None:
         """Forget what is in memory, and take what is on disk. A link that is up stays up."""
         talk = self._talk
+        talk.outbox.leave()
         self._talk = Talk.load(talk.peer, talk.ours, talk.rows, talk.inbox)
         self._talk.linked, self._talk.allowance = talk.linked, talk.allowance
 

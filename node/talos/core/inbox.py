@@ -52,10 +52,10 @@ class _Load:
 class Inbox:
     """Rows by arrival. `add` reserves at once; `arrived` makes the row visible when it is on disk."""
 
-    __slots__ = ("_handed_out", "_next", "_node", "_peer_rows_max", "_per_peer", "_room", "_waiting")
+    __slots__ = ("_handed_out", "_next", "_node", "_peer_rows_max", "_per_peer", "_waiting", "room")
 
     def __init__(self, room: Room | None = None, peer_rows_max: int = PEER_ROWS_MAX) -> None:
-        self._room = room or Room()
+        self.room = room or Room()  # Of the store that holds it.
         self._peer_rows_max = peer_rows_max
         self._next = 1
         self._node = _Load()
@@ -90,13 +90,13 @@ class Inbox:
             and peer.size + size <= PEER_BYTES_MAX
             and self._node.rows < NODE_ROWS_MAX
             and self._node.size + size <= NODE_BYTES_MAX
-            and self._room.takes(size)
+            and self.room.takes(size)
         )
 
     def has_slack(self, sender: bytes) -> bool:
         """True once enough is done that whoever was told BUSY may send a whole window again, not one message."""
         peer = self._per_peer.get(sender, _Load())
-        return not self._room.is_low and all(
+        return not self.room.is_low and all(
             part <= limit * SLACK
             for part, limit in (
                 (peer.rows, self._peer_rows_max),

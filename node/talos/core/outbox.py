@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, auto
 from typing import Final
 
+from talos.core.room import Room
 from talos.core.step import Put
 from talos.core.tables import FRAMES, OUTBOX
 from talos.errors import Damaged, TalosError
@@ -90,18 +91,25 @@ class Row:
 class Outbox:
     """The rows for one peer. Every change returns the writes that make it durable."""
 
-    __slots__ = ("_blocked_at", "_sent", "next_seq", "peer", "rows")
+    __slots__ = ("_blocked_at", "_room", "_sent", "next_seq", "peer", "rows")
 
-    def __init__(self, peer: bytes, next_seq: int, rows: Iterable[Row] = ()) -> None:
+    def __init__(self, peer: bytes, next_seq: int, rows: Iterable[Row] = (), room: Room | None = None) -> None:
         self.peer = peer
         self.next_seq = next_seq
         self.rows = {row.seq: row for row in rows}
+        self._room = room or Room()  # What is left in it is also for our frames, once the peer is there.
+        self._room.promised += self._unsealed_size
         self._sent = 0  # The last number that is on its way on the current link.
         self._blocked_at: int | None = None  # The number that the peer has no room for.
 
     @classmethod
     def load(
-        cls, peer: bytes, next_seq: int, stored: Iterable[tuple[bytes, bytes]], frames: Mapping[bytes, bytes]
+        cls,
+        peer: bytes,
+        next_seq: int,
+        stored: Iterable[tuple[bytes, bytes]],
+        frames: Mapping[bytes, bytes],
+        room: Room | None = None,
     ) -> Outbox:
         """`stored` are the peer's rows of `outbox` in order; `frames` maps keys to session ids. Raises `Damaged`."""
         rows = []
@@ -124,7 +132,15 @@ class Outbox:
                     session_id=session_id,
                 )
             )
-        return cls(peer, next_seq, rows)
+        return cls(peer, next_seq, rows, room)
+
+    def leave(self) -> None:
+        """Another takes over, from what is on disk."""
+        self._room.promised -= self._unsealed_size
+
+    @property
+    def _unsealed_size(self) -> int:
+        return sum(row.size for row in self.rows.values() if not row.was_sealed)
 
     def key(self, seq: int) -> bytes:
         return self.peer + _SEQ.pack(seq)
@@ -143,6 +159,7 @@ class Outbox:
         row = Row(self.next_seq, Phase.WAITING, len(sealed_body))
         self.next_seq += 1
         self.rows[row.seq] = row
+        self._room.promised += row.size
         return row, [Put(OUTBOX, self.key(row.seq), _ROW.pack(row.phase, 0, 1) + sealed_body)]
 
     def void(self, seq: int) -> list[Put]:
@@ -152,6 +169,8 @@ class Outbox:
         """
         row = self.rows[seq]
         row.phase = after(row.phase, Event.VOIDED)
+        if not row.was_sealed:
+            self._room.promised -= row.size
         run = [r for r in self.rows.values() if r.phase is Phase.VOID and seq - 1 <= r.last and r.seq <= seq + 1]
         first = run[0]
         for other in run[1:]:
@@ -186,6 +205,8 @@ class Outbox:
     def sealed(self, row: Row, session_id: bytes, frame: bytes) -> list[Put]:
         """Keep the frame that a session made for `row`. A VOID row must say so in it."""
         row.phase = after(row.phase, Event.SEALED)
+        if not row.was_sealed:
+            self._room.promised -= row.size
         row.session_id, row.frame = session_id, frame
         writes = [Put(FRAMES, self.key(row.seq), session_id + frame)]
         if row.phase is Phase.VOID and not row.was_sealed:

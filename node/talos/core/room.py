@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 MIB: Final = 1024 * 1024
 # Bytes. To be done with a message leaves an entry behind, 450 bytes on disk with its hashes and its share of the index:
 # for a full inbox (10,000) and what `queue_limit` allows by default (1,000) that is 4.8 MiB. The rest is for pages that
-# are copied before they are free again, and for the frames of what still waits to be sent.
+# are copied before they are free again.
 RESERVE: Final = 8 * MIB
 # Bytes of room: the largest message, its frame, and twice that for pages that are half full.
 LOW_BELOW: Final = 4 * MIB
@@ -31,13 +31,16 @@ class Space(NamedTuple):
 
 
 class Room:
-    """One per store. Say what is `under_way`, and what was `measured` after it."""
+    """One per store. Say what is `under_way` and `promised`, and what was `measured` after it."""
 
-    __slots__ = ("is_low", "space", "under_way")
+    __slots__ = ("is_low", "promised", "space", "under_way")
 
     def __init__(self) -> None:
         self.space = Space(PLENTY, is_disk=False)
         self.under_way = 0  # Bytes of rows that were granted room, and are not in the last measurement.
+        self.promised = (
+            0  # Bytes of frames yet to be made of messages that were taken: all their peers may come at once.
+        )
         self.is_low = False  # No new message is taken.
 
     def measured(self, space: Space) -> None:
@@ -56,4 +59,4 @@ class Room:
         return not self.is_low
 
     def _spare(self, size: int) -> int:
-        return self.space.left - COST * (self.under_way + size)
+        return self.space.left - COST * (self.under_way + self.promised + size)

@@ -44,7 +44,7 @@ class Talk:
         """Return what is on disk of a peer. Raises `Damaged`."""
         high_water = HighWater(peer, rows)
         frames = {key: value[:SESSION_ID_SIZE] for key, value in rows.scan(FRAMES, peer)}
-        outbox = Outbox.load(peer, high_water.next_seq, rows.scan(OUTBOX, peer), frames)
+        outbox = Outbox.load(peer, high_water.next_seq, rows.scan(OUTBOX, peer), frames, inbox.room)
         is_newcomer = rows.get(NEWCOMERS, peer) is not None
         return cls(peer, ours, rows, inbox, Sessions(peer, ours, rows), high_water, outbox, is_newcomer)
 

@@ -306,6 +306,17 @@ def test_on_a_new_link_the_very_bytes_that_were_stored_are_sent_again() -> None:
     assert read_all(b) == [b"1", b"2"]
 
 
+def test_a_failed_commit_takes_back_what_was_promised_with_it() -> None:
+    a, _ = pair()
+    a.send(b"on disk")
+    a.flush()
+    promised = a.inbox.room.promised
+    assert promised > 0
+    a.send(b"not on disk")
+    a.fail()
+    assert a.inbox.room.promised == promised
+
+
 def test_a_reload_leaves_the_link_that_is_up() -> None:
     a, b = linked()
     a.conversation.reload()

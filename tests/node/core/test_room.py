@@ -6,6 +6,7 @@ import pytest
 
 from talos.core.frames import MESSAGE_SIZE_MAX
 from talos.core.inbox import Inbox
+from talos.core.outbox import Outbox
 from talos.core.room import COST, LOW_BELOW, PLENTY, WELL_FROM, Room, Space
 
 PEER = bytes(32)
@@ -55,6 +56,32 @@ def test_what_is_under_way_to_the_disk_counts_as_if_it_were_there_with_what_its_
     room.under_way = 0
     room.measured(Space(WELL_FROM, is_disk=False))
     assert room.takes(2)
+
+
+def test_frames_that_are_still_to_be_made_count_as_if_they_were_there() -> None:
+    room = with_left(WELL_FROM)
+    waiting = Outbox(PEER, 1, room=room)
+    for _ in range(2):
+        waiting.accept(bytes(WELL_FROM // COST // 2 - 1))
+    assert room.takes(2)
+    assert not room.takes(3), "their peer may come any moment, and then all of it is sealed"
+
+
+def test_what_is_promised_is_kept_given_up_or_taken_over() -> None:
+    room = with_left(PLENTY)
+    outbox = Outbox(PEER, 1, room=room)
+    rows = [outbox.accept(bytes(size))[0] for size in (10, 200, 3_000)]
+    assert room.promised == 3_210
+    outbox.sealed(rows[0], bytes(16), bytes(10))
+    assert room.promised == 3_200
+    outbox.reseal(1)
+    outbox.sealed(rows[0], bytes(range(16)), bytes(10))  # In the place of the old one.
+    assert room.promised == 3_200
+    outbox.void(2)
+    assert room.promised == 3_000
+    Outbox(PEER, 4, [rows[2]], room=room)
+    outbox.leave()
+    assert room.promised == 3_000
 
 
 def test_what_is_under_way_can_make_a_room_low_by_itself() -> None:

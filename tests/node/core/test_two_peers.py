@@ -243,6 +243,12 @@ class TwoPeers(RuleBasedStateMachine):
             assert handed == sorted(handed)
 
     @invariant()
+    def there_is_room_kept_for_every_frame_that_is_to_be_made(self) -> None:
+        for end in self.ends:
+            rows = end.conversation._talk.outbox.rows.values()
+            assert end.inbox.room.promised == sum(row.size for row in rows if not row.was_sealed)
+
+    @invariant()
     def what_is_stored_is_bounded(self) -> None:
         for end in self.ends:
             stored = end.rows(SESSIONS, PARTIES, MARKS, OUTBOX, FRAMES)
