@@ -46,6 +46,11 @@ class SessionSet:
             return list(self._sessions.values())
         return sorted(self._sessions.values(), key=_trial_order)
 
+    @property
+    def has_live(self) -> bool:
+        """True if there is a session to send on."""
+        return self._best() is not None
+
     def add(self, session: Session) -> Session | None:
         """Add a session; return the one dropped for it, if there were four: the least useful, never the sender's.
 
@@ -138,7 +143,9 @@ class SessionSet:
 
     def _best(self) -> Session | None:
         live = [one for one in self._sessions.values() if one.confirmed and one.superseded_ms is None]
-        return min(live, key=lambda one: one.id, default=None)
+        if len(live) < 2:
+            return live[0] if live else None
+        return min(live, key=lambda one: one.id)
 
     def _known(self, session_id: bytes) -> Session:
         session = self._sessions.get(session_id)

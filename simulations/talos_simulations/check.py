@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
+
+from talos_simulations.books import Act, Deed
 
 if TYPE_CHECKING:
-    from talos_simulations.books import Deed
     from talos_simulations.world import World
 
 
@@ -20,6 +21,8 @@ class Violation:
 
 class Check:
     """Override what it needs; each method returns, in words, what it found broken. The class's name is the check's."""
+
+    acts: ClassVar[Collection[Act]] = tuple(Act)  # What `sees` is told of: most happens most often, and breaks nothing.
 
     def __init__(self, world: World) -> None:
         self.world = world

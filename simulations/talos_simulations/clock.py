@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import inf
 from typing import Final
-from weakref import WeakKeyDictionary
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 import trio
 
@@ -81,8 +81,8 @@ class ProcessClock:
     def __init__(self, clocks: Clocks, power: Power) -> None:
         self._clocks = clocks
         self._power = power
-        # The moment of each, on the monotonic clock. Of those whose body is over, some may still be in here.
-        self._deadlines: WeakKeyDictionary[trio.CancelScope, float] = WeakKeyDictionary()
+        # The moment of each, on the monotonic clock; gone when the scope is. A hot path, so no WeakKeyDictionary.
+        self._deadlines: dict[ReferenceType[trio.CancelScope], float] = {}
         clocks.users[self] = None
 
     def monotonic(self) -> float:
@@ -114,13 +114,15 @@ class ProcessClock:
         now = trio.current_time()
         until = self._clocks.monotonic(now) + seconds
         scope = trio.CancelScope(deadline=self._due(until, now))
-        self._deadlines[scope] = until
+        self._deadlines[ref(scope, self._deadlines.pop)] = until
         return scope
 
     def retime(self, now: float) -> None:
         """The machine's clocks run in another way from now on, or it stands still until another time."""
-        for scope, until in self._deadlines.items():
-            scope.deadline = self._due(until, now)
+        for reference, until in list(self._deadlines.items()):
+            scope = reference()
+            if scope is not None:
+                scope.deadline = self._due(until, now)
 
     def _due(self, until: float, now: float) -> float:
         """Return the world time at which the monotonic clock shows `until`, and the process can notice."""

@@ -17,7 +17,7 @@ from talos.host import Address
 from talos_simulations import forces, scheduler
 from talos_simulations.agenda import Agenda
 from talos_simulations.application import Load
-from talos_simulations.books import Books, Deed
+from talos_simulations.books import Act, Books, Deed
 from talos_simulations.check import Check, Violation
 from talos_simulations.checks import ALL
 from talos_simulations.checks.log import Told
@@ -94,7 +94,7 @@ class World:
             machine.state.flush_s = plan.flush_s
             machine.befriend(others[: plan.load.peers])
         self.checks: list[Check] = [check(self) for check in (*plan.demanded, *plan.reported)]
-        self._witnesses = [check for check in self.checks if type(check).sees is not Check.sees]
+        self._witnesses = {act: [one for one in self.checks if act in one.acts and _sees(one)] for act in Act}
 
     def settings(self, name: str, peers: tuple[PeerAddress, ...]) -> Config:
         plan = self.plan
@@ -129,7 +129,7 @@ class World:
 
     def _sees(self, deed: Deed) -> None:
         self.note(deed.act, deed.sender, deed.receiver, deed.number)
-        for check in self._witnesses:
+        for check in self._witnesses[deed.act]:
             for text in check.sees(deed):
                 self.happened(check.name, text)
 
@@ -237,6 +237,10 @@ class World:
         for check in self.checks:
             for text in check.concludes():
                 self.happened(check.name, text)
+
+
+def _sees(check: Check) -> bool:
+    return type(check).sees is not Check.sees
 
 
 @contextmanager

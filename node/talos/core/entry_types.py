@@ -103,10 +103,10 @@ class Field:
 
 def _octets(name: str, *lengths: int) -> Field:
     def read(value: object) -> bytes:
-        octets = codec.octets(value, field=name)
-        if len(octets) not in lengths:
-            raise MalformedMessage(f"{name}: {len(octets)} bytes, not {' or '.join(map(str, lengths))}")
-        return octets
+        if type(value) is bytes and len(value) in lengths:
+            return value
+        found = len(codec.octets(value, field=name))
+        raise MalformedMessage(f"{name}: {found} bytes, not {' or '.join(map(str, lengths))}")
 
     return Field(name, read, bytes.hex)
 

@@ -172,7 +172,7 @@ class Sessions:
         return session_id in self._set
 
     def is_met(self) -> bool:
-        return any(session.confirmed and session.superseded_ms is None for session in self._set.sessions())
+        return self._set.has_live
 
     def seal(self, session: Session, lane: Lane, plaintext: bytes) -> bytes:
         return session.seal(lane, plaintext, entropy=self._ours.entropy)

@@ -54,7 +54,7 @@ class Committer:
         self._store = store
         self._blocking = blocking
         self._diary = diary
-        self._writing = trio.Lock()  # One writer: of steps, or of a checkpoint.
+        self._writing = trio.Semaphore(1, max_value=1)  # One writer: of steps, or of a checkpoint.
         self._is_ahead = False  # The diary holds entries that did not reach the disk.
         self._queue: deque[Submitted] = deque()
         self._wake = trio.Event()

@@ -14,7 +14,8 @@ class Signal:
     _lot: trio.lowlevel.ParkingLot = field(default_factory=trio.lowlevel.ParkingLot)
 
     def send(self) -> None:
-        self._lot.unpark_all()
+        if self._lot:  # Nobody waits, as a rule.
+            self._lot.unpark_all()
 
     async def wait(self) -> None:
         await self._lot.park()

@@ -32,38 +32,46 @@ class NothingLost(Check):
 class NothingTwice(Check):
     """Once an application's acknowledgement has returned, its message is never handed out again."""
 
+    acts = (Act.HANDED,)
+
     def sees(self, deed: Deed) -> Iterable[str]:
-        if deed.act is Act.HANDED and deed.number in self.world.books.ledger(deed.sender, deed.receiver).done:
+        if deed.number in self.world.books.ledger(deed.sender, deed.receiver).done:
             yield f"{deed} was done, and is handed out again"
 
 
 class NothingInvented(Check):
     """Whatever is handed out was sent: by the node it names, as it is, and not refused."""
 
+    acts = (Act.HANDED, Act.GARBLED)
+
     def sees(self, deed: Deed) -> Iterable[str]:
         ledger = self.world.books.ledger(deed.sender, deed.receiver)
         if deed.act is Act.GARBLED:
             yield f"{deed.receiver} was handed something, as from {deed.sender}, that this node never sent"
-        elif deed.act is Act.HANDED and not 1 <= deed.number <= ledger.tried:
+        elif not 1 <= deed.number <= ledger.tried:
             yield f"{deed} was handed out, and {ledger.tried} were sent"
-        elif deed.act is Act.HANDED and deed.number in ledger.refused:
+        elif deed.number in ledger.refused:
             yield f"{deed} was refused, and arrived all the same"
 
 
 class InOrder(Check):
     """A sender's messages are handed out in the order they were sent in, as far as they arrive."""
 
+    acts = (Act.HANDED,)
+
     def sees(self, deed: Deed) -> Iterable[str]:
         ledger = self.world.books.ledger(deed.sender, deed.receiver)
-        if deed.act is Act.HANDED and deed.number not in ledger.handed and deed.number < ledger.newest:
+        if deed.number not in ledger.handed and deed.number < ledger.newest:
             yield f"{deed} comes after message {ledger.newest}"
 
 
 class DeliveredIsThere(Check):
     """A receipt says DELIVERED only of what is on the receiver's disk, taken."""
 
+    acts = (Act.DELIVERED,)
+
     def sees(self, deed: Deed) -> Iterable[str]:
-        if deed.act is not Act.DELIVERED or not self.world.is_whole(deed.receiver):
+        if not self.world.is_whole(deed.receiver):
             return
         sender, receiver = self.world.machines[deed.sender], self.world.machines[deed.receiver]
         marks = receiver.state.rows.scan(MARKS, sender.did)
@@ -75,16 +83,17 @@ class DeliveredIsThere(Check):
 class RepeatsAreTold(Check):
     """What an earlier process may have handed out is marked so when it is handed out again."""
 
+    acts = (Act.HANDED,)
+
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self._by: dict[tuple[str, str, int], Process | None] = {}
 
     def sees(self, deed: Deed) -> Iterable[str]:
-        if deed.act is Act.HANDED:
-            key, process = (deed.sender, deed.receiver, deed.number), self.world.machines[deed.receiver].process
-            if key in self._by and self._by[key] is not process and not deed.redelivered:
-                yield f"{deed} was handed out before a restart, and comes again as if it were new"
-            self._by[key] = process
+        key, process = (deed.sender, deed.receiver, deed.number), self.world.machines[deed.receiver].process
+        if key in self._by and self._by[key] is not process and not deed.redelivered:
+            yield f"{deed} was handed out before a restart, and comes again as if it were new"
+        self._by[key] = process
 
 
 class ComesToRest(Check):
