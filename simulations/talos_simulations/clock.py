@@ -6,6 +6,7 @@ already set too, as the kernel does when time is slewed: its timers are kept in 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf
 from typing import Final
 from weakref import ReferenceType, WeakKeyDictionary, ref
@@ -39,8 +40,9 @@ class Clocks:
         return self._boot + (now - self._since) * self.rate
 
     def monotonic(self, now: float) -> float:
-        boot = self.boot(now) if self._suspended_at is None else self._suspended_at
-        return boot - self._asleep
+        if self._suspended_at is None:
+            return self._boot + (now - self._since) * self.rate - self._asleep  # As `boot`, but this is asked often.
+        return self._suspended_at - self._asleep
 
     def wall_ms(self, now: float) -> int:
         # The boot clock of the first boot counts from 1,000 s.
@@ -78,21 +80,22 @@ class Clocks:
 class ProcessClock:
     """A `talos.host.Clock`: what one process sees of its machine's clocks."""
 
-    def __init__(self, clocks: Clocks, power: Power) -> None:
+    def __init__(self, clocks: Clocks, power: Power, now: Callable[[], float] = trio.current_time) -> None:
         self._clocks = clocks
         self._power = power
+        self._now = now  # World time.
         # The moment of each, on the monotonic clock; gone when the scope is. A hot path, so no WeakKeyDictionary.
         self._deadlines: dict[ReferenceType[trio.CancelScope], float] = {}
         clocks.users[self] = None
 
     def monotonic(self) -> float:
-        return self._clocks.monotonic(trio.current_time())
+        return self._clocks.monotonic(self._now())
 
     def boot(self) -> float:
-        return self._clocks.boot(trio.current_time())
+        return self._clocks.boot(self._now())
 
     def wall_ms(self) -> int:
-        return self._clocks.wall_ms(trio.current_time())
+        return self._clocks.wall_ms(self._now())
 
     async def sleep(self, seconds: float) -> None:
         if self._power.is_gone:
@@ -111,7 +114,7 @@ class ProcessClock:
     def move_on_after(self, seconds: float) -> trio.CancelScope:
         if self._power.is_gone:
             return trio.move_on_after(0)  # Who cleans up after a crash finds nothing to wait for.
-        now = trio.current_time()
+        now = self._now()
         until = self._clocks.monotonic(now) + seconds
         scope = trio.CancelScope(deadline=self._due(until, now))
         self._deadlines[ref(scope, self._deadlines.pop)] = until

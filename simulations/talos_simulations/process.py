@@ -34,7 +34,7 @@ class Process:
         self.power = Power()
         self.card = Card(machine.network, machine.site, self.power)
         self.card.watch = machine.world.suite.went_out
-        self.clock = ProcessClock(machine.clocks, self.power)
+        self.clock = ProcessClock(machine.clocks, self.power, machine.network.agenda.now)
         self.scope = trio.CancelScope()
         self.fuse = Fuse()
         self.ended = trio.Event()

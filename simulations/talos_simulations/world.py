@@ -154,6 +154,7 @@ class World:
     # The run
 
     async def _run(self) -> None:
+        self.agenda.begin()
         self._now = self.agenda.now
         with self._scope:
             async with trio.open_nursery() as nursery:

@@ -120,7 +120,12 @@ def _text(name: str) -> Field:
 
 
 def _number(name: str) -> Field:
-    return Field(name, lambda value: codec.integer(value, least=0, most=NUMBER_MAX, field=name), int)
+    def read(value: object) -> int:
+        if type(value) is int and 0 <= value <= NUMBER_MAX:
+            return value
+        return codec.integer(value, least=0, most=NUMBER_MAX, field=name)
+
+    return Field(name, read, int)
 
 
 def _did(name: str) -> Field:

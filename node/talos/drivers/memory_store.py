@@ -6,7 +6,7 @@ Passes the same contract as the store on disk (tests/contracts/test_store.py).
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import RLock
 
@@ -28,20 +28,26 @@ class _Table:
     def copy(self) -> _Table:
         return _Table(self.keys.copy(), self.values.copy())
 
-    def write(self, key: bytes, value: bytes | None) -> None:
-        if value is not None:
-            if key not in self.values:
-                insort(self.keys, key)
-            self.values[key] = value
-        elif self.values.pop(key, None) is not None:
-            del self.keys[bisect_left(self.keys, key)]
+    def write(self, rows: Mapping[bytes, bytes | None]) -> None:
+        keys, values = self.keys, self.values
+        for key, value in rows.items():
+            if value is not None:
+                if key not in values:
+                    insort(keys, key)
+                values[key] = value
+            elif values.pop(key, None) is not None:
+                del keys[bisect_left(keys, key)]
 
-    def scan(self, prefix: bytes, start: bytes, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
+    def scan(
+        self, prefix: bytes, start: bytes, reverse: bool, check: Callable[[], None]
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Yield rows; `check` raises where no more may be read after one."""
         for at in self._places(prefix, start, reverse):
             key = self.keys[at]
             if not key.startswith(prefix):
                 return
             yield key, self.values[key]
+            check()
 
     def _places(self, prefix: bytes, start: bytes, reverse: bool) -> range:
         """Return the places in `keys` that a scan visits, until one is not of its prefix."""
@@ -73,9 +79,7 @@ class _Snapshot:
 
     def _scan(self, table: _Table, prefix: bytes, start: bytes, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
         self._check()
-        for row in table.scan(prefix, start, reverse):
-            yield row
-            self._check()
+        yield from table.scan(prefix, start, reverse, self._check)
 
     def _check(self) -> None:
         if self.is_over:
@@ -110,9 +114,7 @@ class MemoryStore:
             table = self._tables[name]
             table.readers += 1
         try:
-            for row in table.scan(prefix, start, reverse):
-                yield row
-                self.check_open()
+            yield from table.scan(prefix, start, reverse, self.check_open)
         finally:
             with self._lock:
                 table.readers -= 1
@@ -141,9 +143,7 @@ class MemoryStore:
             for name, rows in changes.items():
                 if self._tables[name].readers:
                     self._tables[name] = self._tables[name].copy()
-                write = self._tables[name].write
-                for key, value in rows.items():
-                    write(key, value)
+                self._tables[name].write(rows)
 
     def room(self) -> Space:
         self.check_open()
