@@ -106,11 +106,13 @@ CLIENT: Final = {
         "retry_interval: 'float' = 30, store_size_max_mib: 'int' = 4096) -> 'Opening'"
     ),
     "did": "str",
+    "establish_session": "(self, peer_id: 'str') -> 'PeerStatus'",
     "messages": "(self) -> 'AsyncIterator[Message]'",
     "peer_id": "str",
     "public_key": "bytes",
     "receive": "(self) -> 'Message'",
     "recovery_seed": "bytes | None",
+    "reset_session": "(self, peer_id: 'str') -> 'PeerStatus'",
     "send": (
         "(self, peer_id: 'str', message: 'bytes', timeout: 'float' = 30, retry_count: 'int' = 3, "
         "on_failure: 'OnFailure' = 'queue') -> 'Receipt'"

@@ -13,7 +13,7 @@ from talos.core.diary import Diary
 from talos.core.names import PeerAddress, did_of, parse_peer, peer_id_of
 from talos.core.prekeys import PrekeyRing
 from talos.core.report import NodeStatus, PeerCard, PeerStatus, Receipt
-from talos.core.sessions import Ours
+from talos.core.sessions import WEAR, Ours, Wear
 from talos.core.tables import PREKEYS, SEEN
 from talos.drivers.data_folder import Created, DataFolder, Opened, in_memory
 from talos.errors import Damaged, NodeStopped, TalosError, UsageError
@@ -27,6 +27,7 @@ from talos.services.messages import Message, Messages, OnFailure
 from talos.services.post import Peer, Post
 from talos.services.redial import Redial
 from talos.services.requests import Handler, Requests, RequestType
+from talos.services.resets import Resets
 from talos.services.storage import Storage
 from talos.services.upkeep import keep_up, rotate_prekeys
 from talos_ratchet import SUITE_1, Suite
@@ -52,13 +53,14 @@ def create_identity(config: Config, passphrase: str | None, *, root_passphrase: 
 class Node:
     """One node. Make it with `open_node`, and `run` it in a nursery; the rest may be called while it runs."""
 
-    def __init__(self, config: Config, opened: Opened, suite: Suite = SUITE_1) -> None:
+    def __init__(self, config: Config, opened: Opened, suite: Suite = SUITE_1, wear: Wear = WEAR) -> None:
         host, me = opened.host, opened.me
         self._config = config
         self._host = host
         self._me = me
         self._committer = Committer(host.store, host.blocking, Diary.open(host.store, opened.vault, host.entropy))
-        ours = Ours(me.did, me.party.encode(), me.pair, me.origin, opened.vault, host.entropy, host.encapsulate, suite)
+        secrets = (opened.vault, host.entropy, host.encapsulate)
+        ours = Ours(me.did, me.party.encode(), me.pair, me.origin, *secrets, suite, wear)
         ring = PrekeyRing(
             sign=me.sign, signer=me.party.ed25519, agreement=me.party.x25519, entropy=host.entropy, vault=opened.vault
         )
@@ -129,7 +131,7 @@ class Node:
         }
         requests = Requests(desk.post, self._host.clock, nursery, handlers)
         messages = Messages(desk, links, self._vault, queue_limit=config.queue_limit, offline=config.offline_mode)
-        self._running = _Running(links, requests, messages)
+        self._running = _Running(links, requests, messages, Resets(desk, links, offline=config.offline_mode))
         self.audit.requests = requests
         nursery.start_soon(self.audit.keep_signed)
         nursery.start_soon(self.audit.keep_tally)
@@ -243,6 +245,14 @@ class Node:
                 known.reason = str(error)  # Kept all the same: the peer may be away.
         return self._peer_status(known)
 
+    async def establish_session(self, peer: str) -> PeerStatus:
+        """Return once there is a session that both ends hold. What it raises: `services.resets.Resets.establish`."""
+        return self._peer_status(await self._running_now().resets.establish(peer))
+
+    async def reset_session(self, peer: str) -> PeerStatus:
+        """Have a new session made in place of the current one. What it raises: `services.resets.Resets.reset`."""
+        return self._peer_status(await self._running_now().resets.reset(peer))
+
     async def send(
         self,
         peer: str,
@@ -273,12 +283,13 @@ class Node:
 class _Running:
     """What exists only while the node runs."""
 
-    __slots__ = ("links", "messages", "requests")
+    __slots__ = ("links", "messages", "requests", "resets")
 
-    def __init__(self, links: Links, requests: Requests, messages: Messages) -> None:
+    def __init__(self, links: Links, requests: Requests, messages: Messages, resets: Resets) -> None:
         self.links = links
         self.requests = requests
         self.messages = messages
+        self.resets = resets
 
 
 @contextmanager

@@ -19,6 +19,7 @@ class Turn:
     public: bytes  # The peer's new ratchet key.
     root: bytes = field(repr=False)
     next_header: bytes = field(repr=False)  # Header key of the receiving chain after the new one.
+    previous: int  # PN: frames of the chain that it ends.
 
 
 @dataclass(slots=True)

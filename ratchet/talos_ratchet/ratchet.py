@@ -40,6 +40,7 @@ class Ratchet:
         "ad",
         "chain",
         "changed",
+        "ended",
         "lane",
         "late",
         "next_opener",
@@ -76,6 +77,7 @@ class Ratchet:
         self.next_send_header = self.next_receive_header = b""  # of those that the next turn begins.
         self.previous = 0  # PN: messages of the sending chain before.
         self.chain = 0  # Receiving chains so far.
+        self.ended = 0  # Frames of the chains that have ended, both ways.
         self.turn_due = False  # Our half of the turn is still to be made.
         self.late = LateKeys()
         self.old: list[OldChain] = []  # Newest first.
@@ -124,6 +126,12 @@ class Ratchet:
         return self.turn_due or self.sending is not None
 
     @property
+    def frames(self) -> int:
+        """How many frames the lane has had, both ways; those that never came are counted too."""
+        sent = 0 if self.sending is None else self.sending.number
+        return self.ended + sent + (0 if self.receiving is None else self.receiving.number)
+
+    @property
     def has_changed(self) -> bool:
         """True if rows are to be written."""
         return self.changed or self.old_changed or self.late.has_changed
@@ -135,6 +143,7 @@ class Ratchet:
         self.ours = ours
         self.send_header, self.next_send_header = self.next_send_header, header
         self.previous = 0 if self.sending is None else self.sending.number
+        self.ended += self.previous
         self.sending = Chain(self.suite, key)
         self.turn_due = False
         self.changed = True
@@ -219,9 +228,11 @@ class Ratchet:
             self.late.drop(place)
         for place, key in leap.passed.items():
             self.late.put(place, key, leap.now_ms)
+        turn = leap.turn
+        if turn is not None:
+            self.ended += turn.previous
         if leap.chain is not None:
             self.receiving = leap.chain
-        turn = leap.turn
         if turn is None:
             return
         if self.opener is not None:

@@ -1,7 +1,7 @@
 """A lane as rows of a store, so that one message writes one small row and not all that is kept.
 
     session id 16 | 00                          the session (session.py)
-    session id 16 | 01 | lane 1                 flags 1, counters, keys                   337 bytes
+    session id 16 | 01 | lane 1                 flags 1, counters, keys                   345 bytes
     session id 16 | 02 | lane 1                 the old chains: (number 4 | header key 32) * 0..5
     session id 16 | 03 | lane 1 | chain 4 | N 4   one late key: key 32 | kept since 8      40 bytes
 
@@ -37,7 +37,7 @@ CAN_RECEIVE: Final = 16
 
 Row = tuple[bytes, bytes | None]  # None deletes.
 
-_LANE: Final = Struct(">B4I" + 10 * f"{KEY_SIZE}s")
+_LANE: Final = Struct(">B4IQ" + 10 * f"{KEY_SIZE}s")
 _OLD: Final = Struct(f">I{KEY_SIZE}s")
 _LATE: Final = Struct(">II")
 
@@ -107,6 +107,7 @@ def _lane_row(ratchet: Ratchet) -> bytes:
         0 if receiving is None else receiving.number,
         ratchet.previous,
         ratchet.chain,
+        ratchet.ended,
         ratchet.root,
         b"" if ours is None else ours.secret,
         b"" if ours is None else ours.public,
@@ -123,7 +124,7 @@ def _lane_row(ratchet: Ratchet) -> bytes:
 def _load_lane_row(ratchet: Ratchet, raw: bytes) -> None:
     if len(raw) != _LANE.size:
         raise Malformed(f"a lane's row has {_LANE.size} bytes, not {len(raw)}")
-    flags, sent, received, ratchet.previous, ratchet.chain, *keys = _LANE.unpack(raw)
+    flags, sent, received, ratchet.previous, ratchet.chain, ratchet.ended, *keys = _LANE.unpack(raw)
     root, secret, public, theirs, send_key, receive_key, send_header, receive_header, *next_headers = keys
     ratchet.root = root
     ratchet.turn_due = bool(flags & TURN_DUE)

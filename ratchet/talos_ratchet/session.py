@@ -89,6 +89,12 @@ class Session:
     def lane(self, lane: Lane) -> Ratchet | None:
         return self._lanes[lane]
 
+    @property
+    def messages(self) -> int:
+        """How many frames the message lane has had, both ways."""
+        ratchet = self._lanes[Lane.MESSAGE]
+        return 0 if ratchet is None else ratchet.frames
+
     def can_send(self, lane: Lane) -> bool:
         ratchet = self._lanes[lane]
         return ratchet is not None and ratchet.can_send

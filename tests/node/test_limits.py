@@ -27,6 +27,7 @@ MODULES: Final = (
     "talos.core.outbox",
     "talos.core.prekeys",
     "talos.core.refusals",
+    "talos.core.sessions",
     "talos.services.dial",
     "talos.services.directory",
     "talos.services.link",
@@ -34,11 +35,12 @@ MODULES: Final = (
     "talos.services.places",
     "talos.services.redial",
     "talos.services.requests",
+    "talos.services.resets",
     "talos_ratchet.late",
     "talos_ratchet.receive",
     "talos_ratchet.session_set",
 )
-IS_LIMIT: Final = re.compile(r"_(MAX|HIGH|LOW|LEAST|PER_HOST|PER_NET|PLACES|S|ROWS|BYTES|GREETINGS|MS)$")
+IS_LIMIT: Final = re.compile(r"_(MAX|HIGH|LOW|LEAST|PER_HOST|PER_NET|PLACES|S|ROWS|BYTES|GREETINGS|MESSAGES|MS)$")
 NO_LIMITS: Final = {  # What is named like one, and why it is none.
     "MINUTE_MS": "a minute",
     "DAY_MS": "a day",

@@ -155,3 +155,21 @@ def test_only_the_control_lane_confirms() -> None:
         deliver(responder, Lane.MESSAGE, session.seal(Lane.MESSAGE, b"text", entropy=ENTROPY))
         deliver(session, Lane.MESSAGE, responder.seal(Lane.MESSAGE, b"text", entropy=ENTROPY))
     assert (session.confirmed, responder.confirmed) == (False, False)
+
+
+def test_a_session_counts_its_messages_both_ways_whatever_turns_or_is_lost(fresh: tuple[Session, Session]) -> None:
+    alice, bob = fresh
+    assert (alice.messages, bob.messages) == (0, 0)
+    welcome(alice, bob, ENTROPY)
+    counts = []
+    for turn in range(8):
+        sender, receiver = (bob, alice) if turn % 2 else (alice, bob)
+        for at in range(3):
+            frame = sender.seal(Lane.MESSAGE, b"text", entropy=ENTROPY)
+            if at != 1:  # One of three is lost, and counts: its number is used up.
+                deliver(receiver, Lane.MESSAGE, frame)
+        alice, bob = reload(alice), reload(bob)
+        counts.append((alice.messages, bob.messages))
+    assert counts == [(3 * turn, 3 * turn) for turn in range(1, 9)]
+    deliver(bob, Lane.CONTROL, alice.seal(Lane.CONTROL, b"no message", entropy=ENTROPY))
+    assert (alice.messages, bob.messages) == (24, 24)

@@ -87,6 +87,8 @@ class AsyncioClient(NearClient):
 
     create = staticmethod(opening(TalosClient.create))
     add_peer = awaitable(TalosClient.add_peer)
+    establish_session = awaitable(TalosClient.establish_session)
+    reset_session = awaitable(TalosClient.reset_session)
     send = awaitable(TalosClient.send)
 
     async def status(self) -> NodeStatus:

@@ -83,6 +83,8 @@ class BlockingClient(NearClient):
 
     create = staticmethod(opening(TalosClient.create))
     add_peer = blocking(TalosClient.add_peer)
+    establish_session = blocking(TalosClient.establish_session)
+    reset_session = blocking(TalosClient.reset_session)
     send = blocking(TalosClient.send)
 
     def status(self) -> NodeStatus:

@@ -112,6 +112,23 @@ class TalosClient:
         peer = PeerAddress.parse(address)
         return await self._run.call(lambda: self._node.add_peer(peer))
 
+    async def establish_session(self, peer_id: str) -> PeerStatus:
+        """Return once there is a session with a peer (a peer id or DID), and both have proved that they hold it.
+
+        The peer is dialled if there is no link. Raises `NotReachable` with the reason, `UsageError`, `Refused`,
+        `Damaged`, `StoreFailed` or `NodeStopped`.
+        """
+        return await self._run.call(lambda: self._node.establish_session(peer_id))
+
+    async def reset_session(self, peer_id: str) -> PeerStatus:
+        """Have a new session made, from fresh secrets, in place of the one with a peer; return once there is one.
+
+        Nothing that was sent is lost: what is not acknowledged goes out again on the new session. The old one is given
+        up even if the peer cannot be reached now: then this raises as `establish_session` does, and the next link makes
+        the new one. Raises `Refused`, with nothing done, within 10 s of the last reset.
+        """
+        return await self._run.call(lambda: self._node.reset_session(peer_id))
+
     async def send(
         self,
         peer_id: str,

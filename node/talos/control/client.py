@@ -88,6 +88,14 @@ class ControlClient:
         """`address` is DID@HOST:PORT."""
         return values.read_peer(await self._call("peers_add", address=address))
 
+    async def establish_session(self, peer: str) -> PeerStatus:
+        """Return once there is a session with a peer (a peer id or DID)."""
+        return values.read_peer(await self._call("establish_session", peer=peer))
+
+    async def reset_session(self, peer: str) -> PeerStatus:
+        """Return once there is a new session in place of the current one."""
+        return values.read_peer(await self._call("reset_session", peer=peer))
+
     async def look(self, address: str, did: str | None = None) -> PeerCard:
         """`address` is HOST:PORT."""
         return values.read_card(await self._call("look", address=address, did=did))

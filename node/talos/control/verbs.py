@@ -6,6 +6,8 @@
 | whoami | | `Whoami` |
 | peers | | `peers`: list of at most 1,000 `PeerStatus`; `left_out`: how many more there are |
 | peers_add | address: DID@HOST:PORT | `PeerStatus` |
+| establish_session | peer | `PeerStatus`, once there is a session |
+| reset_session | peer | `PeerStatus`, once there is a new one |
 | look | address: HOST:PORT; did, if one is expected | `PeerCard` |
 | send | peer, message; timeout_s, retry_count, on_failure | `Receipt` |
 | receive | wait_s | `message`: `Handed`, or null if none came in time |
@@ -60,6 +62,16 @@ async def peers(visit: Visit, arguments: Fields) -> Mapping[str, object]:
 async def peers_add(visit: Visit, arguments: Fields) -> Mapping[str, object]:
     arguments.only("address")
     return values.write_peer(await visit.node.add_peer(PeerAddress.parse(arguments.text("address"))))
+
+
+async def establish_session(visit: Visit, arguments: Fields) -> Mapping[str, object]:
+    arguments.only("peer")
+    return values.write_peer(await visit.node.establish_session(arguments.text("peer")))
+
+
+async def reset_session(visit: Visit, arguments: Fields) -> Mapping[str, object]:
+    arguments.only("peer")
+    return values.write_peer(await visit.node.reset_session(arguments.text("peer")))
 
 
 async def look(visit: Visit, arguments: Fields) -> Mapping[str, object]:
@@ -142,6 +154,8 @@ VERBS: Final[Mapping[str, Verb]] = {
     "whoami": whoami,
     "peers": peers,
     "peers_add": peers_add,
+    "establish_session": establish_session,
+    "reset_session": reset_session,
     "look": look,
     "send": send,
     "receive": receive,

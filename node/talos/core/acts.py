@@ -80,6 +80,11 @@ def session(event: SessionEvent, peer: bytes, session_id: bytes, now_ms: int, *,
     return Entry(EntryType.SESSION, now_ms, peer, body)
 
 
+def session_reset(peer: bytes, session_id: bytes, reason: str, now_ms: int) -> Entry:
+    """A session was given up by us: the next greeting makes a new one in its place."""
+    return Entry(EntryType.SESSION_RESET, now_ms, peer, write_body(EntryType.SESSION_RESET, peer, session_id, reason))
+
+
 def _runs(seqs: Iterable[int]) -> list[range]:
     """Return ascending numbers as runs without gaps."""
     numbers = list(seqs)

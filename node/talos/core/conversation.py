@@ -16,10 +16,10 @@ from talos.core.budgets import OverBudget
 from talos.core.content import ControlContent, GoAway, Marks, Piece, Proof, Want, Welcome
 from talos.core.content_read import decode_control
 from talos.core.draft import Draft
-from talos.core.effects import Broken, Kept, TurnedDown
+from talos.core.effects import Broken, Kept, TurnedDown, WornOut
 from talos.core.entry_types import SessionEvent
 from talos.core.inbox import Inbox
-from talos.core.intake import Intake
+from talos.core.intake import UNREADABLE_MS, Intake
 from talos.core.keylog import KeyLog
 from talos.core.outbox import AckedUnsent, Row
 from talos.core.refusals import refusal_of
@@ -45,7 +45,7 @@ class Conversation:
         talk = self._talk
         talk.outbox.leave()
         self._talk = Talk.load(talk.peer, talk.ours, talk.rows, talk.inbox)
-        self._talk.linked, self._talk.allowance = talk.linked, talk.allowance
+        self._talk.linked, self._talk.allowance, self._talk.unopened = talk.linked, talk.allowance, talk.unopened
 
     @property
     def undelivered(self) -> int:
@@ -99,7 +99,7 @@ class Conversation:
     def resume(self, now_ms: int) -> tuple[bytes, bytes, Step] | None:
         """Return session id, control frame and step to resume a session with; None if there is none."""
         session = self._talk.sessions.sending(now_ms)
-        if session is None:
+        if session is None or session.superseded_ms is not None:  # It was given up, and its link is about to end.
             return None
         frame = self._talk.sessions.seal(session, Lane.CONTROL, self._talk.marks().encode())
         return session.id, frame, Draft(self._talk, now_ms).step()
@@ -188,6 +188,23 @@ class Conversation:
         lost = self._talk.sessions.archive(session_id, now_ms)
         return self._ended(SessionEvent.LOST, [] if lost is None else [lost], now_ms)
 
+    def reset(self, reason: str, now_ms: int) -> Step:
+        """Give up what is sent on: it receives for a day, and the next greeting makes a new session in its place.
+
+        What is not acknowledged is sealed again there, under the same numbers. The step is empty if nothing was there.
+        """
+        draft = Draft(self._talk, now_ms)
+        for session in self._talk.sessions.give_up(now_ms):
+            if not self._talk.is_newcomer:
+                draft.entries.append(acts.session_reset(self.peer, session.id, reason, now_ms))
+        self._talk.unopened.clear()
+        return draft.step()
+
+    def renew(self, now_ms: int) -> Step | None:
+        """Reset the session if we began it and it is worn out; None if it is not."""
+        reason = self._talk.sessions.worn(now_ms)
+        return None if reason is None else self.reset(reason, now_ms)
+
     @property
     def is_newcomer(self) -> bool:
         return self._talk.is_newcomer
@@ -243,8 +260,10 @@ class Conversation:
     def link_up(self, session_id: bytes, now_ms: int) -> Step:
         """A bound link is there: everything undelivered is sent on it, in order, on the session it was greeted on."""
         self._new_link(up=True)
-        self._talk.sessions.use(session_id, now_ms)
         draft = Draft(self._talk, now_ms)
+        if not self._talk.sessions.use(session_id, now_ms):
+            draft.effects.append(Broken("the session that the link was greeted on was given up meanwhile"))
+            return draft.step()
         draft.open_lanes()
         draft.pump()
         return draft.step()
@@ -274,7 +293,14 @@ class Conversation:
                 break
         draft.acknowledge()
         draft.pump()
+        if self._talk.linked and self._talk.sessions.worn(now_ms) is not None:
+            draft.effects.append(WornOut())
         return draft.step()
+
+    def is_stuck(self, steady_ms: int) -> bool:
+        """Say whether the link is of no use: its messages do not open, and asking for new frames has not helped."""
+        since = self._talk.on_link.unreadable_since
+        return since is not None and steady_ms - since >= UNREADABLE_MS
 
     def say(self, content: ControlContent, now_ms: int) -> Step:
         """Send one control frame, if there is a link; control is never queued."""

@@ -70,10 +70,22 @@ class WentAway:
 
 
 @dataclass(frozen=True, slots=True)
+class Unopened:
+    """The peer has proved who it is, and its frames do not open: its session and ours have come apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class WornOut:
+    """The session of the link is to be renewed, by us."""
+
+
+@dataclass(frozen=True, slots=True)
 class Broken:
     """What came on the link cannot be: the link it came on must be closed."""
 
     reason: str
 
 
-Effect = Send | Rewound | HandUp | Kept | Delivered | Asked | Answered | TurnedDown | WentAway | Broken
+Effect = (
+    Send | Rewound | HandUp | Kept | Delivered | Asked | Answered | TurnedDown | WentAway | Unopened | WornOut | Broken
+)

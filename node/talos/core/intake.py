@@ -26,7 +26,7 @@ from talos.core.content import (
 )
 from talos.core.content_read import decode_bulk, decode_control, decode_message
 from talos.core.draft import Draft
-from talos.core.effects import Answered, Asked, Delivered, HandUp, Rewound, TurnedDown, WentAway
+from talos.core.effects import Answered, Asked, Delivered, HandUp, Rewound, TurnedDown, Unopened, WentAway
 from talos.core.entry_types import Refusal
 from talos.core.marks import ORIGINS_MAX
 from talos.core.outbox import WINDOW_ROWS
@@ -38,6 +38,8 @@ from talos_ratchet import Duplicate, Lane, Opened, RatchetError, Session
 
 # Frames on the message lane that nothing opens. So many may be under way before our WANT is heard; more are an attack.
 UNREADABLE_MAX: Final = WINDOW_ROWS
+UNREADABLE_MS: Final = 10_000  # For which nothing opens: what was under way is here by then, and the new frames too.
+UNOPENED_MAX: Final = 3  # Links in a row on which a lane cannot be read: asking for new frames has not helped twice.
 
 
 class Intake(Draft):
@@ -75,10 +77,13 @@ class Intake(Draft):
             return
         except RatchetError:
             if lane is not Lane.MESSAGE:
+                self._not_opened(lane)
                 raise
             self._turn_down(Refusal.SIGNATURE, frame)
             self._cannot_read()
             return
+        if self._talk.unopened:
+            self._talk.unopened.pop(lane, None)
         self._charge(Deed.PASSED_OVER, opened.passed)
         if lane is Lane.MESSAGE:
             self._message(session, opened, frame)
@@ -104,25 +109,35 @@ class Intake(Draft):
 
     def take(self, session: Session, lane: Lane, opened: Opened) -> None:
         """Let the session move, and notice when that shows that the peer holds it too."""
-        before = session.confirmed
-        session.take(lane, opened)
-        if session.confirmed and not before:
+        if self._talk.sessions.take(session, lane, opened):
             self.established(session)
 
     def _cannot_read(self) -> None:
         """Nothing opens a frame of the message lane: ask for a new one, a bounded number of times."""
         talk = self._talk
+        self._not_opened(Lane.MESSAGE)
         talk.on_link.unreadable += 1
         if talk.on_link.unreadable > UNREADABLE_MAX:
             raise MalformedMessage(f"more than {UNREADABLE_MAX} frames that no session opens")
         origin = talk.high_water.last_origin
         if talk.on_link.unreadable == 1:
+            talk.on_link.unreadable_since = self._steady_ms
             self.say(Want(origin, talk.high_water.high(origin) + 1, reseal=True))
+
+    def _not_opened(self, lane: Lane) -> None:
+        """Count a link on which this lane cannot be read, and say so when there were enough in a row."""
+        talk = self._talk
+        if not talk.linked or lane in talk.on_link.unopened:
+            return
+        talk.on_link.unopened.add(lane)
+        talk.unopened[lane] = talk.unopened.get(lane, 0) + 1
+        if talk.unopened[lane] >= UNOPENED_MAX:
+            self.effects.append(Unopened())
 
     def _message(self, session: Session, opened: Opened, frame: bytes) -> None:
         """Take a message if it is the next one and there is room; otherwise the session does not move."""
         talk = self._talk
-        talk.on_link.unreadable = 0
+        talk.on_link.unreadable, talk.on_link.unreadable_since = 0, None
         content = decode_message(opened.plaintext)
         if isinstance(content, OpenContent):
             self.take(session, Lane.MESSAGE, opened)

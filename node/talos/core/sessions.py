@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from talos.core.dice import Encapsulate, Entropy
 from talos.core.keylog import KeyLog
 from talos.core.party import Party
+from talos.core.session_life import NEXT, Event, Phase, after
 from talos.core.step import Put
 from talos.core.tables import PARTIES, SESSIONS, Rows
 from talos.core.vault import Vault
@@ -32,6 +34,20 @@ from talos_ratchet import (
     start,
 )
 
+RENEW_MS: Final = 7 * 24 * 3_600_000  # A post-quantum secret that is learnt opens what was said in a week, no more,
+RENEW_MESSAGES: Final = 10_000  # or in so many messages, both ways.
+
+
+@dataclass(frozen=True, slots=True)
+class Wear:
+    """When a session is worn out: then its initiator has a new one made in its place, with fresh secrets."""
+
+    age_ms: int = RENEW_MS
+    messages: int = RENEW_MESSAGES
+
+
+WEAR: Final = Wear()
+
 
 @dataclass(frozen=True, slots=True)
 class Ours:
@@ -45,6 +61,7 @@ class Ours:
     entropy: Entropy = field(repr=False)
     encapsulate: Encapsulate = field(repr=False)
     suite: Suite = SUITE_1
+    wear: Wear = WEAR
 
 
 class Sessions:
@@ -101,56 +118,117 @@ class Sessions:
         before = self._set.sessions()
         dropped = self._set.add(session)
         if dropped is not None:
+            after(self.phase(dropped), Event.DROPPED)
             self._forget_party(dropped.id)
         for one in before:
             if not one.confirmed and one.initiated is session.initiated and one.id in self._set:
-                self._drop(one.id)
+                self._move(one, Event.DROPPED)
         self._parties.append(Put(PARTIES, self._peer + session.id, party))
 
     def forget(self) -> None:
         """Drop every session."""
         for session in self._set.sessions():
-            self._drop(session.id)
+            self._move(session, Event.DROPPED)
+
+    def phase(self, session: Session) -> Phase:
+        """Return where a session is in its life, as long as it is in the set."""
+        if session.superseded_ms is not None:
+            return Phase.RECEIVING
+        if not session.confirmed:
+            return Phase.OPENING
+        return Phase.IN_USE if session.id == self._in_use else Phase.CONFIRMED
+
+    def _move(self, session: Session, event: Event, now_ms: int = 0) -> None:
+        """Do what the table says. `now_ms` counts where the session is superseded. Raises `IllegalMove`."""
+        before = self.phase(session)
+        to = after(before, event)
+        if event is Event.LINK_ENDED:
+            self._in_use = None
+        elif to is Phase.IN_USE:
+            self._in_use = session.id
+        elif to is Phase.RECEIVING:
+            self._set.archive(session.id, now_ms=now_ms)
+        elif to is Phase.OVER:
+            self._set.drop(session.id)
+            self._forget_party(session.id)
+
+    def take(self, session: Session, lane: Lane, opened: Opened) -> bool:
+        """Move the session past an opened frame; returns True if that is what proves that the peer holds it.
+
+        Raises `OutOfTurn` if another frame was taken since.
+        """
+        if session.confirmed:
+            session.take(lane, opened)
+            return False
+        before = self.phase(session)
+        session.take(lane, opened)
+        if session.confirmed:
+            after(before, Event.PROVED)
+        return session.confirmed
 
     def confirmed(self) -> list[Session]:
         """Return the sessions that the peer is known to hold, oldest first."""
         held = [session for session in self._set.sessions() if session.confirmed]
         return sorted(held, key=lambda session: (session.created_ms, session.id))
 
-    def _drop(self, session_id: bytes) -> None:
-        self._set.drop(session_id)
-        self._forget_party(session_id)
-
     def _forget_party(self, session_id: bytes) -> None:
         self._parties.append(Put(PARTIES, self._peer + session_id, None))
 
-    def use(self, session_id: bytes, now_ms: int) -> None:
+    def use(self, session_id: bytes, now_ms: int) -> bool:
         """Send on this session from now on, because the link was greeted on it; the others only receive.
 
         It is the one thing that both ends know for certain: which sessions the other has confirmed, they do not.
+        Returns False, changing nothing, if it was given up since it was greeted.
         """
-        if session_id not in self._set:
-            return
-        self._in_use = session_id
+        greeted = self._set.get(session_id)
+        if greeted is None or (self.phase(greeted), Event.GREETED) not in NEXT:
+            return False
+        self._move(greeted, Event.GREETED)
         for session in self._set.sessions():
-            if session.confirmed and session.id != session_id:
-                self.archive(session.id, now_ms)
+            if session.confirmed and session is not greeted:
+                self._move(session, Event.SUPERSEDED, now_ms)
+        return True
 
     def rest(self) -> None:
         """The link has ended."""
+        session = None if self._in_use is None else self._set.get(self._in_use)
+        if session is not None:
+            self._move(session, Event.LINK_ENDED)
         self._in_use = None
 
     def archive(self, session_id: bytes, now_ms: int) -> Session | None:
         """Send nothing more on this session: the peer does not have it. Returns it if it was in use until now."""
         session = self._set.get(session_id)
-        if session is None or session.superseded_ms is not None:
+        if session is None or self.phase(session) not in (Phase.CONFIRMED, Phase.IN_USE):
             return None
-        self._set.archive(session_id, now_ms=now_ms)
+        self._move(session, Event.SUPERSEDED, now_ms)
         return session
+
+    def give_up(self, now_ms: int) -> list[Session]:
+        """Send nothing more on any session that both ends hold; return those that could be sent on until now."""
+        held = [one for one in self._set.sessions() if self.phase(one) in (Phase.CONFIRMED, Phase.IN_USE)]
+        for session in held:
+            self._move(session, Event.SUPERSEDED, now_ms)
+        return held
+
+    def worn(self, now_ms: int) -> str | None:
+        """Say why the session that is sent on, or to be resumed, is to be renewed now by us; None if it is not.
+
+        Its age is judged either way: a clock that was set back must not keep a session for ever.
+        """
+        session, wear = self.sending(now_ms), self._ours.wear
+        if session is None or not session.initiated or session.superseded_ms is not None:
+            return None
+        if abs(now_ms - session.created_ms) >= wear.age_ms:
+            return f"renewed after {wear.age_ms // 1000} s"
+        if session.messages >= wear.messages:
+            return f"renewed after {session.messages} messages"
+        return None
 
     def expire(self, now_ms: int) -> None:
         """Forget the sessions whose day is over, and skipped keys past their time."""
         for session in self._set.expire(now_ms):
+            after(self.phase(session), Event.DAY_ENDED)
             self._forget_party(session.id)
 
     def recheck(self, log: KeyLog, now_ms: int) -> list[Session]:
@@ -159,7 +237,7 @@ class Sessions:
         for session in self._set.sessions():
             raw = self._rows.get(PARTIES, self._peer + session.id)
             if raw is not None and not Party.decode(raw).still_good(log, now_ms):
-                self._drop(session.id)
+                self._move(session, Event.DROPPED)
                 dropped.append(session)
         return dropped
 

@@ -11,6 +11,7 @@ from talos.core.marks import HighWater
 from talos.core.outbox import SESSION_ID_SIZE, Outbox
 from talos.core.sessions import Ours, Sessions
 from talos.core.tables import FRAMES, NEWCOMERS, OUTBOX, Rows
+from talos_ratchet import Lane
 
 
 @dataclass(slots=True)
@@ -20,6 +21,8 @@ class OnLink:
     wanted: tuple[bytes, int] | None = None  # Origin and seq last asked for again, so that one gap is one WANT.
     held_origin: bytes | None = None  # The peer was told BUSY for this origin.
     unreadable: int = 0  # Since the last message that could be opened.
+    unreadable_since: int | None = None  # Monotonic ms, if there are any.
+    unopened: set[Lane] = field(default_factory=set)  # It counts in `Talk.unopened` once.
     has_taken: bool = False  # A message has been taken since the link came up.
 
 
@@ -37,6 +40,8 @@ class Talk:
     is_newcomer: bool  # It has proved who it is, and no message was exchanged: see `talos.core.newcomers`.
     linked: bool = False
     allowance: Allowance = field(default_factory=Allowance)
+    # Links in a row on which a frame of this lane came that no session opened, and none that one did.
+    unopened: dict[Lane, int] = field(default_factory=dict)
     on_link: OnLink = field(default_factory=OnLink)
 
     @classmethod

@@ -83,7 +83,11 @@ class Desk:
             raise
 
     def recheck(self, peer: Peer) -> None:
-        """End the peer's sessions that do not hold any more: certificates and windows end by the hour, too."""
+        """End the peer's sessions that do not hold any more: certificates and windows end by the hour, too.
+
+        One that is worn out is given up in favour of a new one.
+        """
         log = self.directory.key_log(peer.did)
         if log is not None:
             self.post.recheck(peer, log)
+        self.post.renew(peer)

@@ -46,6 +46,7 @@ class Links:
         self._bound: dict[Link, Peer] = {}
         dialler = Dialler(desk, self._spawn, self._serve)
         self.connect = dialler.connect
+        desk.post.redial = self.redial
         self.look = dialler.look
         self.crashes = 0
         self.last_crash: str | None = None
@@ -61,6 +62,33 @@ class Links:
         """Return once no bound link has a frame waiting. A peer that does not read keeps it waiting."""
         while any(link.has_queued for link in self._bound):
             await self._desk.host.clock.sleep(FLUSH_POLL_S)
+
+    def redial(self, peer: Peer) -> None:
+        """Dial the peer once its link, which is to end, has ended. What comes of it is in `peer.reason`.
+
+        Nothing is dialled where the node has stopped.
+        """
+        if self._nursery.cancel_scope.cancel_called:
+            return
+        self._spawn(f"redial {peer.did.hex()[:8]}", partial(self._redial, peer, peer.link))
+
+    async def _redial(self, peer: Peer, link: Link | None) -> None:
+        await self.ended(peer, link)
+        try:
+            await self.connect(peer)
+        except TalosError as error:
+            peer.reason = str(error)
+
+    async def ended(self, peer: Peer, link: Link | None) -> None:
+        """Return once the peer's drained `link` has ended, for it must within DRAIN_S, or another is the peer's."""
+        clock = self._desk.host.clock
+        with clock.move_on_after(DRAIN_S):
+            while link is not None and peer.link is link:
+                await self._desk.post.work_came.wait()
+        if link is not None:
+            link.close("its session was given up")
+        while link is not None and peer.link is link:
+            await self._desk.post.work_came.wait()
 
     # Accepting
 
@@ -163,6 +191,8 @@ class Links:
                 raise LinkClosed(f"nothing was heard for {silent_s:.0f} s")
             if link.is_over():
                 raise LinkClosed("another link has taken its place")
+            if peer.link is link and peer.conversation.is_stuck(self._desk.steady_ms()):
+                raise LinkClosed("what the peer sends does not open")
             if not frames and peer.link is link:
                 post.submit(peer, peer.conversation.say(Ping(), post.now_ms()))
 

@@ -24,7 +24,9 @@ from talos.core.effects import (
     Rewound,
     Send,
     TurnedDown,
+    Unopened,
     WentAway,
+    WornOut,
 )
 from talos.core.entry_types import Refusal
 from talos.core.frames import Kind
@@ -43,6 +45,7 @@ from talos.services.link import Link
 from talos.services.signal import Signal
 
 REPLAY_WINDOW_S: Final = 3_600  # A duplicate is written down if the peer's newest message is no older than this.
+RESET_LEAST_S: Final = 600.0  # Between two resets of ours that nobody asked for: they cost the peer a handshake each.
 CROSSING_S: Final = 10.0  # Two dials that cross are bound no further apart than one greeting may take.
 
 
@@ -68,6 +71,8 @@ class Peer:
     deliveries: int = 0  # Acknowledgements of our messages so far.
     taken_at: float = inf  # Monotonic: when its newest message was taken; before this node started, if it is inf.
     reason: str | None = None  # Why there is no link, if that is known.
+    reset_at: float = -inf  # Monotonic: when we last gave its session up unasked.
+    asked_at: float = -inf  # Monotonic: when the application last had it given up.
     holds: int = 0  # Greetings and links that are at work with it: while there are any, it is not forgotten.
     waiting: dict[int, Awaited] = field(default_factory=dict)  # By seq; who waits puts it there, and takes it away.
 
@@ -98,6 +103,7 @@ class Post:
         self.work_came = Signal()  # Something waits for a link.
         self.requests: Callable[[Peer, Asked | Answered], None] = lambda peer, effect: None
         self.link_ended: Callable[[Peer, Link], None] = lambda peer, link: None
+        self.redial: Callable[[Peer], None] = lambda peer: None  # Once the link that it has now has ended.
         self.refusals = Refusals(host.store)
         self.newcomers = Newcomers(host.store)
         self._failure: BaseException | None = None  # The last failure of the store ...
@@ -215,6 +221,30 @@ class Post:
                 awaited.wake()
             self.work_came.send()
 
+    def reset(self, peer: Peer, reason: str) -> Submitted:
+        """Give the peer's session up, and end its link: the next one makes a new session. Call it without a pause."""
+        return self._give_up(peer, peer.conversation.reset(reason, self.now_ms()))
+
+    def renew(self, peer: Peer) -> None:
+        """Reset the session if we began it and it is worn out."""
+        step = peer.conversation.renew(self.now_ms())
+        if step is not None:
+            self._give_up(peer, step)
+
+    def _give_up(self, peer: Peer, step: Step) -> Submitted:
+        submitted = self.submit(peer, step)
+        if peer.link is not None:
+            self._say_goodbye(peer, peer.link)
+            self.redial(peer)
+        return submitted
+
+    def _come_apart(self, peer: Peer) -> None:
+        """What the peer says cannot be opened, time and again: begin anew, but not for ever."""
+        now = self._host.clock.monotonic()
+        if now - peer.reset_at >= RESET_LEAST_S:
+            peer.reset_at = now
+            self.reset(peer, "frames of the peer did not open, on three links in a row")
+
     @property
     def did(self) -> bytes:
         return self._ours.did
@@ -258,6 +288,10 @@ class Post:
                 case WentAway():
                     if link is not None:
                         link.close("the peer closed this link")
+                case Unopened():
+                    self._come_apart(peer)
+                case WornOut():
+                    self.renew(peer)
                 case TurnedDown(kind, frame):
                     self._turned_down(peer, kind, frame)
 

@@ -16,7 +16,7 @@ from nacl.signing import SigningKey
 
 from talos.core.conversation import Conversation
 from talos.core.dice import Entropy
-from talos.core.effects import Answered, Asked, Broken, Delivered, HandUp, Kept, Send, WentAway
+from talos.core.effects import Answered, Asked, Broken, Delivered, HandUp, Kept, Send, Unopened, WentAway, WornOut
 from talos.core.inbox import Arrived, Inbox, body_of
 from talos.core.keylog_keys import signer
 from talos.core.prekeys import seen_key
@@ -172,6 +172,10 @@ class End:
                 cut(wire or self.wire)
             case WentAway():
                 cut(wire)
+            case Unopened():
+                self.reset("frames that do not open")
+            case WornOut():
+                self.renew()
 
     def says(self, frame: bytes) -> None:
         """A frame, or an opening that ends in one, leaves this end: no other may go out under its key."""
@@ -205,6 +209,17 @@ class End:
         if self.wire is wire:
             self.wire = None
             self.conversation.link_down()
+
+    def reset(self, reason: str) -> None:
+        """Give the session up, as `services.post` does: the link goes, and the next one makes a new session."""
+        self.submit(self.conversation.reset(reason, self.now_ms))
+        cut(self.wire)
+
+    def renew(self) -> None:
+        step = self.conversation.renew(self.now_ms)
+        if step is not None:
+            self.submit(step)
+            cut(self.wire)
 
     def receive(self, count: int = 10_000) -> int:
         """Take the next frames of the link; return how many there were."""

@@ -35,12 +35,14 @@ class Heard:
 def greeting(dialler: End, heard: Heard | None = None) -> Iterator[None]:
     """Dial and greet; every yield is a message under way. Ends early where a service would give up."""
     wire, answerer, heard = Wire(dialler), dialler.peer, heard or Heard()
+    dialler.renew()
     resumed = dialler.conversation.resume(dialler.now_ms)
     if resumed is not None:
         session_id, frame, step = resumed
         commit(dialler, step, frame)
         heard.resumings.append((answerer, frame))
         yield
+        answerer.renew()
         try:
             answer, step = answerer.conversation.resumed(frame, answerer.now_ms)
         except Duplicate:

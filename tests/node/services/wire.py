@@ -20,6 +20,7 @@ from talos.core.greeting import Greeting, decode
 from talos.core.identity import enrol, load
 from talos.core.names import parse_peer
 from talos.core.room import Space
+from talos.core.sessions import WEAR, Wear
 from talos.core.storage_key import new_vault
 from talos.core.tables import CACHE_TABLES, STATE_TABLES
 from talos.drivers.clock import RealClock
@@ -229,6 +230,7 @@ class Running:
         again: Running | None = None,
         clock: Clock | None = None,
         suite: Suite = SUITE_1,
+        wear: Wear = WEAR,
     ) -> None:
         self.name = name
         self.wire = wire
@@ -236,7 +238,7 @@ class Running:
             enrolled(wire, name, clock or WatchedClock()) if again is None else again.kept()
         )
         self.address = Address(name, PORT)
-        self.node = Node(Config(name="node", listen=(self.address,)), self.opened, suite)
+        self.node = Node(Config(name="node", listen=(self.address,)), self.opened, suite, wear)
         self.scope = trio.CancelScope()
 
     def kept(self) -> tuple[Opened, bytes]:
@@ -310,10 +312,10 @@ class Script:
 
 
 @asynccontextmanager
-async def running(*names: str) -> AsyncIterator[list[Running]]:
+async def running(*names: str, wear: Wear = WEAR) -> AsyncIterator[list[Running]]:
     """Run one node per name; each knows where the others are. In the end, none of their tasks has crashed."""
     wire = Wire()
-    nodes = [Running(wire, name) for name in names]
+    nodes = [Running(wire, name, wear=wear) for name in names]
     async with trio.open_nursery() as nursery:
         for one in nodes:
             await nursery.start(one.run)
