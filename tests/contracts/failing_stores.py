@@ -35,6 +35,7 @@ class Rig(Protocol):
     """One store, and what can befall it. Commits of `crash` go to both tables, under the same keys."""
 
     tables: tuple[str, str]
+    goes_on_by_itself: bool  # After a failed flush; else it has to be opened anew.
 
     def open(self) -> Store:
         """Open the store, for the first time or anew after `close`."""
@@ -60,6 +61,7 @@ class Rig(Protocol):
 
 class LmdbRig:
     tables = ("left", "right")
+    goes_on_by_itself = True
 
     def __init__(self, folder: Path, _seed: int) -> None:
         self._path = folder / "store"
@@ -104,6 +106,7 @@ class LmdbRig:
 
 class SimulatedRig:
     tables = (PEERS, MARKS)
+    goes_on_by_itself = False
 
     def __init__(self, _folder: Path, seed: int) -> None:
         self._world = World(seed, Plan(nodes=2, weather=(), flush_s=0.01 * (seed % 2)))

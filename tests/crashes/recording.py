@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -35,13 +36,23 @@ class Flush:
 
 
 @dataclass(frozen=True, slots=True)
+class Lost:
+    """The kernel could not flush the last `count` writes, said so once, and will not try again.
+
+    Each has reached the medium, or has not; whatever is flushed later changes nothing about that.
+    """
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Mark:
     """Something that must not be undone any more, in the words of whoever records."""
 
     what: tuple[object, ...]
 
 
-Event: TypeAlias = Write | Synced | Flush | Mark
+Event: TypeAlias = Write | Synced | Flush | Lost | Mark
 
 
 @dataclass(slots=True)
@@ -72,7 +83,9 @@ class Image:
     file: bytes = field(repr=False)
 
 
-class _Recorder:
+class Recorder:
+    """Sees everything, and lets it happen."""
+
     def __init__(self, recording: Recording) -> None:
         self._events = recording.events
 
@@ -91,11 +104,42 @@ class _Recorder:
         self._events.append(Flush())
 
 
+class FailingRecorder(Recorder):
+    """Lets one call in so many of one kind fail, as a kernel does: a flush, or a write that is flushed by itself."""
+
+    def __init__(self, recording: Recording, kind: str, every: int) -> None:
+        super().__init__(recording)
+        self._kind = kind  # "flush" or "meta".
+        self._every = every
+        self._calls = 0
+        self._unflushed = 0
+
+    def write(self, offset: int, data: bytes, *, is_synced: bool) -> int | None:
+        if not is_synced:
+            self._unflushed += 1
+        elif self._fails("meta"):
+            self._events += [Write(offset, data), Lost(1)]
+            return -errno.EIO
+        return None
+
+    def flush(self) -> int | None:
+        unflushed, self._unflushed = self._unflushed, 0
+        if self._fails("flush"):
+            self._events.append(Lost(unflushed))
+            return -errno.EIO
+        return None
+
+    def _fails(self, kind: str) -> bool:
+        if kind == self._kind:
+            self._calls += 1
+        return kind == self._kind and self._calls % self._every == 0
+
+
 @contextmanager
-def recorded(path: Path) -> Iterator[Recording]:
+def recorded(path: Path, recorder: Callable[[Recording], Recorder] = Recorder) -> Iterator[Recording]:
     """Record what LMDB writes to the file `path`, which has been flushed. Raises `CannotWatch`."""
     recording = Recording(path.read_bytes())
-    with watched(path, _Recorder(recording)):
+    with watched(path, recorder(recording)):
         yield recording
 
 
@@ -131,15 +175,23 @@ def _left_by(recording: Recording, at: int, dice: random.Random) -> bytes:
                 for write in unflushed:
                     _put(file, write)
                 unflushed = []
+            case Lost(count):
+                kept = len(unflushed) - count
+                _put_some(file, unflushed[kept:], dice)
+                del unflushed[kept:]
+    _put_some(file, unflushed, dice)
+    return bytes(file)
+
+
+def _put_some(file: bytearray, writes: list[Write], dice: random.Random) -> None:
     kept = dice.choice(KEPT)
-    for write in unflushed:
+    for write in writes:
         if dice.random() < kept:
             _put(file, write)
         elif dice.random() < TORN:
             for start in range(0, len(write.data), SECTOR):
                 if dice.random() < 0.5:
                     _put(file, Write(write.offset + start, write.data[start : start + SECTOR]))
-    return bytes(file)
 
 
 def _put(file: bytearray, write: Write) -> None:

@@ -89,6 +89,7 @@ class LmdbRows:
 
     def __init__(self, path: Path, open_env: Callable[[], tuple[lmdb.Environment, Tables]]) -> None:
         self._path = path
+        self._failure: str | None = None  # Why the store takes no writes, if it is written and does not.
         self._release = finalize(self, _release, _claim(path))  # Also if nobody closes it.
         with ExitStack() as undo:
             undo.callback(self._release)
@@ -101,7 +102,7 @@ class LmdbRows:
             with self._env.begin() as txn:
                 return txn.get(key, db=self._tables[table])
         except lmdb.Error as error:
-            raise unreadable(self._path, error) from error
+            raise unreadable(self._path, error, self._failure) from error
 
     def scan(
         self, table: str, prefix: bytes = b"", *, start: bytes = b"", reverse: bool = False
@@ -120,7 +121,7 @@ class LmdbRows:
         try:
             txn = self._env.begin()
         except lmdb.Error as error:
-            raise unreadable(self._path, error) from error
+            raise unreadable(self._path, error, self._failure) from error
         rows = _Snapshot(self._path, txn, self._tables)
         try:
             yield rows
@@ -187,10 +188,11 @@ def _go_before(cursor: lmdb.Cursor[bytes], bound: bytes | None) -> bool:
     return cursor.last()
 
 
-def unreadable(path: Path, error: lmdb.Error) -> StoreFailed:
+def unreadable(path: Path, error: lmdb.Error, since: str | None = None) -> StoreFailed:
     fix = None
     if isinstance(error, lmdb.MapResizedError):  # Another process opened it with a larger size_max_mib.
         fix = "Open it again"
     elif isinstance(error, lmdb.PanicError):  # The page that makes a commit count may be written by half.
         fix = CHECK_DISK
-    return StoreFailed(f"the store at {path} cannot be read: {error}", fix=fix)
+    reason = error if since is None else f"{since}; then {error}"
+    return StoreFailed(f"the store at {path} cannot be read: {reason}", fix=fix)

@@ -29,6 +29,8 @@ from talos.drivers.rows import outcome
 from talos.errors import StoreFailed, StoreFull
 
 BALLAST_FILE: Final = "reserve"
+MEND_DISK: Final = "Check the disk; the node goes on by itself as soon as it can be written"
+IN_DOUBT: Final = "whether the last transaction was written is known at the next start"
 META_PAGES: Final = 2
 COUNTED_BELOW: Final = 64 * MIB  # Bytes: with more than that to spare, nobody need know exactly how much.
 # A file system stops giving out blocks a little before it counts none: it keeps some for its own books.
@@ -52,7 +54,6 @@ class LmdbStore(LmdbRows):
         self._path = path
         self._size_max_mib = size_max_mib
         self._reserve = reserve
-        self._failure: str | None = None  # Once set, no commit until the store has been opened, and so checked, anew.
         if not (path / DATA_FILE).exists():
             self._create(path, tables)
         super().__init__(path, lambda: self._checked(path, tables))
@@ -63,10 +64,7 @@ class LmdbStore(LmdbRows):
     def commit(self, writes: Sequence[Put]) -> None:
         changes = outcome(writes, self._tables)
         if self._failure is not None:
-            raise StoreFailed(
-                f"the store at {self._path} takes no writes since: {self._failure}",
-                fix=CHECK_DISK,
-            )
+            self._come_back()
         try:
             self._put(changes)
         except _DiskFull:
@@ -74,6 +72,21 @@ class LmdbStore(LmdbRows):
                 raise
             self._put(changes)
         self._hold_ballast()
+
+    def _come_back(self) -> None:
+        """Go on after an error of the disk, if it is over. Raises `StoreFailed` if it is not, and nothing was written.
+
+        What failed was never made to count (docs/decisions/0009-reserve.md), unless it was the page that does that;
+        then LMDB itself takes nothing more until it is opened anew.
+        """
+        try:
+            self._env.sync(True)
+            self._env.begin(write=True).abort()
+        except lmdb.Error as error:
+            raise StoreFailed(
+                f"the store at {self._path} takes no writes since: {self._failure}", fix=self._fix(error, "written")
+            ) from error
+        self._failure = None
 
     def _put(self, changes: Mapping[str, Mapping[bytes, bytes | None]]) -> None:
         with self._translated("written"), self._env.begin(write=True) as txn:
@@ -133,6 +146,9 @@ class LmdbStore(LmdbRows):
                 lib_version=0,
             )
             env.reader_check()  # Readers killed the hard way would pin old pages for ever.
+            # What is read from now on may be in the kernel's cache only: a process was killed before its flush, or the
+            # flush failed. Nobody shall act on that, nor overwrite what is on the disk in its place.
+            env.sync(True)
             return env, {table: env.open_db(table.encode()) for table in tables}
 
     @contextmanager
@@ -150,18 +166,20 @@ class LmdbStore(LmdbRows):
                 raise _DiskFull(
                     f"the disk below {self._path} is full; nothing was written", fix="Free space on it"
                 ) from error
+            what = f"the store at {self._path} cannot be {verb}: {error}"
             if verb == "written":
                 self._failure = str(error)
-            raise StoreFailed(f"the store at {self._path} cannot be {verb}: {error}", fix=self._fix(error)) from error
+                what += f"; {IN_DOUBT if self._is_lost() else 'nothing was written'}"
+            raise StoreFailed(what, fix=self._fix(error, verb)) from error
 
-    def _fix(self, error: lmdb.Error) -> str:
+    def _fix(self, error: lmdb.Error, verb: str) -> str:
         match getattr(error, "code", 0):
             case errno.EACCES | errno.EPERM:
                 return f"Run as the owner of {self._path}"
             case errno.EROFS:
-                return "Mount the disk so that it can be written, then restart the node"
+                return "Mount the disk so that it can be written"
             case _:
-                return CHECK_DISK
+                return CHECK_DISK if verb == "opened" or self._is_lost() else MEND_DISK
 
     def _is_short_write(self, error: lmdb.Error) -> bool:
         """Say whether `error` is LMDB's word for a disk that filled up in the middle of a write, and no harm was done.
@@ -170,13 +188,19 @@ class LmdbStore(LmdbRows):
         lie where no old one is in use, and the meta page, which alone makes them count, comes after all of them. If
         it was one of the meta page, LMDB itself refuses every write from then on, which is what we ask it here.
         """
-        if getattr(error, "code", 0) != errno.EIO or _room(self._path, ROOM_LEAST) >= ROOM_LEAST:
-            return False
+        return (
+            getattr(error, "code", 0) == errno.EIO
+            and _room(self._path, ROOM_LEAST) < ROOM_LEAST
+            and not self._is_lost()
+        )
+
+    def _is_lost(self) -> bool:
+        """Say whether LMDB refuses everything until it is opened anew: the page that makes a commit count failed."""
         try:
             self._env.begin(write=True).abort()
         except lmdb.Error:
-            return False
-        return True
+            return True
+        return False
 
 
 def _write(

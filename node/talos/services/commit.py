@@ -106,7 +106,9 @@ class Committer:
 
         The committer calls `granted` when they are on disk, in the order of all calls, before it grants anything
         else; or `refused` with the failure, before anybody can build on what was refused. Neither may block or
-        raise. Raises `NodeStopped` once `run` has ended.
+        raise, but for one thing: a `refused` that cannot read back what is on disk raises `StoreFailed` or `Damaged`.
+        Then `run` ends with that, and everybody who waits gets `NodeStopped`: on memory that is ahead of the disk
+        nothing more may be built. Raises `NodeStopped` once `run` has ended.
         """
         if self._is_stopped:
             raise NodeStopped("the node has stopped; nothing was written")
@@ -265,9 +267,9 @@ class Committer:
 
     def _refuse(self, request: Submitted, failure: StoreFailed | NodeStopped) -> None:
         if not request.done.is_set():
-            self.room.under_way -= request.size
             request.failure = failure
-            request.refused(failure)
+            request.refused(failure)  # If it raises, this request comes here once more: see `run`.
+            self.room.under_way -= request.size
             request.done.set()
 
 

@@ -307,7 +307,10 @@ class Post:
             awaited.wake()
 
     def _forget(self, peer: Peer, failure: TalosError) -> None:
-        """A commit failed: memory goes back to what is on disk, and the link starts anew."""
+        """A commit failed: memory goes back to what is on disk, and the link starts anew.
+
+        Raises `StoreFailed` or `Damaged` where that cannot be read, which ends the node (see `Committer.submit`).
+        """
         if isinstance(failure, NodeStopped):
             return  # Nobody builds on memory any more.
         self.trouble = str(failure)

@@ -50,6 +50,18 @@ class Fault:
         return self.verdict
 
 
+class Unwritten(Fault):
+    """Fails flushes, and counts writes."""
+
+    def __init__(self) -> None:
+        super().__init__("flush", -errno.EIO)
+        self.written = 0
+
+    def write(self, offset: int, data: bytes, *, is_synced: bool) -> int | None:
+        self.written += 1
+        return None
+
+
 @contextmanager
 def failing(folder: Path, fault: Fault) -> Iterator[None]:
     try:
@@ -118,21 +130,53 @@ def test_a_disk_that_stays_full_refuses_in_the_end_and_nothing_was_written(folde
 
 
 @pytest.mark.parametrize("kind", ["data", "flush"])
-def test_an_error_before_the_commit_counts_stops_all_writes_and_leaves_what_was_there(folder: Path, kind: str) -> None:
+def test_an_error_before_the_commit_counts_writes_nothing_and_the_store_goes_on_once_it_is_over(
+    folder: Path, kind: str
+) -> None:
     with closing(opened(folder)) as store:
         store.commit(OLD)
         before = rows(store)
-        with failing(folder, Fault(kind, -errno.EIO)), pytest.raises(StoreFailed, match="Check the disk") as failure:
-            store.commit(NEW)
-        assert not isinstance(failure.value, StoreFull)
-        assert rows(store) == before
-        with pytest.raises(
-            StoreFailed, match=r"takes no writes since: .*Input/output error\. Check the disk, then restart"
+        with failing(folder, Fault(kind, -errno.EIO)):
+            for said in ("cannot be written: ", "(cannot be|takes no) writ"):
+                with pytest.raises(
+                    StoreFailed, match=rf"{said}.*Input/output error.*Check the disk; .* goes on"
+                ) as failure:
+                    store.commit(NEW)
+                assert not isinstance(failure.value, StoreFull)
+                assert rows(store) == before
+        store.commit(NEW)
+        after = rows(store)
+        assert after == before | {(put.table, put.key): put.value for put in NEW}
+    with closing(opened(folder)) as store:
+        assert rows(store) == after
+
+
+def test_a_store_whose_disk_still_fails_says_since_when_and_tries_nothing(folder: Path) -> None:
+    with closing(opened(folder)) as store:
+        store.commit(OLD)
+        with (
+            failing(folder, Fault("flush", -errno.EIO)),
+            pytest.raises(StoreFailed, match=r"Input/output error; nothing was written\. Check the disk"),
         ):
-            store.commit([])
+            store.commit(NEW)
+        with failing(folder, fault := Unwritten()):
+            for writes in (NEW, []):
+                with pytest.raises(StoreFailed, match=r"takes no writes since: .*Input/output error\. Check the disk"):
+                    store.commit(writes)
+        assert not fault.written
+
+
+def test_a_store_that_cannot_be_flushed_does_not_open_for_nobody_knows_what_of_it_is_on_the_disk(folder: Path) -> None:
+    with closing(opened(folder)) as store:
+        store.commit(OLD)
+        before = rows(store)
+    with (
+        failing(folder, Fault("flush", -errno.EIO)),
+        pytest.raises(StoreFailed, match=r"cannot be opened: .*Check the"),
+    ):
+        opened(folder)
     with closing(opened(folder)) as store:
         assert rows(store) == before
-        store.commit(NEW)
 
 
 def test_an_error_at_the_page_that_makes_a_commit_count_leaves_it_in_doubt_and_all_else_until_it_is_opened_anew(
@@ -144,10 +188,15 @@ def test_an_error_at_the_page_that_makes_a_commit_count_leaves_it_in_doubt_and_a
         with failing(folder, Fault("meta", -errno.EIO)), pytest.raises(StoreFailed, match="Check the disk") as failure:
             store.commit(NEW)
         assert "nothing was written" not in str(failure.value)
-        with pytest.raises(StoreFailed, match="takes no writes since"):
-            store.commit(NEW)
-        with pytest.raises(StoreFailed, match=r"cannot be read: .*Check the disk, then restart the node"):
+        assert "is known at the next start. Check the disk, then restart the node" in str(failure.value)
+        for _ in range(2):  # Also where the disk is well again.
+            with pytest.raises(StoreFailed, match=r"takes no writes since: .*then restart the node"):
+                store.commit(NEW)
+        reads = r"cannot be read: .*Input/output error; then .*Check the disk, then restart the node"
+        with pytest.raises(StoreFailed, match=reads):
             store.get("left", b"old")
+        with pytest.raises(StoreFailed, match=reads):
+            list(store.scan("left"))
         assert store.room().left > 0
     with closing(opened(folder)) as store:
         found = rows(store)
