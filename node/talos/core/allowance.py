@@ -9,7 +9,7 @@ A bucket is one number, when it will be full again, as in `talos.core.budgets`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum, auto
+from enum import IntEnum, auto
 from typing import Final
 
 from talos.core.budgets import MINUTE_MS, OverBudget
@@ -17,7 +17,7 @@ from talos.core.budgets import MINUTE_MS, OverBudget
 BREACH_GREETINGS: Final = 10  # What going over costs, in greetings: the third time in a minute keeps a peer out.
 
 
-class Deed(Enum):
+class Deed(IntEnum):  # Counted for each frame that is turned down; the hash of a plain Enum costs as much as the count.
     """What a peer makes us do."""
 
     GREETING = auto()  # Bind a link: a commit, all that is undelivered sent again. An honest peer dials once a second.
@@ -54,11 +54,11 @@ class Allowance:
 
     def charge(self, deed: Deed, now_ms: int, times: int = 1) -> None:
         """Count what the peer made us do. Raises `OverBudget` once it is too much; close the link."""
-        after = self._after(deed, times, now_ms)
-        self._full_at[deed] = min(after, now_ms + MINUTE_MS)
-        if after > now_ms + MINUTE_MS:
+        after, most = self._after(deed, times, now_ms), now_ms + MINUTE_MS
+        self._full_at[deed] = after if after <= most else most
+        if after > most:
             cost = self._after(Deed.GREETING, BREACH_GREETINGS, now_ms)
-            self._full_at[Deed.GREETING] = min(cost, now_ms + MINUTE_MS)
+            self._full_at[Deed.GREETING] = min(cost, most)
             raise OverBudget(f"more than {ALLOWED[deed]} {deed.name} in a minute")
 
     def give_back(self, deed: Deed, times: int) -> None:
