@@ -22,7 +22,6 @@ from talos_dht.record import Record, places_of
 from talos_dht.shelf import PER_TOPIC_MAX, Held
 from talos_dht.statement import rank
 
-AGREEING: Final = 3  # Holders of the same newest record: nobody else need be asked.
 UNCHECKED_MAX: Final = 4  # Statements kept whose key log is not known: each may cost a stream to fetch one.
 
 Begin: TypeAlias = Callable[[bytes], Lookup]  # Returns a lookup of a target, beginning with whom we know.
@@ -162,8 +161,8 @@ class Read(Job):
 
     @property
     def is_done(self) -> bool:
-        at_end = super().is_done and (self.record is not None or not self._left)
-        return at_end or len(self.holders) >= AGREEING
+        # All of the nearest are asked: who was away at the last change holds the old one, and so may most of them.
+        return super().is_done and (self.record is not None or not self._left)
 
 
 class Publish(Job):

@@ -42,7 +42,18 @@ _ENDS_SPENT: Final = frozenset({Mark.ANSWERED, Mark.NEW})  # Nobody is asked any
 class Lookup:
     """One lookup of `target`, beginning with `start`. `own_id` is never asked."""
 
-    __slots__ = ("_listed", "_marks", "_networks", "_owed", "_target", "_told_by", "_waiting", "queries", "target")
+    __slots__ = (
+        "_confirmed",
+        "_listed",
+        "_marks",
+        "_networks",
+        "_owed",
+        "_target",
+        "_told_by",
+        "_waiting",
+        "queries",
+        "target",
+    )
 
     def __init__(self, target: bytes, start: Iterable[Contact], own_id: bytes) -> None:
         self.target = target
@@ -51,6 +62,7 @@ class Lookup:
         self._marks: dict[bytes, Mark] = {own_id: Mark.LOST}  # Of everybody who is, or was, listed.
         self._networks = Counter[bytes]()  # How many of each are listed.
         self._told_by: dict[bytes, bytes] = {}  # Who told first of whom: id -> id.
+        self._confirmed: set[bytes] = set()  # Ids that more than one told of.
         self._owed = Counter[bytes]()  # By teller: how many of whom it told are late or lost.
         self._waiting = 0
         self.queries = 0
@@ -116,18 +128,22 @@ class Lookup:
         return before
 
     def _blame(self, teller: bytes) -> None:
-        """Too many of whom it told do not answer: forget the rest, whoever else tells of them may be believed."""
+        """Too many of whom it told do not answer: forget whom it alone told of, until somebody else does."""
         self._owed[teller] += 1
         if teller and self._owed[teller] == OWED_MAX:
             for other in [other for _, other in self._listed]:
-                if self._told_by[other.id] == teller and self._marks[other.id] is Mark.NEW:
+                alone = self._told_by[other.id] == teller and other.id not in self._confirmed
+                if alone and self._marks[other.id] is Mark.NEW:
                     self._strike(other)
                     del self._marks[other.id]
 
     def _add(self, told: Iterable[Contact], teller: bytes) -> None:
         for contact in told:
             id, network = contact.id, contact.network
-            if id in self._marks or (network and self._networks[network] >= PER_BUCKET_NETWORK_MAX):
+            if id in self._marks:
+                self._confirmed.add(id)
+                continue
+            if network and self._networks[network] >= PER_BUCKET_NETWORK_MAX:
                 continue
             if network:
                 self._networks[network] += 1

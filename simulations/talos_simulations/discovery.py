@@ -135,12 +135,13 @@ class Colluder:
             request = Request.decode(event.body)
         except Malformed:
             return ()
-        answer, items = self._answer(request)
-        reply = Reply(answer, request.txid, bytes(8), event.sender.place, items)
-        body = reply.encode(BODY_MAX)
-        return self._town.packet(event.sender, Packet(self._contact, body)) if body else ()
+        return self._town.packet(event.sender, Packet(self._contact, self.reply(request, event.sender)))
 
-    def _answer(self, request: Request) -> tuple[Answer, Sequence[bytes]]:
+    def reply(self, request: Request, sender: Contact) -> bytes:
+        answer, items = self.answer(request)
+        return Reply(answer, request.txid, bytes(8), sender.place, items).encode(BODY_MAX) or b""
+
+    def answer(self, request: Request) -> tuple[Answer, Sequence[bytes]]:
         if request.kind is Kind.PING:
             return Answer.PONG, ()
         if request.kind in (Kind.FIND, Kind.GET):
@@ -151,17 +152,24 @@ class Colluder:
 
 
 class Town:
-    """`count` nodes, numbered from 0; colluders are the last ones. Every node is in a /24 of its own."""
+    """`count` honest nodes, numbered from 0, each in a /24 of its own; then those at `colluding`."""
 
-    def __init__(self, seed: int, count: int, *, wire: Wire | None = None, colluders: float = 0.0) -> None:
+    def __init__(
+        self,
+        seed: int,
+        count: int,
+        *,
+        colluding: Sequence[Contact] = (),
+        wire: Wire | None = None,
+        liar: Callable[[Town, int], Core] = Colluder,
+    ) -> None:
         self.seed = seed
-        self.contacts = [contact_of(seed, number) for number in range(count)]
+        self.contacts = [*(contact_of(seed, number) for number in range(count)), *colluding]
+        self.colluding = colluding
         self._numbers = {contact.place: number for number, contact in enumerate(self.contacts)}
-        self._keys: dict[bytes, bytes] = {}  # DID -> what signs its records.
-        honest = count - round(count * colluders)
-        self.colluding = self.contacts[honest:]
-        self.citizens = [Citizen(self, number) for number in range(honest)]
-        cores: list[Core] = [*self.citizens, *(Colluder(self, number) for number in range(honest, count))]
+        self._keys: dict[bytes, bytes] = {}  # DID -> what verifies its records.
+        self.citizens = [Citizen(self, number) for number in range(count)]
+        cores: list[Core] = [*self.citizens, *(liar(self, count + at) for at in range(len(colluding)))]
         self.field = Field(seed, cores, wire or Wire(loss=0.02))
 
     def packet(self, to: Contact, packet: Packet) -> tuple[Out, ...]:
@@ -172,7 +180,7 @@ class Town:
         return self._keys.get(did) if (log_seq, log_digest) == (0, did) else None
 
     def record(self, number: int, seq: int = 1) -> Record:
-        """Return the record of an identity at citizen `number`, signed, from now on for three hours."""
+        """Return the record of the identity at citizen `number`, signed, good for three hours from now."""
         pair = SigningKey(sha256(f"{self.seed} {number}".encode()).digest())
         did = sha256(b"did" + bytes(pair.verify_key)).digest()
         self._keys[did] = bytes(pair.verify_key)
@@ -189,9 +197,10 @@ class Town:
         return record.signed(lambda message: pair.sign(message).signature)
 
     def settle(self) -> None:
-        """Give everybody the table of one who has been there for long: of each part, 20 at random."""
+        """Give everybody the table of one who has been there for long: of each part, 20 of the living at random."""
         dice = stream(self.seed, "settle")
-        sorted_contacts = sorted(self.contacts, key=lambda contact: contact.number)
+        living = [self.contacts[number] for number, citizen in enumerate(self.citizens) if citizen.alive]
+        sorted_contacts = sorted([*living, *self.colluding], key=lambda contact: contact.number)
         numbers = [contact.number for contact in sorted_contacts]
         for citizen, own in zip(self.citizens, self.contacts, strict=False):
             bit, low, high = 160, 0, len(numbers)
@@ -213,9 +222,31 @@ class Town:
     def run_for(self, ms: float) -> None:
         self.field.run(self.field.now_ms + ms)
 
+    def nearest(self, target: bytes, count: int = K) -> list[int]:
+        """Return the numbers of the living citizens nearest to `target`, nearest first."""
+        goal = int.from_bytes(target, "big")
+        living = (number for number, citizen in enumerate(self.citizens) if citizen.alive)
+        return heapq.nsmallest(count, living, key=lambda number: self.contacts[number].number ^ goal)
+
+    def holders(self, record: Record, salt: int) -> list[int]:
+        """Return the numbers of all who hold just this record at one of its places."""
+        now_ms, place = int(self.field.now_ms), record.places[salt]
+        return [at for at, citizen in enumerate(self.citizens) if record in citizen.dht.shelf.at(place, now_ms)]
+
     def kill(self, numbers: Iterable[int]) -> None:
         for number in numbers:
             self.citizens[number].alive = False
+
+
+def near(target: bytes, count: int, bits: int, host: Callable[[int], str]) -> list[Contact]:
+    """Return contacts whose ids begin as `target` does, for so many bits, as who has a processor can make them."""
+    goal, found, tried = int.from_bytes(target, "big") >> 160 - bits, list[Contact](), 0
+    while len(found) < count:
+        contact = Contact.at(sha256(b"ground %d" % tried).digest(), host(len(found)), PORT)
+        tried += 1
+        if contact.number >> 160 - bits == goal:
+            found.append(contact)
+    return found
 
 
 def contact_of(seed: int, number: int) -> Contact:

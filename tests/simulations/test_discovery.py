@@ -1,0 +1,238 @@
+"""Towns of DHT nodes: how fast, how sure, how far, under loss, death and lies. C and S as in docs/decisions/0012."""
+
+from __future__ import annotations
+
+from math import log2
+from random import Random
+from statistics import mean
+from sys import stdout
+
+import pytest
+
+from talos_dht import Dht, Effect, Find, Job, K, Now, Publish, Read, Record
+from talos_simulations.cores import Wire
+from talos_simulations.discovery import Act, Town, Trial, contact_of, quantile
+from tests.conftest import Rounds
+
+SPACING_MS = 5.0  # Between two that are begun: 200 a second.
+PATIENCE_MS = 40_000.0
+
+
+def find(target: bytes) -> Act:
+    return lambda dht, now: dht.find(target, now)
+
+
+def read(did: bytes) -> Act:
+    return lambda dht, now: dht.read(did, now)
+
+
+def publish(record: Record) -> Act:
+    return lambda dht, now: dht.publish(record, now)
+
+
+def join(town: Town, number: int) -> Act:
+    def act(dht: Dht, now: Now) -> tuple[Job, list[Effect]]:
+        return dht.join([town.contacts[number]], now)
+
+    return act
+
+
+def settled(seed: int, count: int, **options: object) -> Town:
+    town = Town(seed, count, **options)  # type: ignore[arg-type]  # They are the Town's own.
+    town.settle()
+    return town
+
+
+def run(town: Town, acts: list[tuple[int, Act]]) -> list[Trial]:
+    trials = [town.ask(number, act, at * SPACING_MS) for at, (number, act) in enumerate(acts)]
+    town.run_for(len(acts) * SPACING_MS + PATIENCE_MS)
+    return trials
+
+
+def lookups(town: Town, count: int, seed: int) -> list[Trial]:
+    dice = Random(seed)
+    living = [number for number, citizen in enumerate(town.citizens) if citizen.alive]
+    return run(town, [(dice.choice(living), find(dice.randbytes(20))) for _ in range(count)])
+
+
+def found(town: Town, trial: Trial) -> bool:
+    """Say whether a lookup came to the living node that is nearest of all, itself apart."""
+    assert isinstance(trial.job, Find)
+    target = trial.job.walks[0].lookup.target
+    nearest = [number for number in town.nearest(target, 2) if number != trial.node]
+    return trial.job.closest[:1] == [town.contacts[nearest[0]]]
+
+
+def published(town: Town, count: int) -> list[Record]:
+    records = [town.record(number) for number in range(count)]
+    trials = run(town, [(number, publish(record)) for number, record in enumerate(records)])
+    for trial in trials:
+        assert isinstance(trial.job, Publish)
+        assert all(18 <= stored <= K for stored in trial.job.stored)  # The publisher itself is not counted.
+    return records
+
+
+def reads(town: Town, records: list[Record], count: int, seed: int) -> list[bool]:
+    """Say of each of so many reads, by who holds nothing of it, whether it found just the record."""
+    dice = Random(seed)
+    living = [number for number, citizen in enumerate(town.citizens) if citizen.alive]
+    wanted = [dice.choice(records) for _ in range(count)]
+    trials = run(town, [(dice.choice(living), read(record.did)) for record in wanted])
+    return [
+        isinstance(trial.job, Read) and trial.job.record == record for trial, record in zip(trials, wanted, strict=True)
+    ]
+
+
+def test_lookups_end_within_half_a_second_at_5_to_50_ms_and_2_in_100_lost(rounds: Rounds) -> None:
+    town = settled(1, rounds(300, 1_000))
+    trials = lookups(town, rounds(250, 2_000), 1)
+    assert quantile((trial.took_ms for trial in trials), 0.5) <= 500
+    assert quantile((trial.took_ms for trial in trials), 0.99) <= 2_000
+    assert sum(found(town, trial) for trial in trials) >= 0.999 * len(trials)
+
+
+def test_lookups_end_within_five_seconds_when_30_in_100_died_at_once(rounds: Rounds) -> None:
+    town = settled(2, rounds(300, 1_000))
+    count = len(town.citizens)
+    town.kill(Random(2).sample(range(count), count * 3 // 10))
+    trials = lookups(town, rounds(150, 1_000), 2)
+    assert quantile((trial.took_ms for trial in trials), 0.5) <= 5_000
+    assert quantile((trial.took_ms for trial in trials), 0.99) <= 12_000
+    assert sum(found(town, trial) for trial in trials) >= 0.99 * len(trials)
+
+
+def test_records_are_read_when_30_in_100_died_at_once() -> None:
+    town = settled(3, 150)
+    records = published(town, 8)
+    town.kill(Random(3).sample(range(150), 45))
+    assert sum(reads(town, records, 60, 3)) == 60
+
+
+def test_records_published_before_are_read_where_a_fifth_collude(rounds: Rounds) -> None:
+    kept = list[bool]()
+    for seed in range(rounds(3, 20)):
+        town = settled(seed, 160, colluding=[contact_of(seed, number) for number in range(160, 200)])
+        kept += reads(town, published_among_liars(town, 10), rounds(40, 100), seed)
+    assert sum(kept) >= 0.99 * len(kept)
+
+
+def published_among_liars(town: Town, count: int) -> list[Record]:
+    """Let liars store nothing: what counts as published is what its publisher was told, and they lie."""
+    records = [town.record(number) for number in range(count)]
+    run(town, [(number, publish(record)) for number, record in enumerate(records)])
+    return records
+
+
+def test_a_lookup_takes_fewer_hops_than_the_logarithm_of_all(
+    rounds: Rounds, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for count in (100, 400)[: rounds(2, 1)] + (1_000, 10_000)[: rounds(0, 2)]:
+        town = settled(6, count)
+        trials = lookups(town, rounds(60, 1_000), 6)
+        hops = [hops_of(trial) for trial in trials]
+        with capsys.disabled():
+            stdout.write(f"\n{count} nodes, log2 {log2(count):.1f}: {mean(hops):.2f} hops, {max(hops)} at most\n")
+        assert max(hops) <= log2(count)
+        assert sum(found(town, trial) for trial in trials) >= 0.999 * len(trials)
+
+
+def hops_of(trial: Trial) -> int:
+    assert isinstance(trial.job, Find)
+    return trial.job.walks[0].lookup.hops(trial.job.closest[0])
+
+
+def test_who_joins_through_one_node_is_found_and_finds_everybody(rounds: Rounds) -> None:
+    count = rounds(60, 300)
+    town = Town(7, count, wire=Wire())
+    dice = Random(7)
+    for number in range(1, count):
+        town.ask(number, join(town, dice.randrange(number)), number * 200.0)
+    town.run_for(count * 200.0 + PATIENCE_MS)
+    trials = run(town, [(dice.randrange(count), find(contact.id)) for contact in town.contacts])
+    for contact, trial in zip(town.contacts, trials, strict=True):
+        assert isinstance(trial.job, Find)
+        own = town.contacts[trial.node] == contact
+        assert own or trial.job.closest[0] == contact
+
+
+def test_equal_seeds_make_equal_runs() -> None:
+    def told(seed: int) -> list[float]:
+        return [trial.ended_ms for trial in lookups(settled(seed, 60), 30, 8)]
+
+    assert told(8) == told(8)
+    assert told(8) != told(9)
+
+
+def test_c3_a_record_lies_with_the_nearest_and_after_its_next_publication_with_who_has_joined_among_them() -> None:
+    town = Town(10, 80, wire=Wire())
+    town.kill(range(60, 80))
+    town.settle()
+    record = town.record(3)
+    run(town, [(3, publish(record))])
+    before = {salt: town.holders(record, salt) for salt in range(3)}
+    assert all(lies_with_the_nearest(town, record, salt) for salt in range(3))
+    for number in range(60, 80):
+        town.citizens[number].alive = True
+    run(town, [(number, join(town, 3)) for number in range(60, 80)])
+    assert {salt: town.holders(record, salt) for salt in range(3)} == before  # Nobody hands over by guess.
+    newer = town.record(3, seq=2)
+    town.run_for(120_000)  # Who was dead is no longer remembered as silent.
+    run(town, [(3, publish(newer))])
+    assert all(lies_with_the_nearest(town, newer, salt) for salt in range(3))
+
+
+def lies_with_the_nearest(town: Town, record: Record, salt: int) -> bool:
+    """One more may hold it: its publisher, if it is among them, besides the 20 it was told of."""
+    holders = town.holders(record, salt)
+    return set(town.nearest(record.places[salt])) <= set(holders) and len(holders) <= K + 1
+
+
+def test_c6_nothing_makes_a_record_outlive_the_end_it_was_signed_with() -> None:
+    town = settled(11, 30, wire=Wire())
+    record = town.record(0)
+    run(town, [(0, publish(record))])
+    for number in (5, 9, 13):  # Whoever holds it may pass it on.
+        run(town, [(number, publish(record))])
+        town.run_for(3_000_000)
+    town.run_for(3_000_000)
+    assert [town.holders(record, salt) for salt in range(3)] == [[], [], []]
+    assert reads(town, [record], 5, 11) == [False] * 5
+
+
+def test_c7_holders_that_were_away_while_it_changed_never_bring_the_old_one_back() -> None:
+    town = settled(12, 80, wire=Wire())
+    old, new = town.record(0), town.record(0, seq=2)
+    run(town, [(0, publish(old))])
+    away = {number for salt in range(3) for number in town.holders(old, salt)[::2]} - {0}
+    town.kill(away)
+    run(town, [(0, publish(new))])
+    for number in away:
+        town.citizens[number].alive = True
+    before = sum(len(town.holders(old, salt)) for salt in range(3))
+    run(town, [(number, publish(old)) for number in sorted(away)[:3]])
+    assert reads(town, [new], 40, 12) == [True] * 40
+    assert sum(len(town.holders(old, salt)) for salt in range(3)) < before  # Readers mend what they meet.
+
+
+def test_c8_to_publish_costs_three_lookups_and_sixty_puts_an_hour_and_holders_send_nothing() -> None:
+    town = settled(13, 80, wire=Wire())
+    before = sum(citizen.sent for citizen in town.citizens)
+    run(town, [(0, publish(town.record(0)))])
+    sent = sum(citizen.sent for citizen in town.citizens) - before
+    assert sent < 3 * 2 * (30 + K)
+    quiet = sum(citizen.sent for citizen in town.citizens)
+    town.run_for(1_800_000)
+    assert sum(citizen.sent for citizen in town.citizens) == quiet
+
+
+def test_c9_who_publishes_is_told_how_many_hold_it_and_zero_where_nobody_answers() -> None:
+    town = settled(14, 40, wire=Wire())
+    [reached] = run(town, [(0, publish(town.record(0)))])
+    assert isinstance(reached.job, Publish)
+    assert all(stored in (K - 1, K) for stored in reached.job.stored)
+    town.kill(range(1, 40))
+    town.run_for(300_000)
+    [alone] = run(town, [(0, publish(town.record(0, seq=2)))])
+    assert isinstance(alone.job, Publish)
+    assert alone.job.is_done
+    assert alone.job.stored == [0, 0, 0]
