@@ -18,7 +18,8 @@ from talos_dht.contact import Contact
 from talos_dht.messages import TXID_SIZE, Kind, Reply, Request
 from talos_dht.round_trips import RoundTrips
 
-GRACE_MS: Final = 1_000  # Beside the measured wait: a path across the world, or a pause, is no death.
+SENDS_MAX: Final = 3  # Where 2% of datagrams are lost, one request in 16,000 has no answer; with two, one in 600.
+GRACE_MS: Final = 1_000  # After the last: a path across the world, or a pause, is no death.
 SILENT_MS: Final = 60_000  # Who did not answer is not asked again for so long, whoever tells of it.
 SILENT_MAX: Final = 4_096  # Contacts remembered as silent.
 TOKENS_MAX: Final = 4_096  # Contacts whose token is remembered.
@@ -35,7 +36,7 @@ class Send(NamedTuple):
 
 
 class Fate(Enum):
-    LATE = auto()  # It was sent again; do not wait for it.
+    LATE = auto()
     LOST = auto()
 
 
@@ -45,7 +46,11 @@ class Call(Generic[Owner]):
     request: Request
     owner: Owner
     sent_ms: int
-    is_late: bool = False
+    sends: int = 1
+
+    @property
+    def is_late(self) -> bool:
+        return self.sends > 1
 
 
 class Calls(Generic[Owner]):
@@ -100,16 +105,18 @@ class Calls(Generic[Owner]):
             call = self._calls.get(txid)
             if call is None:
                 continue
-            if call.is_late:
+            if call.sends == SENDS_MAX:
                 del self._calls[txid]
                 _remember(self._silent, call.contact.id, now_ms + SILENT_MS, SILENT_MAX)
                 self._tokens.pop(call.contact.raw, None)
                 fates.append((call, Fate.LOST))
-            else:
-                call.is_late = True
-                self._wake(now_ms + self.round_trips.wait_ms + GRACE_MS, txid)
-                again.append(Send(call.contact, call.request.encode()))
+                continue
+            if not call.is_late:
                 fates.append((call, Fate.LATE))
+            call.sends += 1
+            wait_ms = 2 * self.round_trips.wait_ms if call.sends < SENDS_MAX else GRACE_MS
+            self._wake(now_ms + wait_ms, txid)
+            again.append(Send(call.contact, call.request.encode()))
         while self._due and self._due[0][2] not in self._calls:
             heapq.heappop(self._due)  # Answered since: nothing to wake up for.
         return again, fates

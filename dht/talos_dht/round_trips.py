@@ -1,7 +1,7 @@
 """How long to wait for an answer before asking again: measured, as TCP does.
 
 One measure for all contacts, because most of those whom a lookup asks were never asked before.
-Source: RFC 6298, section 2; no sample from a request that was sent twice, section 3 (Karn).
+Source: RFC 6298, section 2; no sample from a request that was sent again, section 3 (Karn).
 """
 
 from __future__ import annotations

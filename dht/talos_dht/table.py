@@ -27,7 +27,7 @@ from talos_dht.errors import Malformed
 K: Final = 20  # Contacts of a bucket, copies of a record. With 8, a fifth of colluders cost 73% of all reads.
 PER_BUCKET_NETWORK_MAX: Final = 2  # Contacts of one /24 or /48 in a bucket ...
 PER_TABLE_NETWORK_MAX: Final = 3  # ... and in the table: its owner is one, however many ids it makes.
-FAILURES_MAX: Final = 2  # Requests in a row without an answer, each sent twice: a lost datagram is none.
+FAILURES_MAX: Final = 2  # Requests in a row without an answer, each sent three times: a lost datagram is none.
 QUESTIONABLE_MS: Final = 900_000  # Silent for so long, a contact is asked whether it is there: BEP 5.
 REFRESH_MS: Final = 3_600_000  # A bucket that no lookup went into for so long is looked up: Kademlia, section 2.3.
 DUMP_MAX: Final = 200  # Contacts kept over a restart; one that answers is enough.
@@ -121,7 +121,7 @@ class Table(RoutingTable):
         return len(bucket) < self.ksize or bucket.has_in_range(self.node)
 
     def failed(self, id: bytes) -> None:
-        """Note that a request to this contact, and its repetition, had no answer."""
+        """Note that a request to this contact was lost."""
         entry = self._find(id)
         if entry is not None:
             entry.failures += 1

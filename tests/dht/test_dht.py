@@ -1,0 +1,314 @@
+"""One node whole: whom it lets in, what it makes of junk, what it does by itself. Datagrams arrive at once."""
+
+from __future__ import annotations
+
+from random import Random
+
+from talos_dht import (
+    BODY_MAX,
+    Answer,
+    Browse,
+    Contact,
+    Dht,
+    Done,
+    Effect,
+    Find,
+    Job,
+    Kind,
+    NeedKeyLog,
+    Now,
+    Publish,
+    Read,
+    Reply,
+    Request,
+    Send,
+    load,
+)
+from talos_dht.dht import BACK_MAX, LOOK_MS
+from talos_dht.jobs import UNCHECKED_MAX
+from talos_dht.messages import is_reply
+from talos_dht.table import REFRESH_MS
+from tests.dht.people import contact, target
+from tests.dht.publishers import NOW, KeyLogs, Publisher, at
+
+ADA, BOB = Publisher(1), Publisher(2)
+TXID = b"12345678"
+
+
+class Net:
+    """Nodes that hear each other at once. What goes elsewhere is kept in `astray`."""
+
+    def __init__(self, count: int, *known: Publisher) -> None:
+        self.logs = KeyLogs(*known)
+        self.contacts = [contact(number) for number in range(count)]
+        self.nodes = [self.made(number) for number in range(count)]
+        self.by_place = {one.place: number for number, one in enumerate(self.contacts)}
+        self.astray = list[Send]()
+        self.other = list[Effect]()
+        self.now = NOW
+        for number in range(1, count):
+            self.act(number, self.nodes[number].join([self.contacts[0]], NOW)[1])
+
+    def made(self, number: int, *, serves: bool = True) -> Dht:
+        dice = Random(number)
+        rows: dict[bytes, bytes] = {}
+        return Dht(
+            contact(number).key, key_of=self.logs.key_of, entropy=dice.randbytes, rows=rows, now=NOW, serves=serves
+        )
+
+    def act(self, number: int, effects: list[Effect]) -> None:
+        waiting = [(number, effect) for effect in effects]
+        while waiting:
+            at, effect = waiting.pop(0)
+            if not isinstance(effect, Send):
+                self.other.append(effect)
+            elif (to := self.by_place.get(effect.to.place)) is None:
+                self.astray.append(effect)
+            else:
+                came = self.nodes[to].receive(self.contacts[at], effect.body, self.now)
+                waiting += [(to, one) for one in came]
+
+    def later(self, mono_ms: int) -> None:
+        """Let everybody do what is due by then, when it is due."""
+        while (wakes_at_ms := min(node.wakes_at_ms for node in self.nodes)) <= mono_ms:
+            self.now = at(wakes_at_ms)
+            for number, node in enumerate(self.nodes):
+                self.act(number, node.tick(self.now))
+        self.now = at(mono_ms)
+
+    def done(self, job: Job) -> bool:
+        return Done(job) in self.other
+
+
+def test_who_joins_finds_the_others_and_is_known_to_them() -> None:
+    net = Net(12)
+    assert all(len(node.table) == 11 for node in net.nodes)
+    assert all(node.seen == net.contacts[number].place for number, node in enumerate(net.nodes))
+
+
+def test_who_asks_us_first_is_asked_back_before_it_gets_a_place() -> None:
+    net = Net(1)
+    stranger = contact(50)
+    effects = net.nodes[0].receive(stranger, Request(Kind.FIND, TXID, target(1)).encode(), NOW)
+    [reply, ping] = [effect for effect in effects if isinstance(effect, Send)]
+    assert is_reply(reply.body)
+    assert Request.decode(ping.body).kind is Kind.PING
+    assert len(net.nodes[0].table) == 0
+    again = net.nodes[0].receive(stranger, Request(Kind.FIND, TXID, target(1)).encode(), NOW)
+    assert len(again) == 1  # One question is enough.
+    pong = Reply(Answer.PONG, Request.decode(ping.body).txid, TXID, stranger.place).encode() or b""
+    net.nodes[0].receive(contact(51), pong, NOW)
+    assert len(net.nodes[0].table) == 0
+    net.nodes[0].receive(stranger, pong, NOW)
+    assert stranger.id in net.nodes[0].table
+
+
+def test_who_does_not_serve_is_answered_and_never_told_of() -> None:
+    net = Net(3)
+    request = Request(Kind.FIND, TXID, target(1), serves=False).encode()
+    effects = net.nodes[0].receive(contact(50), request, NOW)
+    assert len(effects) == 1
+    client = net.made(60, serves=False)
+    job, effects = client.join([net.contacts[0]], NOW)
+    [sent] = effects
+    assert isinstance(sent, Send)
+    assert not Request.decode(sent.body).serves
+    assert job.walks[0].lookup.queries == 1
+
+
+def test_s6_a_thousand_strangers_have_us_ask_back_64_at_a_time() -> None:
+    net = Net(1)
+    sent = list[Effect]()
+    for number in range(100, 1_100):
+        sent += net.nodes[0].receive(contact(number), Request(Kind.PING, TXID).encode(), NOW)
+    bodies = [effect.body for effect in sent if isinstance(effect, Send)]
+    assert sum(not is_reply(body) for body in bodies) == BACK_MAX
+
+
+def test_s5_nothing_that_is_sent_to_it_raises() -> None:
+    net = Net(3, ADA)
+    node, dice = net.nodes[0], Random(5)
+    job, effects = node.find(target(1), NOW)
+    txid = next(Request.decode(effect.body).txid for effect in effects if isinstance(effect, Send))
+    bodies = [
+        *(Request(kind, TXID, target(1) if kind in (Kind.FIND, Kind.GET) else b"\x00x").encode() for kind in Kind),
+        *(Reply(answer, txid, TXID, contact(1).place, [contact(9).raw]).encode() or b"" for answer in Answer),
+        ADA.record().encode(),
+    ]
+    for turn in range(6_000):
+        spoilt = bytearray(dice.choice(bodies))
+        for _ in range(dice.randrange(4)):
+            spoilt[dice.randrange(len(spoilt))] = dice.randrange(256)
+        cut = bytes(spoilt[: dice.randrange(len(spoilt) + 1)] if turn % 3 == 0 else spoilt)
+        node.receive(dice.choice([*net.contacts[1:], contact(70 + turn % 50)]), cut, at(turn))
+    for body in (b"", b"\x00", bytes(BODY_MAX), dice.randbytes(2_000)):
+        assert node.receive(contact(1), body, at(7_000)) == []
+    for ms in range(8_000, 300_000, 1_000):
+        node.tick(at(ms))
+    assert job.is_done
+
+
+def test_what_we_sealed_ourselves_is_not_heard() -> None:
+    net = Net(2)
+    assert net.nodes[0].receive(net.contacts[0], Request(Kind.PING, TXID).encode(), NOW) == []
+
+
+def test_addresses_in_our_house_are_not_believed_from_outside_it() -> None:
+    net = Net(1)
+    outside, printer = contact(50), contact(60, "192.168.1.9")
+    for teller, told in ((outside, 0), (contact(51, "192.168.1.8"), 1)):
+        job, effects = net.nodes[0].join([teller], NOW)
+        [sent] = [effect for effect in effects if isinstance(effect, Send) and effect.to == teller]
+        reply = Reply(Answer.CONTACTS, Request.decode(sent.body).txid, TXID, teller.place, [printer.raw])
+        effects = net.nodes[0].receive(teller, reply.encode() or b"", NOW)
+        assert sum(isinstance(effect, Send) and effect.to == printer for effect in effects) == told
+        del job
+
+
+def test_a_record_is_published_at_three_places_and_read_by_everybody() -> None:
+    net = Net(12, ADA)
+    job, effects = net.nodes[3].publish(ADA.record(), NOW)
+    net.act(3, effects)
+    assert isinstance(job, Publish)
+    assert net.done(job)
+    assert job.stored == [11, 11, 11]
+    for number, node in enumerate(net.nodes):
+        read, effects = node.read(ADA.did, NOW)
+        net.act(number, effects)
+        assert net.done(read)
+        assert isinstance(read, Read)
+        assert read.record == ADA.record()
+
+
+def test_s2_one_lying_holder_is_not_believed_and_neither_is_an_older_record() -> None:
+    net = Net(12, ADA)
+    net.act(3, net.nodes[3].publish(ADA.record(7), NOW)[1])
+    forged = BOB.record(99).encode().replace(BOB.did, ADA.did).replace(BOB.digest(), ADA.digest())
+    old = ADA.record(6)
+    for number, raw in ((0, forged), (1, old.encode())):
+        shelf, place = net.nodes[number].shelf, ADA.record().places
+        for salt in range(3):
+            shelf._delete(place[salt] + ADA.did)
+            lie = type(old).decode(raw)
+            shelf.put(place[salt], lie, None, NOW)
+    read, effects = net.nodes[9].read(ADA.did, NOW)
+    net.act(9, effects)
+    assert read.record == ADA.record(7)
+    assert net.contacts[0] not in read.holders
+    assert [ask.contact for ask in read.repairs] == [net.contacts[1]]
+    assert net.nodes[1].shelf.at(read.walks[0].lookup.target, 0) == [ADA.record(7)]  # It was mended on the way.
+
+
+def test_a_record_whose_key_log_is_not_known_is_not_returned_but_shown() -> None:
+    net = Net(8, ADA)
+    net.act(3, net.nodes[3].publish(ADA.record(), NOW)[1])
+    net.nodes[5] = net.made(5)
+    net.nodes[5]._key_of = KeyLogs().key_of
+    net.act(5, net.nodes[5].join([net.contacts[0]], NOW)[1])
+    read, effects = net.nodes[5].read(ADA.did, NOW)
+    net.act(5, effects)
+    assert net.done(read)
+    assert read.record is None
+    assert len(read.unchecked) == UNCHECKED_MAX
+    assert {record for record, _ in read.unchecked} == {ADA.record()}
+
+
+def test_holders_that_lack_the_key_log_say_so_and_hold_it_once_it_has_come() -> None:
+    net = Net(8)
+    job, effects = net.nodes[3].publish(ADA.record(), NOW)
+    net.act(3, effects)
+    needs = [effect for effect in net.other if isinstance(effect, NeedKeyLog)]
+    assert {(need.did, need.holder) for need in needs} == {(ADA.did, net.contacts[3])}
+    assert job.stored == [0, 0, 0]
+    net.logs.known[ADA.did] = ADA
+    for node in net.nodes:
+        node.key_log_known(ADA.did, NOW)
+    read, effects = net.nodes[6].read(ADA.did, NOW)
+    net.act(6, effects)
+    assert read.record == ADA.record()
+
+
+def test_who_offers_a_topic_is_found_by_its_name_and_liars_are_not_counted() -> None:
+    publishers = [Publisher(number) for number in range(6)]
+    net = Net(12, *publishers[:5])
+    for number, one in enumerate(publishers):
+        net.act(number, net.nodes[number].publish(one.provider("translate"), NOW)[1])
+    browse, effects = net.nodes[9].browse("translate", NOW)
+    net.act(9, effects)
+    assert isinstance(browse, Browse)
+    assert net.done(browse)
+    assert set(browse.providers) == {one.did for one in publishers[:5]}
+    nothing, effects = net.nodes[9].browse("cook", NOW)
+    net.act(9, effects)
+    assert nothing.providers == {}
+
+
+def test_a_dead_node_is_let_go_and_a_lookup_ends_without_it() -> None:
+    net = Net(6)
+    del net.by_place[net.contacts[5].place]
+    for start_ms in (10_000, 80_000):
+        net.now = at(start_ms)
+        find, effects = net.nodes[0].find(net.contacts[5].id, net.now)
+        net.act(0, effects)
+        net.later(start_ms + 5_000)
+        assert net.done(find)
+        assert net.contacts[5] not in find.closest
+        net.later(start_ms + 69_000)
+    assert net.contacts[5].id not in net.nodes[0].table
+
+
+def test_every_part_of_the_keyspace_is_looked_into_each_hour() -> None:
+    net = Net(12)
+    net.later(REFRESH_MS - LOOK_MS)
+    before = len(net.other)
+    due = [node.table.stale(REFRESH_MS + LOOK_MS) for node in net.nodes]
+    assert all(due)
+    net.later(REFRESH_MS + 20 * LOOK_MS)
+    assert all(node.table.stale(REFRESH_MS + LOOK_MS) == [] for node in net.nodes)
+    assert len(net.other) == before  # Nobody asked for it, so nobody is told.
+
+
+def test_after_a_restart_it_joins_with_whom_it_knew() -> None:
+    net = Net(6)
+    dump = net.nodes[3].table.dump()
+    assert len(load(dump)) == 5
+    net.nodes[3] = net.made(3)
+    net.act(3, net.nodes[3].restore(dump, NOW)[1])
+    assert len(net.nodes[3].table) == 5
+
+
+def test_with_nobody_known_whatever_is_asked_is_over_at_once() -> None:
+    net = Net(1, ADA)
+    node = net.nodes[0]
+    for job, effects in (node.find(target(1), NOW), node.read(ADA.did, NOW), node.browse("cook", NOW)):
+        assert effects == [Done(job)]
+    published, effects = node.publish(ADA.record(), NOW)
+    assert effects == [Done(published)]
+    read, _ = node.read(ADA.did, NOW)
+    assert read.record == ADA.record()  # It holds its own, being the nearest of all.
+
+
+def test_it_wakes_for_what_is_under_way_and_else_once_a_minute() -> None:
+    net = Net(1)
+    node = net.nodes[0]
+    assert node.wakes_at_ms == LOOK_MS
+    node.join([contact(5)], NOW)
+    assert node.wakes_at_ms == 1_000
+    assert len(node.tick(at(1_000))) == 1
+    assert len(node.tick(at(3_000))) == 1
+    assert node.wakes_at_ms == 4_000
+    [done] = node.tick(at(4_000))
+    assert isinstance(done, Done)
+    assert isinstance(done.job, Find)
+    assert done.job.closest == []
+    assert node.wakes_at_ms == LOOK_MS
+
+
+def test_equal_datagrams_and_dice_make_equal_effects() -> None:
+    def told() -> list[tuple[Contact, bytes]]:
+        net = Net(8, ADA)
+        del net.by_place[net.contacts[2].place]
+        net.act(3, net.nodes[3].publish(ADA.record(), Now(5, 5))[1])
+        return [(send.to, send.body) for send in net.astray]
+
+    assert told() == told() != []
