@@ -85,7 +85,7 @@ def reads(town: Town, records: list[Record], count: int, seed: int) -> list[bool
 
 def test_lookups_end_within_half_a_second_at_5_to_50_ms_and_2_in_100_lost(rounds: Rounds) -> None:
     town = settled(1, rounds(300, 1_000))
-    trials = lookups(town, rounds(250, 2_000), 1)
+    trials = lookups(town, rounds(150, 2_000), 1)
     assert quantile((trial.took_ms for trial in trials), 0.5) <= 500
     assert quantile((trial.took_ms for trial in trials), 0.99) <= 2_000
     assert sum(found(town, trial) for trial in trials) >= 0.999 * len(trials)
@@ -95,7 +95,7 @@ def test_lookups_end_within_five_seconds_when_30_in_100_died_at_once(rounds: Rou
     town = settled(2, rounds(300, 1_000))
     count = len(town.citizens)
     town.kill(Random(2).sample(range(count), count * 3 // 10))
-    trials = lookups(town, rounds(150, 1_000), 2)
+    trials = lookups(town, rounds(100, 1_000), 2)
     assert quantile((trial.took_ms for trial in trials), 0.5) <= 5_000
     assert quantile((trial.took_ms for trial in trials), 0.99) <= 12_000
     assert sum(found(town, trial) for trial in trials) >= 0.99 * len(trials)
@@ -110,9 +110,9 @@ def test_records_are_read_when_30_in_100_died_at_once() -> None:
 
 def test_records_published_before_are_read_where_a_fifth_collude(rounds: Rounds) -> None:
     kept = list[bool]()
-    for seed in range(rounds(3, 20)):
+    for seed in range(rounds(2, 20)):
         town = settled(seed, 160, colluding=[contact_of(seed, number) for number in range(160, 200)])
-        kept += reads(town, published_among_liars(town, 10), rounds(40, 100), seed)
+        kept += reads(town, published_among_liars(town, 10), rounds(50, 100), seed)
     assert sum(kept) >= 0.99 * len(kept)
 
 
@@ -142,7 +142,7 @@ def hops_of(trial: Trial) -> int:
 
 
 def test_who_joins_through_one_node_is_found_and_finds_everybody(rounds: Rounds) -> None:
-    count = rounds(60, 300)
+    count = rounds(40, 300)
     town = Town(7, count, wire=Wire())
     dice = Random(7)
     for number in range(1, count):
