@@ -9,17 +9,22 @@ from typing import Final
 
 import trio
 
+from talos.core.frames import BULK_PIECE_MAX
 from talos.core.names import parse_peer
 from talos.core.report import ReceiptState
 from talos.errors import DeliveryFailed, NodeStopped, QueueFull, Refused, StoreFailed, StoreFull, TalosError
 from talos.runtime import Node
 from talos.services.messages import Message
+from talos.services.post import Peer
 from talos_simulations.books import Act, Books, body, read_body
 from talos_simulations.clock import ProcessClock
 from talos_simulations.dice import chance
 from talos_simulations.power import Power
 
 IMPATIENT_S: Final = 3.0  # One try of who does not want to wait.
+CARGO: Final = 100  # The type of a request whose reply takes two pieces.
+CARGO_SIZE: Final = BULK_PIECE_MAX + 20_000  # Bytes.
+CARGO_S: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,7 @@ class Load:
     think_s: float = 0.0  # How long the application works on a message before it acknowledges it.
     impatient: float = 0.0  # The share of messages that are given up unless they arrive within a try or two.
     asking: float = 0.0  # How many of the messages are followed by a question: how far has the peer's log come?
+    fetching: float = 0.0  # How many are followed by a request whose reply is long, and so comes on the bulk lane.
 
 
 class Application:
@@ -62,6 +68,8 @@ class Application:
 
     async def run(self, peers: Sequence[str]) -> None:
         """Until cancelled. `peers` are the names of those it sends to."""
+        if self._node.audit.requests is not None:
+            self._node.audit.requests.handlers[CARGO] = self._serve
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._take)
             if not peers:
@@ -73,6 +81,8 @@ class Application:
                     nursery.start_soon(self._send, to)
                     if chance(self._dice, self._load.asking):
                         nursery.start_soon(self._ask, to)
+                    if chance(self._dice, self._load.fetching):
+                        nursery.start_soon(self._fetch, to)
                 await self._clock.sleep(self._load.period_s)
 
     async def _send(self, to: str) -> None:
@@ -106,6 +116,22 @@ class Application:
             return  # It is not there, or busy, or we are on our way out.
         if not self._power.is_gone:
             self._books.shown(of, head.checkpoint)
+
+    async def _fetch(self, of: str) -> None:
+        """Have the peer's application send something long, that need not arrive; what does arrive is that."""
+        requests = self._node.audit.requests
+        if requests is None:
+            return
+        peer = requests.post.peer(parse_peer(self._ids[of]))
+        try:
+            cargo = await requests.ask(peer, CARGO, timeout_s=CARGO_S)
+        except TalosError:
+            return
+        if cargo != _cargo(of):
+            self._note(Act.GARBLED, of, self._name, 0)
+
+    async def _serve(self, peer: Peer, body: bytes) -> bytes:
+        return _cargo(self._name)
 
     async def _take(self) -> None:
         while True:
@@ -146,3 +172,7 @@ class Application:
         self.is_idle = is_idle
         self._idle_over.set()
         self._idle_over = trio.Event()
+
+
+def _cargo(name: str) -> bytes:
+    return body(name, name, 0, CARGO_SIZE)

@@ -17,6 +17,8 @@ ON: Final = 0.4  # How likely a seed has any faults of one kind.
 LIKELY: Final = {Kind.ROT: 0.1}  # Of a node whose disk lies, little can be demanded.
 COUNT_MAX: Final = 4  # Of one kind, in one run.
 AWAY: Final = 0.3  # How likely some nodes do not come back.
+HICCUPS: Final = 0.3  # How likely a disk has some.
+HICCUP_S: Final = 8.0
 EXTREME: Final = 0.5  # How often a value is one of the two ends of its range.
 
 Range = tuple[float, float]
@@ -58,6 +60,17 @@ def swarm(sky: Sky, kinds: Sequence[Kind] = (Kind.PARTITION, *NET, *MACHINE)) ->
     for kind in chosen:
         for _ in range(sky.dice.randint(1, COUNT_MAX)):
             _add(sky, kind)
+    if sky.more_dice.random() < HICCUPS:
+        _hiccup(sky)
+
+
+def _hiccup(sky: Sky) -> None:
+    """A slow disk is full for moments: a commit fails, and those that gathered behind it find room again."""
+    dice = sky.more_dice
+    name, at, for_s = dice.choice(sky.nodes), dice.uniform(1, sky.storm_s - HICCUP_S), HICCUP_S
+    sky(Kind.SLOW_DISK, name, at=at, for_s=for_s, amount=dice.uniform(0.3, 2.0))
+    for _ in range(3):
+        sky(Kind.FULL, name, at=at + dice.random() * for_s, for_s=dice.uniform(0.05, 1.0), amount=-RESERVE)
 
 
 def _set(sky: Sky) -> None:
@@ -82,6 +95,7 @@ def _load(sky: Sky) -> Load:
         think_s=dice.choice((0.0, 0.0, 0.2, 1.2)),
         impatient=dice.choice((0.0, 0.0, 0.3)),
         asking=dice.choice((0.0, 0.0, 0.2)),
+        fetching=sky.more_dice.choice((0.0, 0.0, 0.0, 0.2)),
     )
 
 

@@ -19,6 +19,7 @@ from talos_simulations import dice
 from talos_simulations.clock import Clocks
 from talos_simulations.disk import Disk
 from talos_simulations.process import Process
+from talos_simulations.streams import SimStream
 from talos_simulations.weather import Kind
 
 if TYPE_CHECKING:
@@ -83,6 +84,16 @@ class Machine:
     @property
     def is_up(self) -> bool:
         return self.process is not None and self.process.is_up
+
+    @property
+    def ready_since(self) -> float | None:
+        """Return since when its process is up and its disk takes writes, in the world's time; None if they do not."""
+        process = self.process
+        return None if process is None or not process.is_up or process.has_failed_disk else process.up_at
+
+    def streams_to(self, name: str) -> list[SimStream]:
+        """Return the streams between its process and that machine, oldest first."""
+        return [one for one in self.process.card.streams if one.peer.host == name] if self.process is not None else []
 
     def has_nothing_left(self, others: Container[str]) -> bool:
         """True if it is up, and nothing waits here for the application or for the peers whose ids are given."""

@@ -19,6 +19,7 @@ from talos_simulations.disk import Mount
 from talos_simulations.network import Card
 from talos_simulations.power import Power
 from talos_simulations.steps import Fuse
+from talos_simulations.streams import SimStream
 
 if TYPE_CHECKING:
     from talos_simulations.machine import Machine
@@ -33,12 +34,13 @@ class Process:
         self._machine = machine
         self.power = Power()
         self.card = Card(machine.network, machine.site, self.power)
-        self.card.watch = machine.world.suite.went_out
+        self.card.watch = self._went_out
         self.clock = ProcessClock(machine.clocks, self.power, machine.network.agenda.now)
         self.scope = trio.CancelScope()
         self.fuse = Fuse()
         self.ended = trio.Event()
         self.stopping_since: float | None = None  # On its monotonic clock.
+        self.up_at: float | None = None  # World time.
         self._mounts = [Mount(machine.state, self.power), Mount(machine.cache, self.power)]
         self.host = Host(
             network=self.card,
@@ -115,7 +117,13 @@ class Process:
             application.is_sending = world.is_sending
             application.set_idle(machine.is_idle)
             machine.note("up")
+            self.up_at = trio.current_time()
             await application.run(machine.peers)
+
+    def _went_out(self, stream: SimStream, data: bytes) -> None:
+        behind = self._machine.world.suite.went_out(data, stream.lanes)
+        if behind is not None:
+            self._machine.world.out_of_turn(f"{self._machine.name} to {stream.peer.host}: {behind}")
 
     def _keep(self, keys: Mapping[int, bytes], current: int) -> None:
         """Write the keystore: whole or not at all, as `talos.drivers.files` does."""

@@ -38,6 +38,7 @@ class Sky:
 
     def __init__(self, seed: int, nodes: int, storm_s: float) -> None:
         self.dice: random.Random = stream(seed, "sky")
+        self.more_dice: random.Random = stream(seed, "more sky")  # For what came later: it leaves the rest as it was.
         self.nodes: tuple[str, ...] = tuple(f"n{number}" for number in range(nodes))
         self.storm_s = storm_s
         self.settings = Settings()

@@ -17,6 +17,7 @@ import trio
 from talos.host import Address, LinkClosed
 from talos_simulations.power import Power
 from talos_simulations.roads import Road
+from talos_simulations.suite import Lanes
 
 if TYPE_CHECKING:
     from talos_simulations.network import Network
@@ -42,7 +43,7 @@ class Pipe:
         self._road = road
         self._way_back = way_back
         self._under_way: deque[Segment] = deque()
-        self._last_due = 0.0
+        self.opened_at = self.last_due = network.agenda.now()
         self.writer: SimStream
         self.reader: SimStream
         self.arrived = bytearray()
@@ -50,7 +51,8 @@ class Pipe:
         self._unheard = 0  # Bytes taken, of which the writer has not heard: the way back is shut.
         self.has_ended = False
         self.is_stalled = False
-        self._is_forgotten = False  # Whatever is on its way, or will be, is lost.
+        self.forgotten_at = 0.0
+        self.is_forgotten = False  # Whatever is on its way, or will be, is lost.
         self._is_forsaken = False  # The machine that would send again is gone.
         self._is_in_turn = False  # The first segment waits for a narrow road ...
         self._turn = 0  # ... for the so-manieth time.
@@ -61,14 +63,14 @@ class Pipe:
     def send(self, data: bytes = b"", *, is_reset: bool = False) -> None:
         """Put a segment on its way; one without data is the end of the stream."""
         road, network = self._road, self._network
-        due = max(network.agenda.now() + road.way_s(), self._last_due)
+        due = max(network.agenda.now() + road.way_s(), self.last_due)
         if road.loss:
             due += road.retransmitted_s()
-        self._last_due = due
+        self.last_due = due
         number = network.next_packet()
         network.note("sent" if data else "close", self.writer, self.reader, number, len(data))
         self.unread += len(data)
-        if self._is_forgotten:
+        if self.is_forgotten:
             return
         self._under_way.append(Segment(due, number, data, is_reset))
         if len(self._under_way) == 1:
@@ -80,7 +82,7 @@ class Pipe:
 
     def _arrive(self) -> None:
         """The first segment is there, unless something is in the way. Called once for each."""
-        if self._is_forgotten:
+        if self.is_forgotten:
             return
         if self._road.is_shut or not self.reader.card.site.is_on:
             self._stall()
@@ -94,7 +96,7 @@ class Pipe:
             self._deliver()
 
     def _come_through(self, turn: int) -> None:
-        if turn != self._turn or not self._is_in_turn or self._is_forgotten:
+        if turn != self._turn or not self._is_in_turn or self.is_forgotten:
             return  # The road is wide again, and so it is there already.
         self._is_in_turn = False
         if self._road.is_shut or not self.reader.card.site.is_on:
@@ -109,7 +111,8 @@ class Pipe:
 
     def forget(self) -> None:
         """A router or firewall on the way knows the stream no more, and is silent about it."""
-        self._is_forgotten = True
+        self.is_forgotten = True
+        self.forgotten_at = self._network.agenda.now()
         self._under_way.clear()
         self._owes_reset = False
 
@@ -148,7 +151,7 @@ class Pipe:
 
     def _refuse(self) -> None:
         """Answer with a reset: there is nobody who reads."""
-        if self.writer.is_closed or self.writer.is_broken or self._is_forgotten:
+        if self.writer.is_closed or self.writer.is_broken or self.is_forgotten:
             return
         self._owes_reset = self._way_back.is_shut
         if not self._owes_reset:
@@ -160,7 +163,7 @@ class Pipe:
 
     def look_again(self) -> None:
         """Something has changed between the two ends, or at one of them."""
-        if self._is_forgotten:
+        if self.is_forgotten:
             return
         if self._unheard and not self._way_back.is_shut:
             self.unread -= self._unheard
@@ -185,6 +188,7 @@ class SimStream:
         self._in = incoming
         self._out = outgoing
         incoming.reader = outgoing.writer = self
+        self.lanes = Lanes()
         self.is_closed = False  # By us, or by the end of our process or machine.
         self.is_broken = False  # By a reset.
 
@@ -197,11 +201,34 @@ class SimStream:
         """Bytes that have arrived and were not read."""
         return len(self._in.arrived)
 
+    @property
+    def opened_at(self) -> float:
+        return self._out.opened_at
+
+    @property
+    def is_forgotten(self) -> bool:
+        return self._out.is_forgotten
+
+    @property
+    def forgotten_at(self) -> float:
+        return self._out.forgotten_at
+
+    @property
+    def carries(self) -> bool:
+        """True while both ends hold it, and what is sent on it will arrive."""
+        other = self._out.reader
+        return not (self.is_closed or self.is_broken or other.is_closed or other.is_broken or self._out.is_forgotten)
+
+    @property
+    def last_due(self) -> float:
+        """When the last of what is under way, in either direction, would arrive by now."""
+        return max(self._in.last_due, self._out.last_due)
+
     async def send_all(self, data: bytes) -> None:
         await trio.lowlevel.checkpoint()
         await self.card.power.work()
         self._check()
-        self.card.watch(data)
+        self.card.watch(self, data)
         pipe, view = self._out, memoryview(data)
         while view:
             room = WINDOW - pipe.unread
@@ -296,7 +323,7 @@ class StreamOwner:
         self.site = site
         self.power = power
         self.streams: dict[SimStream, None] = {}  # In the order they were opened.
-        self.watch: Callable[[bytes], None] = lambda data: None  # Sees all that is sent.
+        self.watch: Callable[[SimStream, bytes], None] = lambda stream, data: None  # Sees all that is sent.
 
 
 def flipped(data: bytes, bit: int) -> bytes:

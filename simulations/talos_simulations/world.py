@@ -22,6 +22,7 @@ from talos_simulations.check import Check, Violation
 from talos_simulations.checks import ALL
 from talos_simulations.checks.log import Told
 from talos_simulations.dice import stream
+from talos_simulations.health import Health
 from talos_simulations.kem import OpenKem
 from talos_simulations.machine import PORT, STOP_S, Machine
 from talos_simulations.network import Network
@@ -69,6 +70,7 @@ class World:
         self.kem = OpenKem()
         self.suite = WatchedSuite()
         self.crashed: Callable[[str, BaseException], None] = lambda name, error: None
+        self.out_of_turn: Callable[[str], None] = lambda text: None  # A frame went out behind one of a lower lane.
         self.books = Books(self._sees)
         self.violations: list[Violation] = []
         self.reports: list[Violation] = []  # Of checks that were not demanded.
@@ -79,12 +81,13 @@ class World:
         self.still_running: tuple[str, ...] = ()  # Nodes that did not stop when they were asked to.
         self.virtual_s = 0.0
         self.look_s = max(LOOK_S, plan.storm_s / LOOKS)
-        self._now: Callable[[], float] = lambda: 0.0
+        self.now: Callable[[], float] = lambda: 0.0
         self._scope = trio.CancelScope()
         self._finish: list[Callable[[], None]] = []  # Ends each fault that has begun.
         names = [f"n{number}" for number in range(plan.nodes)]
         for fault in plan.weather:
             forces.require_sense(fault, names)
+        self.health = Health(names)
         self.machines = {name: Machine(self, name) for name in names}
         self.ids = {name: machine.peer_id for name, machine in self.machines.items()}
         self.dids = {name: machine.did_text for name, machine in self.machines.items()}
@@ -115,7 +118,7 @@ class World:
     # What is told
 
     def note(self, kind: str, node: str = "", other: str = "", number: int = 0, text: str = "") -> None:
-        self.trace.note(self._now(), kind, node, other, number, text)
+        self.trace.note(self.now(), kind, node, other, number, text)
 
     def happened(self, check: str, text: str) -> None:
         """A promise is broken. If it was demanded, the run ends here."""
@@ -123,7 +126,7 @@ class World:
         found = self.violations if demanded else self.reports
         if not any(one.check == check for one in found):
             self.note("violation" if demanded else "report", check, text=text)
-            found.append(Violation(check, self._now(), text))
+            found.append(Violation(check, self.now(), text))
         if demanded:
             self._scope.cancel()
 
@@ -144,6 +147,19 @@ class World:
     def are_sound(self, *names: str) -> bool:
         return all(map(self.is_sound, names))
 
+    def well_since(self, one: str, other: str) -> float | None:
+        """Return since when these two run, and all is well between them; None if it is not, or cannot be demanded."""
+        names = one, other
+        since = self.health.well_since(*names)
+        if since is None or not self.are_sound(*names):
+            return None
+        for name in names:
+            ready = self.machines[name].ready_since
+            if ready is None:
+                return None
+            since = max(since, ready)
+        return since
+
     def _latency(self, source: str, target: str) -> tuple[float, float]:
         """Return the least and the most of one link: it is near or far, and more or less steady."""
         least, most = self.plan.latency_s
@@ -155,7 +171,7 @@ class World:
 
     async def _run(self) -> None:
         self.agenda.begin()
-        self._now = self.agenda.now
+        self.now = self.agenda.now
         with self._scope:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self.agenda.run)
@@ -177,6 +193,7 @@ class World:
             return  # The storm is over.
         self.note("fault", ",".join(fault.who), fault.kind, text=f"{fault.for_s:g} {fault.amount:g}")
         end = forces.begin(self, fault)
+        self.health.begin(fault)
         has_ended = False
 
         def finish() -> None:
@@ -185,6 +202,7 @@ class World:
                 has_ended = True
                 self.note("fault_ended", ",".join(fault.who), fault.kind)
                 end()
+                self.health.end(fault, self.now())
 
         self._finish.append(finish)
         self.agenda.after(fault.for_s, finish)

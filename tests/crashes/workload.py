@@ -32,7 +32,7 @@ from talos_simulations.application import Load
 from talos_simulations.books import Deed
 from talos_simulations.check import Check
 from talos_simulations.checks import ALL
-from talos_simulations.suite import LENGTH_SIZE, TAG_SIZE, WatchedSuite
+from talos_simulations.suite import LENGTH_SIZE, TAG_SIZE, Lanes, WatchedSuite
 from talos_simulations.weather import Fault, Kind
 from talos_simulations.world import Plan, World
 from tests.crashes.recording import Recording, recorded
@@ -162,11 +162,11 @@ class _NotingSuite(WatchedSuite):
     def _seals(self, key: bytes, sealed: bytes) -> None:
         self._sealed[sealed[-TAG_SIZE:]] = key_hash(key)
 
-    def went_out(self, data: bytes) -> None:
+    def went_out(self, data: bytes, lanes: Lanes | None = None) -> str | None:
         for frame in _frames(data):
             if (key := self._sealed.get(frame[-TAG_SIZE:])) is not None:
                 self._notes.note("left", key)
-        super().went_out(data)
+        return super().went_out(data, lanes)
 
 
 def _frames(data: bytes) -> Iterator[bytes]:

@@ -262,7 +262,7 @@ async def test_bytes_that_the_dead_would_have_sent_are_not_seen_on_the_wire() ->
     async with small_world() as world:
         await world.process("a").listen_stream(A)
         b = world.process("b")
-        b.watch = seen.append
+        b.watch = lambda stream, data: seen.append(data)
         stream = await b.dial_stream(A)
         await stream.send_all(b"sent")
         b.kill()

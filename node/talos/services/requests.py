@@ -59,10 +59,10 @@ class Requests:
     """Both halves. `handlers` say what this node answers."""
 
     def __init__(self, post: Post, clock: Clock, nursery: trio.Nursery, handlers: dict[int, Handler]) -> None:
-        self._post = post
+        self.post = post
         self._clock = clock
         self._nursery = nursery
-        self._handlers = handlers
+        self.handlers = handlers
         self._next_id = 0
         self._pending: dict[tuple[bytes, int], _Pending] = {}
         self._working: dict[tuple[bytes, int], _Working] = {}
@@ -139,7 +139,7 @@ class Requests:
 
     def _start(self, peer: Peer, request: Request) -> None:
         key = (peer.did, request.id)
-        handler = self._handlers.get(request.type)
+        handler = self.handlers.get(request.type)
         if peer.link is None or self._nursery.cancel_scope.cancel_called:
             return  # Nobody waits for the answer any more, or nobody is left to work on it.
         if handler is None:
@@ -175,11 +175,11 @@ class Requests:
             while not link.bulk_has_room:
                 await self._clock.sleep(ROOM_POLL_S)
             piece = Piece(number, at + BULK_PIECE_MAX >= len(body), body[at : at + BULK_PIECE_MAX])
-            step = peer.conversation.pieces([piece], self._post.now_ms())
-            await self._post.submit(peer, step).on_disk()
+            step = peer.conversation.pieces([piece], self.post.now_ms())
+            await self.post.submit(peer, step).on_disk()
 
     def _say(self, peer: Peer, content: Request | Reply | Cancel) -> None:
-        self._post.submit(peer, peer.conversation.say(content, self._post.now_ms()))
+        self.post.submit(peer, peer.conversation.say(content, self.post.now_ms()))
 
 
 def _result(pending: _Pending) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from talos_simulations.check import Check
+from talos_simulations.checks.delays import InTime, LanesInOrder
 from talos_simulations.checks.log import LogOnlyGrows, LogTellsAll
 from talos_simulations.checks.messages import (
     ComesToRest,
@@ -25,6 +26,8 @@ ALL: Final[tuple[type[Check], ...]] = (
     DeliveredIsThere,
     RepeatsAreTold,
     ComesToRest,
+    InTime,
+    LanesInOrder,
     LogOnlyGrows,
     LogTellsAll,
     NoKeyReused,
@@ -37,6 +40,8 @@ __all__ = [
     "ComesToRest",
     "DeliveredIsThere",
     "InOrder",
+    "InTime",
+    "LanesInOrder",
     "LogOnlyGrows",
     "LogTellsAll",
     "NoCrash",

@@ -17,7 +17,9 @@ from talos.core.frames import Kind
 from talos.core.marks import HighWater
 from talos.core.outbox import Outbox, Phase
 from talos.core.step import Put, Step
-from talos.services.link import Link
+from talos.errors import Damaged
+from talos.services.call import Call
+from talos.services.link import WRITE_SIZE, Link
 from talos.services.messages import Messages
 from talos.services.post import Peer, Post
 from talos.services.redial import Redial
@@ -190,3 +192,32 @@ def delivered_when_sent(real: Any) -> Any:
         return None if peer.link is not None else await real(self, peer, awaited, timeout)
 
     return acknowledged
+
+
+@mutant(Link, "_next_batch", "Control frames are written last, behind the messages that wait.")
+def control_written_last(real: Any) -> Any:
+    def next_batch(self: Link) -> bytes:
+        lanes, self._lanes = self._lanes, self._lanes | {Kind.CONTROL: type(self._lanes[Kind.CONTROL])()}
+        data: bytes = real(self)
+        self._lanes = lanes
+        if len(data) < WRITE_SIZE:
+            data += real(self)
+        return data
+
+    return next_batch
+
+
+@mutant(Conversation, "room_again", "A peer that was told BUSY is not told to go on when there is room again.")
+def busy_for_ever(real: Any) -> Any:
+    def room_again(self: Conversation, now_ms: int) -> Step | None:
+        return None
+
+    return room_again
+
+
+@mutant(Call, "_lost", "A session that the peer has proved to have lost is kept, and the next dial resumes it again.")
+def lost_session_kept(real: Any) -> Any:
+    async def lost(self: Call, answer: Any, session_id: bytes, frame: bytes) -> None:
+        raise Damaged("the peer does not have the session")
+
+    return lost

@@ -10,7 +10,7 @@ from talos.core.inbox import Arrived, Inbox
 from talos.core.log_index import Index, bundle_key
 from talos.core.step import Put, Step
 from talos.core.tables import INBOX
-from talos.errors import NodeStopped, TalosError
+from talos.errors import NodeStopped, StoreFailed, TalosError
 from talos.services.commit import Committer, Submitted
 from talos.services.messages import Message, Messages
 from talos.services.post import Peer, Post
@@ -26,6 +26,15 @@ def effects_before_commit(real: Any) -> Any:
         await real(self, group)
 
     return grant
+
+
+@mutant(Committer, "_refuse_queue", "A step is granted although the step before it, which it builds on, was not.")
+def built_on_sand(real: Any) -> Any:
+    def refuse_queue(self: Committer, failure: StoreFailed | NodeStopped) -> None:
+        if isinstance(failure, NodeStopped):
+            real(self, failure)
+
+    return refuse_queue
 
 
 @mutant(Committer, "_write", "Audit entries are written in a transaction of their own, after that of their messages.")

@@ -43,7 +43,7 @@ def show(node: Running, answer: bytes) -> None:
     async def handler(peer: Peer, body: bytes) -> bytes:
         return answer
 
-    node.requests._handlers[RequestType.LOG_HEAD] = handler
+    node.requests.handlers[RequestType.LOG_HEAD] = handler
 
 
 async def own_answer(node: Running) -> bytes:

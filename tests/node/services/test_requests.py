@@ -65,7 +65,7 @@ async def asking() -> AsyncIterator[tuple[Running, Running, Handlers]]:
     """Let `a` be linked to `b`, and `b` answer by these handlers."""
     async with running("a", "b") as (a, b):
         handlers = Handlers()
-        b.requests._handlers.update(handlers.table())
+        b.requests.handlers.update(handlers.table())
         await a.links.connect(a.peer(b))
         await until(lambda: b.peer(a).link is not None)
         yield a, b, handlers
