@@ -278,8 +278,8 @@ MUTANTS: Final = (
         "link_forgotten_by_reload",
         "After a failed commit nothing more is sent until the link has broken too.",
         "node/talos/core/conversation.py",
-        "self._talk.linked, self._talk.allowance = talk.linked, talk.allowance",
-        "self._talk.allowance = talk.allowance",
+        "self._talk.linked, self._talk.allowance, self._talk.unopened = talk.linked, talk.allowance, talk.unopened",
+        "self._talk.allowance, self._talk.unopened = talk.allowance, talk.unopened",
         f"{CONVERSATION}::test_a_reload_leaves_the_link_that_is_up",
     ),
     Mutant(

@@ -23,7 +23,8 @@ class Life:
     a: End
     b: End
     session: Session
-    welcome: bytes = b""  # The answer that would prove it, where it is being opened.
+    opened: bytes = b""  # Its opening, where it is being opened,
+    welcome: bytes = b""  # and the answer that would prove it.
 
     @property
     def sessions(self) -> Sessions:
@@ -40,7 +41,7 @@ def opening() -> Life:
     welcome, step = b.accept(read_opening(opened))
     commit(b, step, welcome)
     (session,) = a.conversation._talk.sessions._set.sessions()
-    return Life(a, b, session, welcome)
+    return Life(a, b, session, opened, welcome)
 
 
 def in_use() -> Life:
@@ -78,7 +79,7 @@ LIVES: dict[Phase, Callable[[], Life]] = {
 
 
 def proved(life: Life) -> None:
-    _, _, step = life.a.conversation.answered(life.welcome, life.a.now_ms)
+    _, _, step = life.a.conversation.answered(life.welcome, life.opened, life.a.now_ms)
     commit(life.a, step)
 
 
