@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from talos import NodeStopped, PassphraseNeeded, TalosClient
-from talos.errors import Locked, UsageError
+from talos.errors import Locked, Refused, UsageError
 from talos.runtime import Node
 
 PATIENCE_S = 20.0  # Real seconds: a deadline for tests that would otherwise hang, never a wait.
@@ -29,6 +29,20 @@ async def test_two_clients_talk_and_an_acknowledged_message_is_gone() -> None:
                 break
             assert receipt.state.value == "delivered"
             assert bob.status().inbox == 0
+
+
+async def test_a_session_is_established_and_reset_and_the_log_tells_of_it() -> None:
+    with trio.fail_after(PATIENCE_S):
+        async with TalosClient.create("ada") as ada, TalosClient.create("bob") as bob:
+            await ada.add_peer(bob.addresses[0])
+            assert (await ada.establish_session(bob.peer_id)).session
+            assert (await ada.reset_session(bob.did)).session
+            await ada.send(bob.peer_id, b"on the new one")
+            assert (await bob.receive()).body == b"on the new one"
+            (told,) = await ada.audit.query(type="SESSION_RESET")
+            assert told.peer == bob.did
+            with pytest.raises(Refused):
+                await ada.reset_session(bob.did)
 
 
 async def test_awaiting_and_entering_give_the_same_kind_of_client() -> None:

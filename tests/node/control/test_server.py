@@ -50,6 +50,19 @@ async def test_a_peer_is_looked_at_added_and_listed(tmp_path: Path) -> None:
         assert [peer.did for peer in (await client.peers()).peers] == [bob.did]
 
 
+async def test_a_session_is_established_and_reset_through_the_socket(tmp_path: Path) -> None:
+    async with serving_pair(tmp_path) as (_, bob), ControlClient(tmp_path / "alice") as client:
+        for call in (client.establish_session, client.reset_session):
+            status = await call(bob.did)
+            assert (status.did, status.linked, status.session) == (bob.did, True, True)
+        (told,) = await client.audit_query("SESSION_RESET")
+        assert told.peer == bob.did
+        assert told.details is not None
+        assert told.details["reason"] == "asked for"
+        with pytest.raises(Refused, match="was reset"):
+            await client.reset_session(bob.did)
+
+
 async def test_whoever_is_not_who_was_expected_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "alice"
     async with serving(tmp_path / "bob") as bob, serving(folder) as alice, ControlClient(folder) as client:
