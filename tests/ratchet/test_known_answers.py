@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 from hashlib import sha256
 from hmac import digest
 from pathlib import Path
 
 import pytest
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM1024PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM1024PrivateKey, MLKEM1024PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
@@ -18,7 +19,16 @@ from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey
 
 from talos_ratchet import SUITE_1, KemPrekey, KeyPair, Malformed, make_kem_prekey
-from talos_ratchet.keys import FIELD_PRIME, LOW_ORDER, check_point
+from talos_ratchet.keys import (
+    FIELD_PRIME,
+    KEM_COEFFICIENTS_SIZE,
+    KEM_PUBLIC_SIZE,
+    KEM_Q,
+    LOW_ORDER,
+    check_kem_public,
+    check_point,
+)
+from tests.conftest import Rounds
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "ratchet"
 
@@ -107,6 +117,50 @@ def test_a_kem_ciphertext_of_another_size_is_refused() -> None:
     key = make_kem_prekey(1, lambda size: bytes(size))
     with pytest.raises(Malformed):
         key.decapsulate(bytes(1_567))
+
+
+def loads(raw: bytes) -> bool:
+    """Say whether OpenSSL takes it for an ML-KEM-1024 key."""
+    try:
+        MLKEM1024PublicKey.from_public_bytes(raw)
+    except ValueError:
+        return False
+    return True
+
+
+def is_good(raw: bytes) -> bool:
+    try:
+        return check_kem_public(raw, "key") == raw
+    except Malformed:
+        return False
+
+
+@pytest.mark.parametrize("value", [0, 1, KEM_Q - 1, KEM_Q, KEM_Q + 1, 0xFFF])
+def test_a_kem_key_is_good_if_each_coefficient_is_below_q_and_openssl_says_the_same(value: int) -> None:
+    public = int.from_bytes(make_kem_prekey(1, lambda size: bytes(range(size))).public, "little")
+    for at in range(KEM_COEFFICIENTS_SIZE * 8 // 12):
+        other = public & ~(0xFFF << 12 * at) | value << 12 * at
+        raw = other.to_bytes(KEM_PUBLIC_SIZE, "little")
+        assert is_good(raw) == (value < KEM_Q), f"coefficient {at}"
+        if at % 32 in (0, 31):
+            assert loads(raw) == (value < KEM_Q)
+
+
+def test_any_bytes_are_a_good_kem_key_or_none_as_openssl_says(rounds: Rounds) -> None:
+    dice, found = random.Random(1), set[bool]()
+    for _ in range(rounds(200, 20_000)):
+        head = 0
+        for _ in range(KEM_COEFFICIENTS_SIZE * 8 // 12):
+            head = head << 12 | (KEM_Q if dice.random() < 0.0007 else dice.randrange(KEM_Q))
+        raw = head.to_bytes(KEM_COEFFICIENTS_SIZE, "little") + dice.randbytes(32)
+        found.add(loads(raw))
+        assert is_good(raw) == loads(raw)
+    assert found == {True, False}
+
+
+@pytest.mark.parametrize("size", [0, 31, KEM_COEFFICIENTS_SIZE, KEM_PUBLIC_SIZE - 1, KEM_PUBLIC_SIZE + 1])
+def test_a_kem_key_of_another_size_is_refused(size: int) -> None:
+    assert not is_good(bytes(size))
 
 
 def test_the_public_kem_key_belongs_to_the_seed() -> None:
