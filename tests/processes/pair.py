@@ -25,6 +25,8 @@ from tests.processes.journal import Read
 from tests.processes.spies import Doom
 
 PATIENCE_S: Final = 20.0  # For what takes a second at most on an idle machine: a deadline, never a wait.
+# For all that was queued meanwhile: after a hundred kills thousands of messages, each done in a commit of its own.
+DRAIN_PATIENCE_S: Final = 300.0
 HOST: Final = "127.0.0.1"
 
 _context = multiprocessing.get_context("forkserver")
@@ -108,9 +110,9 @@ class Side:
     def _store(self) -> LmdbStore:
         return LmdbStore(self.folder / "store" / "state", self._nature.store_size_mib, STATE_TABLES)
 
-    def says(self, word: str) -> None:
+    def says(self, word: str, patience_s: float = PATIENCE_S) -> None:
         assert self._pipe is not None
-        assert self._pipe.poll(PATIENCE_S), f"{self.name} did not say {word!r}"
+        assert self._pipe.poll(patience_s), f"{self.name} did not say {word!r}"
         said = self._pipe.recv()
         assert said == word
 
@@ -120,7 +122,7 @@ class Side:
 
     def has_ended(self) -> None:
         assert self._process is not None
-        self._process.join(PATIENCE_S)
+        self._process.join(DRAIN_PATIENCE_S)
         assert self._process.exitcode == 0
         self.clear()
 
@@ -156,7 +158,7 @@ def finish(first: Side, second: Side) -> None:
     for side in sides:
         side.tell("finish")
     for side in sides:
-        side.says("finished")
+        side.says("finished", DRAIN_PATIENCE_S)
     for side in sides:
         side.tell("stop")
     for side in sides:
