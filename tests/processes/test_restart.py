@@ -33,6 +33,7 @@ from tests.processes.running import (
 
 SENDERS: Final = 6  # Tasks that send at once.
 MESSAGES: Final = 10  # Each way.
+CROSSED_LEAST: Final = 0.8  # Of the calls that are to cross; a busy machine may let one side wait for too long.
 ENOUGH: Final = 200  # Messages: the traffic is full by then.
 
 
@@ -159,7 +160,8 @@ def have_one_link(*nodes: Node) -> bool:
 
 
 async def test_two_that_call_each_other_at_the_same_moment_keep_one_link_and_lose_nothing(rounds: Rounds) -> None:
-    for _ in range(rounds(10, 100)):
+    count, crossed = rounds(10, 100), 0
+    for _ in range(count):
         suite = CountingSuite()
         async with (
             running(settings("ada"), suite) as ada,
@@ -177,7 +179,8 @@ async def test_two_that_call_each_other_at_the_same_moment_keep_one_link_and_los
             await until(partial(have_one_link, ada, bob))
             assert (await ada.send(bob.did, b"last")).state is ReceiptState.DELIVERED
             assert (await bob.send(ada.did, b"last")).state is ReceiptState.DELIVERED
-        assert suite.handshakes == 2, "they did not call at the same moment"
+        crossed += suite.handshakes == 2
+    assert crossed >= CROSSED_LEAST * count, f"only {crossed} times did they call at the same moment"
 
 
 def start_senders(nursery: trio.Nursery, node: Node, to: str, accepted: list[bytes]) -> None:
