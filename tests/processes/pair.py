@@ -24,7 +24,7 @@ from tests.processes import child
 from tests.processes.journal import Read
 from tests.processes.spies import Doom
 
-# For what takes a second at most on an idle machine: a deadline, never a wait. Some machines have ten to do for each core.
+# For what takes a second at most on an idle machine: a deadline, never a wait. Some machines have ten such to run.
 PATIENCE_S: Final = 120.0
 # For all that was queued meanwhile: after a hundred kills thousands of messages, each done in a commit of its own.
 DRAIN_PATIENCE_S: Final = 300.0
