@@ -16,6 +16,7 @@ from talos.drivers.lmdb_rows import DATA_FILE
 from talos.drivers.lmdb_store import BALLAST_FILE, LmdbStore
 from talos.errors import StoreFailed, StoreFull
 from tests.crashes.calls import CannotWatch, watched
+from tests.crashes.recording import Flush, recorded
 
 RESERVE: Final = 256 * 1024
 OLD: Final = [Put("left", b"old", bytes(3_000)), Put("right", b"changed", b"old")]
@@ -147,6 +148,9 @@ def test_an_error_before_the_commit_counts_writes_nothing_and_the_store_goes_on_
         store.commit(NEW)
         after = rows(store)
         assert after == before | {(put.table, put.key): put.value for put in NEW}
+        with recorded(folder / DATA_FILE) as recording:
+            store.commit(NEW)
+        assert sum(isinstance(event, Flush) for event in recording.events) == 1, "it is well, and tries no more"
     with closing(opened(folder)) as store:
         assert rows(store) == after
 
