@@ -33,6 +33,8 @@ from talos_audit import (
     parse_bundle,
     verify_tiles,
 )
+from talos_dht import Contact, DhtError, Provider, Record, Reply, check
+from talos_dht import Request as DhtRequest
 from talos_ratchet import Lane, Prekeys, RatchetError, accept, read_bundle, read_offer, read_opening
 from tests.protocol.cast import ADA, BOB, NOW_MS, PANTRY, drawn, secret
 from tests.protocol.examples import examples
@@ -42,7 +44,7 @@ from tests.protocol.meeting import answer, knock
 SHOWN: Final = Shown()
 SIGNATURE: Final = Signature(b"", bytes(64))
 FIXARRAYS: Final = [bytes([0x90 + count]) for count in range(16)]
-REFUSED: Final = (Damaged, RatchetError, AuditError)
+REFUSED: Final = (Damaged, RatchetError, AuditError, DhtError)
 
 
 def party(person_log: str) -> Callable[[bytes], object]:
@@ -70,6 +72,10 @@ def log_head(raw: bytes) -> object:
     card, note = codec.array(raw, length=2, size_max=len(raw))
     LogCard.decode(codec.octets(card, field="card")).check(ADA.key_log)
     return checkpoint(codec.octets(note, field="checkpoint"))
+
+
+def bob_key(did: bytes, log_seq: int, log_digest: bytes) -> bytes | None:
+    return BOB.key_log.key_at(log_seq, log_digest) if did == BOB.did else None
 
 
 CONTROL: Final = (
@@ -119,6 +125,12 @@ STRICT: Final[Mapping[str, Callable[[bytes], object]]] = {
     "audit-checkpoint": checkpoint,
     "audit-proof": proof,
     "audit-log-head": log_head,
+    "dht-record": lambda raw: check(Record.decode(raw), bob_key, NOW_MS),
+    "dht-provider": lambda raw: check(Provider.decode(raw), bob_key, NOW_MS),
+    "dht-contact": Contact,
+    "dht-ping": DhtRequest.decode,
+    "dht-find": DhtRequest.decode,
+    "dht-contacts": Reply.decode,
 }
 # Whose last field takes whatever is left.
 OPEN_ENDED: Final[Mapping[str, Callable[[bytes], object]]] = {
@@ -148,6 +160,7 @@ VALUES: Final = frozenset(
         "audit-commitments",
         "audit-tree",
         "audit-lookup",
+        "dht-places",
     }
 )
 

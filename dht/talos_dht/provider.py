@@ -4,7 +4,7 @@
     topic     H("talos/v1/dht-topic", name in UTF-8)
     place     first 20 bytes of H("talos/v1/dht-place", topic 32 | 03)
 
-A provider says where nobody is: that is in the record of its identity. The format is in docs/protocol/dht.md.
+A provider says where nobody is: that is in the record of its identity. The format is in docs/protocol/record.md.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ It lies at three places, because for one, an attacker can make ids that are all 
 
     place     first 20 bytes of H("talos/v1/dht-place", did 32 | salt), salt = 00, 01, 02
 
-The format is in docs/protocol/dht.md.
+The format is in docs/protocol/record.md.
 """
 
 from __future__ import annotations

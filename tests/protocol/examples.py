@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from functools import cache
 
-from tests.protocol import examples_audit, examples_control, examples_identity, examples_link, examples_session
+from tests.protocol import (
+    examples_audit,
+    examples_control,
+    examples_dht,
+    examples_identity,
+    examples_link,
+    examples_session,
+)
 from tests.protocol.layout import Example
 
 
@@ -20,4 +27,5 @@ def examples() -> dict[str, Example]:
         **examples_link.contents(),
         **examples_audit.audit(),
         **examples_control.control(),
+        **examples_dht.dht(),
     }

@@ -30,11 +30,13 @@ from talos.core import (
 from talos.core.keylog_state import FATES, NEXT
 from talos.core.refusals import _TYPES as REFUSAL_TYPES
 from talos.services.requests import RequestType
+from talos_dht import contact, messages, provider, record, statement
 from talos_ratchet import BUNDLE_SIZE, OFFER_SIZE, SUITE_1, Lane, opening
 from talos_ratchet.frame import HEADER
 from tests.protocol.layout import pages
 
 PAGES: Final = pages()
+DHT: Final = (contact, provider, record, statement)
 RATCHET: Final = Path(import_module("talos_ratchet").__file__ or "").parent
 
 
@@ -61,6 +63,9 @@ NUMBERED: Final[Mapping[tuple[str, str], type[IntEnum]]] = {
     ("keylog.md", "| role | name"): keylog_kinds.Role,
     ("ratchet.md", "| lane | name"): Lane,
     ("audit.md", "| type | name"): entry_types.EntryType,
+    ("dht.md", "| kind | name"): messages.Kind,
+    ("dht.md", "| answer | name"): messages.Answer,
+    ("dht.md", "| reason | name"): messages.Reason,
 }
 
 
@@ -188,6 +193,7 @@ def test_every_label_is_in_the_table_and_no_other() -> None:
     shown = [row[0].strip("`") for row in table("README.md", "| label | use")]
     known = [value for name, value in vars(names).items() if name.startswith("LABEL_")]
     known += [greeting.LABEL_NO_SESSION, channel.LABEL_HELLO]
+    known += [value for module in DHT for name, value in vars(module).items() if name.startswith("LABEL_")]
     used = {name for path in RATCHET.glob("*.py") for name in re.findall(r'info\(b"([a-z-]+)"', path.read_text())}
     labels = {label.removeprefix(SUITE_1.label).decode() for label in known} | used
     assert SUITE_1.label == b"talos/v1/"
@@ -206,6 +212,7 @@ FORMATS: Final = (
     )),
     *("talos_audit." + name for name in ("hashes", "note", "tiles", "tlog_proof", "tree")),
     *("talos.control." + name for name in ("protocol", "fields", "values", "audit_values")),
+    *("talos_dht." + name for name in ("contact", "messages", "provider", "record", "statement")),
 )  # fmt: skip
 # Of these some are.
 OTHERS: Final = (
