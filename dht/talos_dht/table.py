@@ -1,7 +1,7 @@
 """Who is near whom: k-buckets, and the rules by which a contact gets a place in them and keeps it.
 
 The buckets and their splitting are those of the kademlia package; what reads a clock there, starts a task, or is wrong
-is overridden here, so that nothing of it runs (docs/decisions/0012-discovery.md says what and why).
+is overridden here, so that nothing of it runs (docs/decisions/0013-discovery.md says what and why).
 
     in        only who has answered us there; a full bucket takes nobody, but asks who was silent longest
     caps      2 of one network in a bucket, 3 in the table, one for each address and port

@@ -1,4 +1,4 @@
-"""The routing table. C1 to C11 and S1 to S10 are the findings of the study that docs/decisions/0012 tells of."""
+"""The routing table. C1 to C11 and S1 to S10 are the findings of the study that docs/decisions/0013 tells of."""
 
 from __future__ import annotations
 

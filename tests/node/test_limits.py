@@ -36,14 +36,29 @@ MODULES: Final = (
     "talos.services.redial",
     "talos.services.requests",
     "talos.services.resets",
+    "talos_dht.calls",
+    "talos_dht.dht",
+    "talos_dht.jobs",
+    "talos_dht.lookup",
+    "talos_dht.meter",
+    "talos_dht.round_trips",
+    "talos_dht.server",
+    "talos_dht.shelf",
+    "talos_dht.table",
     "talos_ratchet.late",
     "talos_ratchet.receive",
     "talos_ratchet.session_set",
 )
-IS_LIMIT: Final = re.compile(r"_(MAX|HIGH|LOW|LEAST|PER_HOST|PER_NET|PLACES|S|ROWS|BYTES|GREETINGS|MESSAGES|MS)$")
+IS_LIMIT: Final = re.compile(
+    r"_(MAX|HIGH|LOW|LEAST|PER_HOST|PER_NET|PLACES|S|ROWS|BYTES|GREETINGS|MESSAGES|TOGETHER|MS)$"
+)
 NO_LIMITS: Final = {  # What is named like one, and why it is none.
     "MINUTE_MS": "a minute",
     "DAY_MS": "a day",
+    "PERIOD_MS": "a minute",
+    "QUESTIONABLE_MS": "when we ask whether it is there",
+    "REFRESH_MS": "when a bucket is looked up",
+    "LOOK_MS": "how often we look",
     "OFFER_PERIOD_MS": "a column of the first table",
     "SEQ_MAX": "the range of a number",
     "REQUEST_ID_MAX": "the range of a number",

@@ -1,4 +1,4 @@
-"""Towns of DHT nodes: how fast, how sure, how far, under loss, death and lies. C and S as in docs/decisions/0012."""
+"""Towns of DHT nodes: how fast, how sure, how far, under loss, death and lies. C and S as in docs/decisions/0013."""
 
 from __future__ import annotations
 

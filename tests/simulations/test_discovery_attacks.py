@@ -1,4 +1,4 @@
-"""Attacks on a town of DHT nodes: S1 to S10 of docs/decisions/0012. Those on one node alone are in tests/dht."""
+"""Attacks on a town of DHT nodes: S1 to S10 of docs/decisions/0013. Those on one node alone are in tests/dht."""
 
 from __future__ import annotations
 
