@@ -141,7 +141,8 @@ class Lookup:
         for contact in told:
             id, network = contact.id, contact.network
             if id in self._marks:
-                self._confirmed.add(id)
+                if self._told_by.get(id) != teller:
+                    self._confirmed.add(id)
                 continue
             if network and self._networks[network] >= PER_BUCKET_NETWORK_MAX:
                 continue

@@ -60,7 +60,9 @@ class Bucket(KBucket):
         halves = Bucket(low, middle, self.ksize), Bucket(middle + 1, high, self.ksize)
         for half in halves:
             half.last_updated = self.last_updated
-        for node in chain(self.nodes.values(), self.replacement_nodes.values()):
+        for (
+            node
+        ) in self.nodes.values():  # Only the bucket of our own id is split, and nobody waits for a place in that.
             halves[node.long_id > middle].add_node(node)
         return halves
 

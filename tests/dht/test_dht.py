@@ -199,6 +199,16 @@ def test_s2_one_lying_holder_is_not_believed_and_neither_is_an_older_record() ->
     assert net.nodes[1].shelf.at(read.walks[0].lookup.target, 0) == [ADA.record(7)]  # It was mended on the way.
 
 
+def test_a_true_record_of_somebody_else_is_no_answer() -> None:
+    net = Net(6, ADA, BOB)
+    for node in net.nodes[:5]:
+        node.shelf.put(ADA.record().places[0], BOB.record(), None, NOW)
+    read, effects = net.nodes[5].read(ADA.did, NOW)
+    net.act(5, effects)
+    assert net.done(read)
+    assert read.record is None
+
+
 def test_a_record_whose_key_log_is_not_known_is_not_returned_but_shown() -> None:
     net = Net(8, ADA)
     net.act(3, net.nodes[3].publish(ADA.record(), NOW)[1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.mutants import audit, identity, links, messages, ratchet, storing
+from tests.mutants import audit, discovery, identity, links, messages, ratchet, storing
 from tests.mutants.mutant import Mutant
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
@@ -14,4 +14,5 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *audit.MUTANTS,
     *identity.MUTANTS,
     *links.MUTANTS,
+    *discovery.MUTANTS,
 )

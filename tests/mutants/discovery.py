@@ -1,0 +1,194 @@
+"""Bugs of discovery: who is found, what is believed and held, and what a liar costs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.mutants.mutant import Mutant
+
+TABLE: Final = "tests/dht/test_table.py"
+CALLS: Final = "tests/dht/test_calls.py"
+LOOKUP: Final = "tests/dht/test_lookup.py"
+STATEMENT: Final = "tests/dht/test_statement.py"
+SHELF: Final = "tests/dht/test_shelf.py"
+SERVER: Final = "tests/dht/test_server.py"
+NODE: Final = "tests/dht/test_dht.py"
+
+MUTANTS: Final = (
+    Mutant(
+        "closest_in_order_of_ids",
+        "Lookups begin with contacts that are not the nearest, and answers tell of others.",
+        "dht/talos_dht/table.py",
+        "key=lambda bucket: bucket.gap(goal)",
+        "key=lambda bucket: bucket.range[0]",
+        f"{TABLE}::test_c1_the_closest_are_exactly_the_closest_of_all_that_are_known",
+    ),
+    Mutant(
+        "halves_that_overlap",
+        "An id at the middle of a bucket is kept in one half and looked for in the other.",
+        "dht/talos_dht/table.py",
+        "Bucket(middle + 1, high, self.ksize)",
+        "Bucket(middle, high, self.ksize)",
+        f"{TABLE}::test_c5_an_id_at_the_middle_is_looked_for_in_the_half_that_it_is_kept_in",
+    ),
+    Mutant(
+        "one_failure_evicts",
+        "One lost request lets go of a contact, and a lossy hour empties the table.",
+        "dht/talos_dht/table.py",
+        "if entry.failures >= FAILURES_MAX:",
+        "if entry.failures:",
+        f"{TABLE}::test_c11_one_lost_request_evicts_nobody_and_two_in_a_row_do",
+    ),
+    Mutant(
+        "network_without_a_share",
+        "Who has one network fills the table with its ids.",
+        "dht/talos_dht/table.py",
+        "in_bucket < PER_BUCKET_NETWORK_MAX and self._networks[network] < PER_TABLE_NETWORK_MAX",
+        "in_bucket < PER_BUCKET_NETWORK_MAX",
+        f"{TABLE}::test_s3_one_network_gets_two_places_of_a_bucket_and_three_of_the_table",
+    ),
+    Mutant(
+        "moved_contact_not_believed",
+        "Who restarts elsewhere is known at its old address for ever.",
+        "dht/talos_dht/table.py",
+        "if entry is not None and entry.contact != contact:\n            self._drop",
+        "if entry is not None and entry.contact.id != contact.id:\n            self._drop",
+        f"{TABLE}::test_c4_a_contact_that_answers_from_elsewhere_is_known_there_and_nowhere_else",
+    ),
+    Mutant(
+        "answers_from_anywhere",
+        "Who guesses a number answers in another's place.",
+        "dht/talos_dht/calls.py",
+        "call is None or call.contact != sender",
+        "call is None or call.contact.id != sender.id",
+        f"{CALLS}::test_s9_only_who_was_asked_can_answer_and_from_where_it_was_asked",
+    ),
+    Mutant(
+        "sent_twice_and_measured",
+        "An answer to the second datagram counts as a slow one to the first, and every wait grows.",
+        "dht/talos_dht/calls.py",
+        "if not call.is_late:\n            self.round_trips",
+        "if call:\n            self.round_trips",
+        f"{CALLS}::test_a_request_that_was_sent_again_measures_nothing",
+    ),
+    Mutant(
+        "queries_without_a_budget",
+        "Liars have a lookup ask for ever.",
+        "dht/talos_dht/lookup.py",
+        "self._waiting >= ALPHA or self.queries >= QUERIES_MAX",
+        "self._waiting >= ALPHA",
+        f"{LOOKUP}::test_c10_liars_without_end_get_the_budget_and_no_more",
+    ),
+    Mutant(
+        "liar_believed_to_the_end",
+        "One liar has all it invents asked.",
+        "dht/talos_dht/lookup.py",
+        "if teller and self._owed[teller] == OWED_MAX:",
+        "if teller and self._owed[teller] == 0:",
+        f"{LOOKUP}::test_c10_of_the_dead_that_one_contact_tells_of_only_ten_are_asked",
+    ),
+    Mutant(
+        "late_is_waited_for",
+        "One dead contact stops a third of a lookup until it is lost.",
+        "dht/talos_dht/lookup.py",
+        "self._waiting -= before is Mark.ASKED",
+        "self._waiting -= mark is not Mark.LATE",
+        f"{LOOKUP}::test_three_are_waited_for_at_a_time_and_who_is_late_is_not_waited_for",
+    ),
+    Mutant(
+        "record_for_ever",
+        "A publisher, or who stole its key for an hour, has a record held for years.",
+        "dht/talos_dht/statement.py",
+        "if statement.expires_ms > utc_ms + LIFE_MS + SKEW_MS:",
+        "if statement.expires_ms > TIME_MS_MAX:",
+        f"{STATEMENT}::test_nobody_can_have_it_held_for_longer_than_four_hours_but_for_a_clock_that_is_ahead",
+    ),
+    Mutant(
+        "number_before_key_log",
+        "Who has a stolen key that was replaced outranks its owner with a high number.",
+        "dht/talos_dht/statement.py",
+        "return statement.log_seq, statement.seq, statement.encode()",
+        "return statement.seq, statement.log_seq, statement.encode()",
+        f"{STATEMENT}::test_the_newer_of_two_has_the_longer_key_log_or_else_the_higher_number",
+    ),
+    Mutant(
+        "topic_chooses_its_place",
+        "A provider is laid where somebody's record is, and hides it.",
+        "dht/talos_dht/provider.py",
+        "return place_of(self.topic, TOPIC_SALT)",
+        "return self.topic[:20]",
+        f"{STATEMENT}::test_a_record_lies_at_three_places_and_a_topic_at_a_fourth_which_nobody_can_choose",
+    ),
+    Mutant(
+        "older_replaces_newer",
+        "Whoever kept an old record brings it back.",
+        "dht/talos_dht/shelf.py",
+        "elif rank(held) < rank(old.held):",
+        "elif rank(held) == rank(old.held):",
+        f"{SHELF}::test_c7_the_newest_wins_whatever_the_order",
+    ),
+    Mutant(
+        "publishing_again_lives_longer",
+        "What is put again lives as if it were new, for ever.",
+        "dht/talos_dht/shelf.py",
+        "return now.mono_ms + held.expires_ms - now.utc_ms",
+        "return now.mono_ms + 3_600_000",
+        f"{SHELF}::test_c6_putting_it_again_makes_nothing_live_longer",
+    ),
+    Mutant(
+        "nearest_goes_first",
+        "A full store lets go of what it is answerable for.",
+        "dht/talos_dht/shelf.py",
+        "distance, victim = self._far[-1]",
+        "distance, victim = self._far[0]",
+        f"{SHELF}::test_s8_a_full_store_lets_go_of_what_lies_farthest_and_takes_nothing_farther",
+    ),
+    Mutant(
+        "reply_as_long_as_it_likes",
+        "Anybody has us send a victim twenty times what it sends us.",
+        "dht/talos_dht/server.py",
+        "reply.encode(BODY_MAX if proven else size)",
+        "reply.encode()",
+        f"{SERVER}::test_s6_no_reply_is_longer_than_a_question_without_proof",
+    ),
+    Mutant(
+        "stored_without_a_token",
+        "Anybody fills stores from forged addresses.",
+        "dht/talos_dht/server.py",
+        "if proven else _refused(Reason.TOKEN)",
+        "if request.argument else _refused(Reason.TOKEN)",
+        f"{SERVER}::test_s6_nothing_is_stored_without_a_token_of_ours",
+    ),
+    Mutant(
+        "token_of_any_address",
+        "A token is good at an address that never heard it.",
+        "dht/talos_dht/tokens.py",
+        "blake2b(contact.raw, ",
+        "blake2b(contact.key, ",
+        f"{SERVER}::test_a_token_is_of_one_key_at_one_address_for_five_to_ten_minutes",
+    ),
+    Mutant(
+        "record_of_somebody_else",
+        "Whoever is asked for one identity answers with its own.",
+        "dht/talos_dht/jobs.py",
+        "if record.did != self.did:\n                return",
+        "if record is None:\n                return",
+        f"{NODE}::test_a_true_record_of_somebody_else_is_no_answer",
+    ),
+    Mutant(
+        "stranger_told_of_printers",
+        "A stranger has us send datagrams to machines in our house.",
+        "dht/talos_dht/dht.py",
+        "if (contact.network is not None or sender.network is None)\n            and",
+        "if contact.port\n            and",
+        f"{NODE}::test_addresses_in_our_house_are_not_believed_from_outside_it",
+    ),
+    Mutant(
+        "client_gets_a_place",
+        "Who cannot be reached is told to others, and their lookups wait for it.",
+        "dht/talos_dht/dht.py",
+        "if request.serves and self._is_worth_asking(sender, now):",
+        "if self._is_worth_asking(sender, now):",
+        f"{NODE}::test_who_does_not_serve_is_answered_and_never_told_of",
+    ),
+)
