@@ -58,66 +58,79 @@ def test_two_nodes_are_well_once_the_last_fault_is_over_and_got_over() -> None:
     assert health.well_since("n3", "n0") == 17.0, "a node looks every 10 s whether there is room"
 
 
-LOAD = Load(period_s=2.0)
-IDLE = Fault(Kind.IDLE, 1.0, 60.0, ("n1",))
+LONG = 3_000.0
+IDLE = Fault(Kind.IDLE, 1.0, LONG, ("n1",))
 # When its process starts anew it has messages that no call waits for, so nobody breaks the link to a peer that is BUSY.
-KILLED = Fault(Kind.KILL, 29.0, 0.1, ("n0",))
+KILLED = Fault(Kind.KILL, 59.5, 0.1, ("n0",))
+BOUND_S = 6.0  # On a link in this plan, and until somebody looks.
+REDIALLED_S = 38.0
 
 
-def broken(
-    *weather: Fault, inbox_limit: int = 1_000, retry_interval_s: float = 1.0, calm_s: float = 200.0
-) -> list[str]:
-    """Run two nodes for half a minute, and then until all is well; return what InTime says."""
-    plan = Plan(
-        nodes=2,
-        weather=weather,
-        demanded=(InTime,),
-        load=LOAD,
-        storm_s=30.0,
-        calm_s=calm_s,
-        inbox_limit=inbox_limit,
-        retry_interval_s=retry_interval_s,
-    )
+def broken(*weather: Fault, think_s: float = 0.0) -> list[tuple[float, str]]:
+    """Run two nodes for a minute, and then until all is well; return what InTime says, and when."""
+    load = Load(period_s=2.0, think_s=think_s)
+    plan = Plan(2, weather, (InTime,), load=load, calm_s=200.0, inbox_limit=1, retry_interval_s=1.0)
     world = World(1, plan)
     world.run()
-    return [f"{one.at:.0f} s: {one.text}" for one in world.violations]
+    return [(one.at, one.text) for one in world.violations]
 
 
 @pytest.mark.parametrize(
     "weather",
     [
         (),
-        (Fault(Kind.PARTITION, 1.0, 3_000.0, ("n0",)),),
-        (Fault(Kind.FREEZE, 1.0, 3_000.0, ("n1",)),),
-        (Fault(Kind.STOP, 1.0, 3_000.0, ("n1",)),),
-        (Fault(Kind.DELAY, 1.0, 5.0, ("n0", "n1"), 60.0),),
+        (Fault(Kind.PARTITION, 5.0, LONG, ("n0",)),),
+        (Fault(Kind.FREEZE, 5.0, LONG, ("n1",)),),
+        (Fault(Kind.STOP, 5.0, LONG, ("n1",)),),
+        (Fault(Kind.DELAY, 8.0, 2.0, ("n0", "n1"), 60.0),),
         (Fault(Kind.FORGET, 10.0, 0.0, ("n0", "n1")),),
         (IDLE, KILLED),
     ],
 )
 def test_what_has_a_reason_to_wait_may(weather: Weather) -> None:
-    assert broken(*weather, inbox_limit=1) == []
+    assert broken(*weather) == []
+
+
+def test_a_slow_reader_is_a_reason_to_wait() -> None:
+    assert broken(think_s=30.0) == []
 
 
 def test_a_message_that_stays_behind_on_a_link_is_noticed() -> None:
     with planted("busy_for_ever"):
-        (text,) = broken(IDLE, KILLED, inbox_limit=1)
+        ((at, text),) = broken(IDLE, KILLED)
     assert "on a link, and nothing is in its way" in text
+    assert 69.0 + BOUND_S <= at < 71.0 + BOUND_S, "its stream is as old as a greeting may become by then"
+
+
+def test_what_waited_for_a_reader_waits_anew_once_there_is_room() -> None:
+    with planted("busy_for_ever"):
+        ((at, text),) = broken(think_s=20.0)
+    assert "on a link, and nothing is in its way" in text
+    assert 20.0 + BOUND_S <= at < 24.0 + BOUND_S, "the first message is done after 20 s"
 
 
 def test_a_message_for_which_no_link_is_made_is_noticed() -> None:
-    away = Fault(Kind.STOP, 3.0, 27.0, ("n1",))
     with planted("redial_gives_up"):
-        (text,) = broken(away)
+        ((at, text),) = broken(Fault(Kind.STOP, 3.0, LONG, ("n1",)))
     assert "for a link, and nothing is in its way" in text
+    assert 60.0 + REDIALLED_S <= at < 64.0 + REDIALLED_S
 
 
 def test_a_dead_link_that_nobody_gives_up_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    weather = (IDLE, KILLED, Fault(Kind.FORGET, 29.9, 0.0, ("n0", "n1")))
-    assert broken(*weather, inbox_limit=1) == []
+    weather = (IDLE, KILLED, Fault(Kind.FORGET, 59.95, 0.0, ("n0", "n1")))
+    assert broken(*weather) == []
     monkeypatch.setattr("talos.services.links.DEAD_S", inf)
-    (text,) = broken(*weather, inbox_limit=1)
+    ((at, text),) = broken(*weather)
     assert "on a link that is dead" in text
+    assert 180.0 <= at < 184.0
+
+
+def test_between_nodes_that_do_not_run_all_is_not_well() -> None:
+    world = World(1, Plan(nodes=2, weather=()))
+    assert world.well_since("n0", "n1") is None
+    world.machines["n0"].is_rotten = True
+    world.run()
+    assert world.well_since("n0", "n1") is None
 
 
 CONTROL, MESSAGE, BULK = Frame.CONTROL, Frame.MESSAGE, Frame.BULK
