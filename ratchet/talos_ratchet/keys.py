@@ -29,12 +29,12 @@ ID_MAX: Final = 2**32 - 1  # Prekey ids are u32.
 FIELD_PRIME: Final = 2**255 - 19
 
 # A public KEM key begins with 1,024 coefficients of 12 bits, little endian, each below q (FIPS 203, 4.2.1 and table 2).
-KEM_Q: Final = 3_329
-KEM_COEFFICIENTS_SIZE: Final = 1_536  # Bytes.
-_PAIRS: Final = KEM_COEFFICIENTS_SIZE // 3
+_KEM_Q: Final = 3_329
+_COEFFICIENTS_SIZE: Final = 1_536  # Bytes.
+_PAIRS: Final = _COEFFICIENTS_SIZE // 3
 # In each 24 bits: the lower coefficient; what carries into bit 12 unless that is below q; and that bit.
 _LOWER, _TO_CARRY, _CARRY = (
-    int.from_bytes(value.to_bytes(3, "little") * _PAIRS, "little") for value in (0xFFF, 0x1000 - KEM_Q, 0x1000)
+    int.from_bytes(value.to_bytes(3, "little") * _PAIRS, "little") for value in (0xFFF, 0x1000 - _KEM_Q, 0x1000)
 )
 
 # The u coordinates below the prime whose multiples by a clamped scalar are all zero (RFC 7748, section 7).
@@ -67,7 +67,7 @@ def check_kem_public(raw: bytes, name: str) -> bytes:
 
     All coefficients at once, in two large numbers: to load the key into OpenSSL takes ten times as long.
     """
-    coefficients = int.from_bytes(raw[:KEM_COEFFICIENTS_SIZE], "little")
+    coefficients = int.from_bytes(raw[:_COEFFICIENTS_SIZE], "little")
     carried = ((coefficients & _LOWER) + _TO_CARRY) | ((coefficients >> 12 & _LOWER) + _TO_CARRY)
     if len(raw) != KEM_PUBLIC_SIZE or carried & _CARRY:
         raise Malformed(f"{name} is not an ML-KEM-1024 key")
