@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.mutants import audit, discovery, identity, links, messages, ratchet, storing
+from tests.mutants import audit, discovery, identity, links, messages, ratchet, sessions, storing
 from tests.mutants.mutant import Mutant
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
     *ratchet.MUTANTS,
+    *sessions.MUTANTS,
     *messages.MUTANTS,
     *storing.MUTANTS,
     *audit.MUTANTS,

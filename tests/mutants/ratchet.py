@@ -150,6 +150,14 @@ MUTANTS: Final = (
         f"{KEYS}::test_garbage_is_tried_against_no_more_than_eight_header_keys_and_derives_nothing",
     ),
     Mutant(
+        "ended_chains_forgotten",
+        "A session counts the messages of its newest chains alone, and is never worn out while both talk.",
+        "ratchet/talos_ratchet/ratchet.py",
+        "        self.ended += self.previous\n",
+        "",
+        "tests/ratchet/test_lanes.py::test_a_session_counts_its_messages_both_ways_whatever_turns_or_is_lost",
+    ),
+    Mutant(
         "superseded_day_starts_anew",
         "A session that is asked about each day never ends.",
         "ratchet/talos_ratchet/session.py",

@@ -20,7 +20,7 @@ from tests.node.services.test_links_strangers import talk
 from tests.node.services.test_wrong_clocks import pair
 from tests.node.services.wire import CLOCK, Running, running, until
 
-LATENCIES = [0.001, 0.01, 0.02, 0.021, 0.03]
+LATENCIES = [0.001, 0.02, 0.021]
 
 
 def session(one: Running, other: Running) -> bytes:
@@ -226,14 +226,13 @@ async def test_a_session_that_was_reset_while_the_peer_was_away_is_replaced_by_t
 # What does not open
 
 
-async def come_apart(one: Running, other: Running) -> None:
-    """Let the other's message lane with us be another than ours, as if one of the two had come from a backup."""
-    theirs = other.peer(one).conversation._talk.sessions.sending(CLOCK.wall_ms())
-    assert theirs is not None
-    ratchet = theirs.lane(Lane.MESSAGE)
-    assert ratchet is not None
-    ratchet.send_header = ratchet.next_send_header = ratchet.root = bytes(range(32))
-    ratchet.refresh()
+def come_apart(one: Running, other: Running) -> None:
+    """Let the other's message lanes with us be others than ours, as if one of the two had come from a backup."""
+    for theirs in other.peer(one).conversation._talk.sessions._set.sessions():
+        ratchet = theirs.lane(Lane.MESSAGE)
+        if ratchet is not None:
+            ratchet.send_header = ratchet.next_send_header = ratchet.root = bytes(range(32))
+            ratchet.refresh()
 
 
 async def test_a_session_that_has_come_apart_is_replaced_after_three_links_and_not_again_for_ten_minutes(
@@ -243,14 +242,15 @@ async def test_a_session_that_has_come_apart_is_replaced_after_three_links_and_n
         await a.node.establish_session(b.node.did)
         await talk(a, b)
         first = shared(a, b)
-        await come_apart(a, b)
+        come_apart(a, b)
         sent = trio.current_time()
         await b.node.send(a.node.did, b"0", timeout=5)
         assert await receive_all(a, 1) == [0]
         assert trio.current_time() - sent < 60
         assert shared(a, b) != first
         assert await resets(a) == ["frames of the peer did not open, on three links in a row"]
-        await come_apart(a, b)
+        await CLOCK.sleep(1.0)  # Both may have dialled: until one link has stayed, and all sessions are there.
+        come_apart(a, b)
         await b.node.send(a.node.did, b"1", timeout=5)
         with trio.move_on_after(RESET_LEAST_S - (trio.current_time() - sent)):
             raise AssertionError(f"{await receive_all(a, 1)} came, and there was no second reset yet")

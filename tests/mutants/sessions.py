@@ -1,0 +1,110 @@
+"""Bugs of the set of sessions with a peer: given up too late or not at all, or without end."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.mutants.mutant import Mutant
+
+LIFE: Final = "tests/node/core/test_session_life.py"
+CORE: Final = "tests/node/core/test_session_resets.py"
+NODES: Final = "tests/node/services/test_resets.py"
+
+MUTANTS: Final = (
+    Mutant(
+        "reset_gives_nothing_up",
+        "A reset says that a session was given up, and the next link is greeted on it again.",
+        "node/talos/core/sessions.py",
+        "        for session in held:\n            self._move(session, Event.SUPERSEDED, now_ms)\n",
+        "",
+        f"{NODES}::test_a_reset_makes_a_new_session_on_both_ends_and_says_so",
+    ),
+    Mutant(
+        "link_on_a_session_given_up",
+        "A link that was greeted just before a reset is taken up, and the session goes on.",
+        "node/talos/core/sessions.py",
+        "        if greeted is None or (self.phase(greeted), Event.GREETED) not in NEXT:",
+        "        if greeted is None:",
+        f"{LIFE}::test_a_link_is_not_taken_up_on_a_session_that_was_given_up_while_it_was_greeted",
+    ),
+    Mutant(
+        "given_up_and_resumed",
+        "Who has given a session up resumes it while the old link has not ended, and its own dial fails.",
+        "node/talos/core/conversation.py",
+        "        if session is None or session.superseded_ms is not None:  # It was given up",
+        "        if session is None:  # It was given up",
+        f"{CORE}::test_a_session_that_was_given_up_is_not_resumed_though_its_link_is_still_there",
+    ),
+    Mutant(
+        "link_outlives_the_reset",
+        "The old link stays, and with it the session, until somebody breaks it.",
+        "node/talos/services/post.py",
+        "            self._say_goodbye(peer, peer.link)\n            self.redial(peer)\n",
+        "",
+        f"{NODES}::test_a_silent_link_is_renewed_within_the_hour",
+    ),
+    Mutant(
+        "renewed_link_not_dialled",
+        "A peer that cannot dial us hears nothing more after its session was renewed.",
+        "node/talos/services/post.py",
+        "            self.redial(peer)\n",
+        "",
+        f"{NODES}::test_a_silent_link_is_renewed_within_the_hour",
+    ),
+    Mutant(
+        "worn_for_both",
+        "Both ends renew a session at once, each time.",
+        "node/talos/core/sessions.py",
+        "        if session is None or not session.initiated or session.superseded_ms is not None:",
+        "        if session is None or session.superseded_ms is not None:",
+        f"{CORE}::test_a_session_is_worn_out_after_a_week_to_the_millisecond_whichever_way_the_clock_went",
+    ),
+    Mutant(
+        "clock_set_back_keeps_a_session",
+        "A session that was begun under a clock years ahead is never renewed.",
+        "node/talos/core/sessions.py",
+        "        if abs(now_ms - session.created_ms) >= wear.age_ms:",
+        "        if now_ms - session.created_ms >= wear.age_ms:",
+        f"{CORE}::test_a_session_is_worn_out_after_a_week_to_the_millisecond_whichever_way_the_clock_went",
+    ),
+    Mutant(
+        "frames_counted_for_links",
+        "A window that came apart once costs a handshake, though asking for it again would have done.",
+        "node/talos/core/intake.py",
+        "        if not talk.linked or lane in talk.on_link.unopened:",
+        "        if not talk.linked:",
+        f"{NODES}::test_one_window_that_does_not_open_is_asked_for_again_and_resets_nothing",
+    ),
+    Mutant(
+        "old_failures_never_forgiven",
+        "Three failures in years reset a session that is well.",
+        "node/talos/core/intake.py",
+        "            self._talk.unopened.pop(lane, None)\n",
+        "            pass\n",
+        f"{CORE}::test_links_on_which_the_lane_was_read_since_do_not_count",
+    ),
+    Mutant(
+        "resets_without_measure",
+        "A peer whose frames never open costs a handshake with each link.",
+        "node/talos/services/post.py",
+        "        if now - peer.reset_at >= RESET_LEAST_S:",
+        "        if now > peer.reset_at:",
+        f"{NODES}::test_a_session_that_has_come_apart_is_replaced_after_three_links_and_not_again_for_ten_minutes",
+    ),
+    Mutant(
+        "stuck_link_kept",
+        "A link on which no message opens stays for as long as both answer pings.",
+        "node/talos/services/links.py",
+        "            if peer.link is link and peer.conversation.is_stuck(self._desk.steady_ms()):",
+        "            if False:",
+        f"{NODES}::test_a_session_that_has_come_apart_is_replaced_after_three_links_and_not_again_for_ten_minutes",
+    ),
+    Mutant(
+        "reset_as_often_as_one_likes",
+        "A program that resets in a loop has its peer do handshakes without end.",
+        "node/talos/services/resets.py",
+        "        peer.asked_at = now\n",
+        "",
+        f"{NODES}::test_a_second_reset_within_ten_seconds_is_refused_and_does_nothing",
+    ),
+)
