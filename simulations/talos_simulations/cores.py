@@ -6,13 +6,13 @@ one of whole nodes. It finds what is wrong in the rules themselves; what is wron
 
 from __future__ import annotations
 
-import heapq
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import Any, NamedTuple, Protocol
 
-from talos_simulations.dice import chance, stream
+from talos_simulations.dice import stream
 
 
 class Out(NamedTuple):
@@ -43,7 +43,7 @@ class Field:
     def __init__(self, seed: int, cores: list[Core], wire: Wire) -> None:
         self._cores = cores
         self._wire = wire
-        self._dice = stream(seed, "wire")
+        self._roll = stream(seed, "wire").random
         self._queue: list[tuple[float, int, int, Any]] = []
         self._count = 0
         self.now_ms = 0.0
@@ -51,27 +51,26 @@ class Field:
 
     def post(self, out: Out) -> None:
         """Let something happen to a core."""
-        if out.delay_ms is not None:
-            self._push(out.delay_ms, out)
+        to, event, delay_ms = out
+        self._count += 1
+        if delay_ms is not None:
+            heappush(self._queue, (self.now_ms + delay_ms, self._count, to, event))
             return
-        dice, wire = self._dice, self._wire
-        if wire.loss and chance(dice, wire.loss):
+        wire, roll = self._wire, self._roll
+        if wire.loss and roll() < wire.loss:
             return
         least, most = wire.latency_ms
-        self._push(least + (most - least) * dice.random(), out)
-        if wire.duplicate and chance(dice, wire.duplicate):
-            self._push(least + (most - least) * dice.random(), out)
+        heappush(self._queue, (self.now_ms + least + (most - least) * roll(), self._count, to, event))
+        if wire.duplicate and roll() < wire.duplicate:
+            self._count += 1
+            heappush(self._queue, (self.now_ms + least + (most - least) * roll(), self._count, to, event))
 
     def run(self, until_ms: float, events_max: int = sys.maxsize) -> None:
         """Let everything happen that is due by then, or so many events: some cores never come to rest."""
         queue, cores, post = self._queue, self._cores, self.post
         while queue and queue[0][0] <= until_ms and self.events < events_max:
-            self.now_ms, _, to, event = heapq.heappop(queue)
+            self.now_ms, _, to, event = heappop(queue)
             self.events += 1
             for out in cores[to].handle(event, self.now_ms):
                 post(out)
         self.now_ms = max(self.now_ms, until_ms)
-
-    def _push(self, delay_ms: float, out: Out) -> None:
-        self._count += 1
-        heapq.heappush(self._queue, (self.now_ms + delay_ms, self._count, out.to, out.event))

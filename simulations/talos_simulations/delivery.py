@@ -6,9 +6,9 @@ small (taken, asked for again, or acknowledged anew), so that a million messages
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 from talos.core.inbox import Inbox
 from talos.core.marks import HighWater
@@ -74,35 +74,40 @@ class Parcels:
         self._body = bytes(SIZE)
         self.handed: list[tuple[int, int]] = []
         self.accepted: dict[int, int] = {}  # How many messages, by receiver.
+        self._handlers: dict[type, Callable[[Any, float], Sequence[Out]]] = {
+            Say: self._say,
+            Frame: self._take,
+            Ack: self._acked,
+            Want: self._wanted_again,
+            Again: self._again,
+        }
 
     @property
     def undelivered(self) -> int:
         return sum(towards.outbox.undelivered for towards in self._towards.values())
 
-    def handle(self, event: object, now_ms: float) -> Sequence[Out]:
-        kind = type(event)
-        if kind is Frame:
-            out = self._take(*cast(Frame, event), int(now_ms))
-            return () if out is None else (out,)
-        if kind is Ack:
-            sender, high = cast(Ack, event)
-            towards = self._towards[sender]
-            towards.outbox.acked(high)
-            return self._pump(sender, towards) if towards.outbox.rows else ()
-        if kind is Want:
-            sender, seq = cast(Want, event)
-            towards = self._towards[sender]
-            towards.outbox.rewind(seq)
-            return self._pump(sender, towards)
-        if kind is Again:
-            peer = cast(Again, event).peer
-            towards = self._towards[peer]
-            towards.is_timed = False
-            towards.outbox.restart()
-            return self._pump(peer, towards)
-        return self._say()
+    def handle(self, event: Say | Frame | Ack | Want | Again, now_ms: float) -> Sequence[Out]:
+        return self._handlers[type(event)](event, now_ms)
 
-    def _say(self) -> list[Out]:
+    def _acked(self, ack: Ack, now_ms: float) -> Sequence[Out]:
+        sender, high = ack
+        towards = self._towards[sender]
+        towards.outbox.acked(high)
+        return self._pump(sender, towards) if towards.outbox.rows else ()
+
+    def _wanted_again(self, want: Want, now_ms: float) -> Sequence[Out]:
+        sender, seq = want
+        towards = self._towards[sender]
+        towards.outbox.rewind(seq)
+        return self._pump(sender, towards)
+
+    def _again(self, again: Again, now_ms: float) -> Sequence[Out]:
+        towards = self._towards[again.peer]
+        towards.is_timed = False
+        towards.outbox.restart()
+        return self._pump(again.peer, towards)
+
+    def _say(self, say: Say, now_ms: float) -> list[Out]:
         peer = self._peers[self._dice.randrange(len(self._peers))]
         towards = self._towards.get(peer)
         if towards is None:
@@ -128,7 +133,8 @@ class Parcels:
             outs.append(Out(self._number, Again(peer), AGAIN_MS))
         return outs
 
-    def _take(self, sender: int, seq: int, now_ms: int) -> Out | None:
+    def _take(self, frame: Frame, now_ms: float) -> Sequence[Out]:
+        sender, seq = frame
         did = sender.to_bytes(32, "big")
         marks = self._marks.get(sender)
         if marks is None:
@@ -136,16 +142,16 @@ class Parcels:
         high = marks.high(b"")
         if seq > high + 1:
             if self._wanted.get(sender) == high + 1:
-                return None  # One gap is one WANT: else each frame behind it would bring all of them once more.
+                return ()  # One gap is one WANT: else each frame behind it would bring all of them once more.
             self._wanted[sender] = high + 1
-            return Out(sender, Want(self._number, high + 1))
+            return (Out(sender, Want(self._number, high + 1)),)
         if seq == high + 1 and self._inbox.has_room(did, SIZE):
             high = seq
             marks.took(b"", seq)
-            row, _ = self._inbox.add(did, b"", seq, self._body, now_ms)
+            row, _ = self._inbox.add(did, b"", seq, self._body, int(now_ms))
             self._inbox.arrived(row)
             self._read()
-        return Out(sender, Ack(self._number, high))
+        return (Out(sender, Ack(self._number, high)),)
 
     def _read(self) -> None:
         """The application takes what is there, and is done with it."""

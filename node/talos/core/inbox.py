@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from talos.core.room import Room
 from talos.core.step import Put
@@ -26,8 +26,7 @@ _HEAD: Final = struct.Struct(">32s16sQQ")
 HEAD_SIZE: Final = _HEAD.size  # Bytes in front of a stored body.
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(NamedTuple):
     """A message that is on disk and not done. `redelivered`: it may have been handed out before a restart."""
 
     arrival: int
@@ -47,6 +46,9 @@ class Arrived:
 class _Load:
     rows: int = 0
     size: int = 0
+
+
+_NOTHING: Final = _Load()  # Of a peer that has nothing here; never changed.
 
 
 class Inbox:
@@ -84,7 +86,7 @@ class Inbox:
 
     def has_room(self, sender: bytes, size: int) -> bool:
         """True if a sealed body of `size` bytes from `sender` is within every limit, and the store's."""
-        peer = self._per_peer.get(sender, _Load())
+        peer = self._per_peer.get(sender, _NOTHING)
         return (
             peer.rows < self._peer_rows_max
             and peer.size + size <= PEER_BYTES_MAX
@@ -95,7 +97,7 @@ class Inbox:
 
     def has_slack(self, sender: bytes) -> bool:
         """True once enough is done that whoever was told BUSY may send a whole window again, not one message."""
-        peer = self._per_peer.get(sender, _Load())
+        peer = self._per_peer.get(sender, _NOTHING)
         return not self.room.is_low and all(
             part <= limit * SLACK
             for part, limit in (
@@ -156,10 +158,14 @@ class Inbox:
         return self._node.rows
 
     def _count(self, row: Arrived, sign: int) -> None:
-        for load in (self._node, self._per_peer.setdefault(row.sender, _Load())):
-            load.rows += sign
-            load.size += sign * row.size
-        if not self._per_peer[row.sender].rows:
+        node, peer, size = self._node, self._per_peer.get(row.sender), sign * row.size
+        if peer is None:
+            peer = self._per_peer[row.sender] = _Load()
+        node.rows += sign
+        node.size += size
+        peer.rows += sign
+        peer.size += size
+        if not peer.rows:
             del self._per_peer[row.sender]
 
 

@@ -38,6 +38,9 @@ class Phase(IntEnum):
     GONE = auto()  # Acknowledged: no row any more.
 
 
+_ACCEPTED: Final = _ROW.pack(Phase.WAITING, 0, 1)  # In front of the body of a new message.
+
+
 class Event(IntEnum):
     SEALED = auto()  # A frame was made for it, in the first session or in a new one.
     VOIDED = auto()
@@ -156,11 +159,11 @@ class Outbox:
 
     def accept(self, sealed_body: bytes) -> tuple[Row, list[Put]]:
         """Take the next number for a new message, whose body was sealed for `key(next_seq)`."""
-        row = Row(self.next_seq, Phase.WAITING, len(sealed_body))
+        seq = self.next_seq
+        row = self.rows[seq] = Row(seq, Phase.WAITING, len(sealed_body))
         self.next_seq += 1
-        self.rows[row.seq] = row
         self._room.promised += row.size
-        return row, [Put(OUTBOX, self.key(row.seq), _ROW.pack(row.phase, 0, 1) + sealed_body)]
+        return row, [Put(OUTBOX, self.key(seq), _ACCEPTED + sealed_body)]
 
     def void(self, seq: int) -> list[Put]:
         """Give a message up; neighbours that were given up before become one row with it.
@@ -191,15 +194,14 @@ class Outbox:
 
     def next_to_send(self) -> Row | None:
         """Return the next row that the window, the peer and the order allow on this link."""
-        if self._blocked_at is not None:
+        if self._blocked_at is not None or self._sent == self.next_seq - 1:
             return None
         size = 0
         for in_flight, row in enumerate(self.rows.values()):
-            frame_size = row.size + FRAME_OVERHEAD
+            size += row.size + FRAME_OVERHEAD
             if row.last > self._sent:
-                fits = in_flight < WINDOW_ROWS and (not in_flight or size + frame_size <= WINDOW_BYTES)
+                fits = in_flight < WINDOW_ROWS and (not in_flight or size <= WINDOW_BYTES)
                 return row if fits else None
-            size += frame_size
         return None
 
     def sealed(self, row: Row, session_id: bytes, frame: bytes) -> list[Put]:
@@ -235,12 +237,13 @@ class Outbox:
             raise AckedUnsent(f"the peer acknowledges message {high}, which was never sent")
         if self._blocked_at is not None and high >= self._blocked_at:
             self._blocked_at = None  # The refusal is older than this word, and nobody will take it back.
-        writes, delivered = [], []
+        writes, delivered = list[Put](), list[int]()
         for row in covered:
             if after(row.phase, Event.ACKED) is Phase.GONE and row.phase is Phase.READY:
                 delivered.append(row.seq)
             del self.rows[row.seq]
-            writes += [Put(OUTBOX, self.key(row.seq), None), Put(FRAMES, self.key(row.seq), None)]
+            key = self.key(row.seq)
+            writes += (Put(OUTBOX, key, None), Put(FRAMES, key, None))
         return delivered, writes
 
     def rewind(self, seq: int) -> None:
