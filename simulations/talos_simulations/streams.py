@@ -229,14 +229,14 @@ class SimStream:
         await self.card.power.work()
         self._check()
         self.card.watch(self, data)
-        pipe, view = self._out, memoryview(data)
-        while view:
+        pipe, at = self._out, 0
+        while at < len(data):
             room = WINDOW - pipe.unread
             if room > 0:
                 if pipe.narrow:
                     room = min(room, PIECE_MAX)
-                pipe.send(bytes(view[:room]))
-                view = view[room:]
+                pipe.send(data[at : at + room])
+                at += room
             else:
                 pipe.room = trio.Event()
                 await pipe.room.wait()

@@ -239,8 +239,11 @@ class Diary:
 
     def changed(self) -> list[Put]:
         """Return the rows of the tree that changed since the last call: once per transaction, after all `append`s."""
+        changed = self._tree.changed()
+        if not self._mended:  # As nearly always.
+            return [new_row(Put, (TREE, tree_key(level, row), value)) for level, row, value in changed]
         mended, self._mended = self._mended, {}
-        return _of_tree({**mended, **{(level, row): value for level, row, value in self._tree.changed()}})
+        return _of_tree({**mended, **{(level, row): value for level, row, value in changed}})
 
     def sign(self) -> list[Put]:
         """Sign the log as it is on disk, and return what to commit: the index and, last, the checkpoint.

@@ -43,6 +43,7 @@ class Link:
         self._clock = clock
         self._reader = FrameReader(allowed)
         self._lanes = {kind: _Lane() for kind in LANE_KINDS}
+        self._queued = 0  # Frames on all of them.
         self._wake = trio.Event()
         self._frame_began: float | None = None
         self._scope: trio.CancelScope | None = None
@@ -73,12 +74,14 @@ class Link:
 
     def drop_queued(self, kind: Kind) -> None:
         """Forget what still waits on a lane: it will be sent again, from an earlier point on."""
+        self._queued -= len(self._lanes[kind].frames)
         self._lanes[kind] = _Lane()
 
     def enqueue(self, frame: bytes) -> None:
         """Queue a ratchet frame on its lane. A peer that lets the queue fill up loses the link."""
         lane = self._lanes[Kind(frame[0])]
         lane.frames.append(frame)
+        self._queued += 1
         lane.size += len(frame)
         if len(lane.frames) > QUEUE_FRAMES_MAX or (lane.size > QUEUE_BYTES_MAX and len(lane.frames) > 1):
             self.close(f"{len(lane.frames)} frames wait on lane {frame[0]:#x}: the peer reads too slowly")
@@ -86,7 +89,7 @@ class Link:
 
     @property
     def has_queued(self) -> bool:
-        return any(lane.frames for lane in self._lanes.values())
+        return self._queued > 0
 
     @property
     def bulk_has_room(self) -> bool:
@@ -188,13 +191,12 @@ class Link:
                 lane.size -= len(frame)
                 size += len(frame)
                 batch.append(wrap(frame))
+        self._queued -= len(batch)
         return b"".join(batch)
 
     async def _write(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
+        for at in range(0, len(data), WRITE_SIZE):
             with self._clock.move_on_after(PROGRESS_S) as deadline:
-                await self._stream.send_all(bytes(view[:WRITE_SIZE]))
+                await self._stream.send_all(data[at : at + WRITE_SIZE])
             if deadline.cancelled_caught:
                 raise LinkClosed(f"the peer took nothing for {PROGRESS_S:.0f} s")
-            view = view[WRITE_SIZE:]
