@@ -106,5 +106,5 @@ def test_whatever_a_failed_flush_has_lost_a_store_that_goes_on_keeps_what_it_pro
     tmp_path: Path, rounds: Rounds, kind: str
 ) -> None:
     recording = record(tmp_path / "store", kind)
-    for image in islice(images(recording, 1), rounds(50, 1_000)):
+    for image in islice(images(recording, 1), rounds(40, 1_000)):
         assert is_well(image, recording, tmp_path / f"image{image.number}"), f"image {image.number}"
