@@ -3,8 +3,8 @@
 A commit that returned is there whatever happens. One under way at a crash is there whole or not at all: the time of
 the flush passes before the rows change (process.py), and whoever asked may die before it is told. A
 full disk takes nothing that makes it fuller, once its reserve is used up. A failed flush stops all writes until the
-store is opened anew, which the real one needs in the worst case only; the commit it was of may turn up then, or not. The
-contract tests of the real store run on this one too (tests/contracts).
+store is opened anew, which the real one needs in the worst case only; the commit it was of may turn up then, or not.
+The contract tests of the real store run on this one too (tests/contracts).
 """
 
 from __future__ import annotations
