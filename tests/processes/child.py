@@ -34,6 +34,9 @@ PAUSE_S: Final = 0.05  # After a message was queued, if none comes: while its re
 RETRY_S: Final = 0.1  # Between dials: the least the settings allow.
 STORE_SIZE_MIB: Final = 64  # The least the settings allow.
 QUEUE_LIMIT: Final = 100_000  # Out of the way: nobody counts how often who is killed in its hour queues more.
+BACKLOG_MAX: Final = (
+    1_000  # Messages undelivered, beyond which it sends no more: a busy machine has to deliver them all.
+)
 LAST: Final = "last"  # The body of the last message.
 
 
@@ -44,6 +47,7 @@ class Nature:
     impatient: bool = False  # It gives up a third of its messages early, and has little room for those of others.
     refuse_every: int = 0  # Of so many commits its store refuses one; 0: none. More than a start takes.
     store_size_mib: int = STORE_SIZE_MIB
+    backlog_max: int = BACKLOG_MAX
 
 
 EASY: Final = Nature()
@@ -128,6 +132,9 @@ class _Life:
 
     async def _send(self) -> None:
         while not self._finishing.is_set():
+            if self._node.status().undelivered >= self._spec.nature.backlog_max:
+                await self._pause()
+                continue
             number = next(self._numbers)
             body = f"{self._spec.incarnation}.{number}"
             if self._spec.nature.impatient and number % 3 == 0:

@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from tests.conftest import Rounds
-from tests.processes.child import Nature
+from tests.processes.child import QUEUE_LIMIT, Nature
 from tests.processes.diaries import disagreements, read_diary
 from tests.processes.journal import offences
 from tests.processes.pair import Side, finish, two_sides
@@ -106,7 +106,7 @@ def test_whoever_is_killed_while_it_comes_up_nothing_is_lost_or_doubled_or_reord
 
 
 def test_what_was_queued_for_a_peer_that_is_away_outlives_every_kill(tmp_path: Path, rounds: Rounds) -> None:
-    with two_sides(tmp_path) as (ada, bob):
+    with two_sides(tmp_path, Nature(backlog_max=QUEUE_LIMIT)) as (ada, bob):
         for nth, moment in product(range(1, rounds(8, 40)), NEEDS_NOBODY):
             ada.start(bob, Doom(moment, nth))
             ada.has_died()
