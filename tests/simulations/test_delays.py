@@ -102,6 +102,14 @@ def test_a_message_that_stays_behind_on_a_link_is_noticed() -> None:
     assert 69.0 + BOUND_S <= at < 71.0 + BOUND_S, "its stream is as old as a greeting may become by then"
 
 
+@pytest.mark.parametrize(("blips", "since"), [((), 29.6), ((Fault(Kind.JAM, 33.3, 0.2, ("n0", "n1")),), 34.5)])
+def test_a_fault_between_two_looks_counts_too(blips: Weather, since: float) -> None:
+    idle, killed = Fault(Kind.IDLE, 1.0, 19.0, ("n1",)), Fault(Kind.KILL, 19.5, 0.1, ("n0",))
+    with planted("busy_for_ever"):
+        ((at, _),) = broken(idle, killed, *blips)
+    assert since + 5.4 <= at < since + 8.0
+
+
 def test_what_waited_for_a_reader_waits_anew_once_there_is_room() -> None:
     with planted("busy_for_ever"):
         ((at, text),) = broken(think_s=20.0)
