@@ -122,8 +122,8 @@ class Application:
         requests = self._node.audit.requests
         if requests is None:
             return
-        peer = requests.post.peer(parse_peer(self._ids[of]))
         try:
+            peer = requests.post.peer_or_stranger(parse_peer(self._ids[of]))  # Raises `Damaged` where rows are rotten.
             cargo = await requests.ask(peer, CARGO, timeout_s=CARGO_S)
         except TalosError:
             return

@@ -6,7 +6,8 @@ import pytest
 
 from talos.core.step import Put
 from talos.core.tables import ENTRIES
-from talos_simulations.application import Load
+from talos.services.post import Peer
+from talos_simulations.application import CARGO_SIZE, Application, Load
 from talos_simulations.books import Act
 from talos_simulations.check import Check
 from talos_simulations.checks import ALL, ComesToRest, LogOnlyGrows, LogTellsAll, WithinBounds
@@ -78,6 +79,20 @@ def test_what_a_peer_was_shown_of_a_log_is_held_against_it() -> None:
     world.books.shown("n1", world.books.notes_of("n0")[-1].decode())
     (text,) = concluded(world, LogOnlyGrows)
     assert text.startswith("the log of n1: ")
+
+
+def test_a_long_reply_that_is_not_what_was_answered_is_invented(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> list[str]:
+        world = World(1, Plan(nodes=2, weather=(), load=Load(fetching=0.5), storm_s=10.0))
+        world.run()
+        return [violation.check for violation in world.violations]
+
+    async def other(self: Application, peer: Peer, body: bytes) -> bytes:
+        return bytes(CARGO_SIZE)
+
+    assert broken() == []
+    monkeypatch.setattr(Application, "_serve", other)
+    assert broken() == ["NothingInvented"]
 
 
 def test_only_what_is_demanded_breaks_a_run() -> None:
