@@ -94,23 +94,19 @@ class Table(RoutingTable):
         """Note an answer from there. Returns whom to ask first, if the bucket is full of others."""
         if contact.id == self.node.id:
             return None
-        entry = self._find(contact.id)
-        if entry is not None and entry.contact != contact:
+        known, holder = self._find(contact.id), self._find(self._places.get(contact.place, self.node.id))
+        # It may be somewhere else now; and one address and port is one node: this one, for it answered.
+        gone = [entry for entry in (known, holder) if entry is not None and entry.contact != contact]
+        for entry in gone:
             self._drop(entry)
-            entry = None
-        if entry is None:
-            holder = self._places.get(contact.place)
-            if holder is not None:
-                self.remove(holder)  # One address and port is one node: this one, for it answered.
-            if not self._admits(contact):
-                return None
-            entry = Entry(contact)
-        entry.seen_ms, entry.failures = now_ms, 0
-        self.add_contact(entry)
-        if entry.id in self:
-            return None
-        longest = next(self._bucket(entry.long_id).entries)
-        return longest.contact if now_ms - longest.seen_ms >= QUESTIONABLE_MS else None
+        longest = None
+        if holder is not None and holder.contact == contact:
+            self._answered(holder, now_ms)
+        elif self._admits(contact):
+            longest = self._answered(Entry(contact), now_ms)
+        for entry in gone:
+            self._promote(entry.long_id)
+        return longest
 
     def is_wanted(self, contact: Contact) -> bool:
         """Say whether to ask back who asked us: whether an answer could give it a place, or moves one that it has."""
@@ -133,15 +129,9 @@ class Table(RoutingTable):
     def remove(self, id: bytes) -> None:
         """Let go of a contact; whoever is in waiting, and may, takes its place."""
         entry = self._find(id)
-        if entry is None:
-            return
-        self._drop(entry)
-        waiting = self._bucket(entry.long_id).replacement_nodes
-        for other in cast("list[Entry]", [*reversed(waiting.values())]):
-            del waiting[other.id]
-            if self._admits(other.contact) and other.contact.place not in self._places:
-                self.add_contact(other)
-                return
+        if entry is not None:
+            self._drop(entry)
+            self._promote(entry.long_id)
 
     def closest(self, target: bytes, count: int = K) -> list[Contact]:
         """Return the `count` contacts nearest to `target`, nearest first; none that owes us an answer."""
@@ -195,6 +185,7 @@ class Table(RoutingTable):
                 return
             del self.buckets[index].replacement_nodes[entry.id]
             self.split_bucket(index)
+        self.buckets[index].replacement_nodes.pop(entry.id, None)
         if is_new:
             self._places[entry.contact.place] = entry.id
             if entry.contact.network is not None:
@@ -209,6 +200,25 @@ class Table(RoutingTable):
 
     def lonely_buckets(self) -> list[KBucket]:
         raise NotImplementedError("ask `stale`, which is told the time")
+
+    def _answered(self, entry: Entry, now_ms: int) -> Contact | None:
+        """Give the entry its place, at the end of its bucket. Returns whom to ask first, if there is none."""
+        entry.seen_ms, entry.failures = now_ms, 0
+        self.add_contact(entry)
+        if entry.id in self:
+            return None
+        longest = next(self._bucket(entry.long_id).entries)
+        return longest.contact if now_ms - longest.seen_ms >= QUESTIONABLE_MS else None
+
+    def _promote(self, number: int) -> None:
+        """Give a place that has become free to the newest in waiting who may have it."""
+        bucket = self._bucket(number)
+        for other in cast("list[Entry]", [*reversed(bucket.replacement_nodes.values())]):
+            if len(bucket) == self.ksize:
+                return
+            del bucket.replacement_nodes[other.id]
+            if self._admits(other.contact) and other.contact.place not in self._places:
+                self.add_contact(other)
 
     def _entries(self) -> Iterator[Entry]:
         return chain.from_iterable(cast("Bucket", bucket).entries for bucket in self.buckets)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from random import Random
 
 import pytest
 from kademlia.node import Node
+from kademlia.routing import KBucket
 
 from talos_dht.contact import Contact
 from talos_dht.errors import Malformed
@@ -18,6 +20,7 @@ from talos_dht.table import (
     PER_TABLE_NETWORK_MAX,
     QUESTIONABLE_MS,
     REFRESH_MS,
+    Entry,
     K,
     Table,
     load,
@@ -250,6 +253,35 @@ def test_s10_a_dump_is_an_array_of_contacts_and_anything_else_is_refused() -> No
     for raw in (b"", dump[:-1], dump + b"\x00", b"\x80\x03]q\x00.", b"\x92\x01\xc4\x01\x00", b"\x92\x02\xc4\x00"):
         with pytest.raises(Malformed):
             load(raw)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_happens_every_cap_holds_and_every_count_is_right(seed: int) -> None:
+    dice, made = Random(seed), Table(OWN.id, 4)
+    for turn in range(3_000):
+        number = dice.randrange(120)
+        host = dice.choice(
+            [f"66.0.{number % 9}.{number}", f"66.0.{dice.randrange(9)}.7", "10.0.0.1", f"77.{number}.0.1"]
+        )
+        one = contact(number, host, dice.choice([1, 2, 4_000]))
+        if dice.random() < 0.7:
+            made.answered(one, turn)
+        else:
+            made.failed(one.id)
+        if turn % 100 == 0:
+            entries = {one.id: one for bucket in made.buckets for one in held(bucket)}
+            assert {contact.place: id for id, contact in entries.items()} == made._places
+            assert made._networks == Counter(one.network for one in entries.values() if one.network)
+            assert all(count <= PER_TABLE_NETWORK_MAX for count in made._networks.values())
+            for bucket in made.buckets:
+                counts = Counter(one.network for one in held(bucket) if one.network)
+                assert all(count <= PER_BUCKET_NETWORK_MAX for count in counts.values())
+                assert len(bucket) <= 4
+                assert all(made.get_bucket_for(node) == made.buckets.index(bucket) for node in bucket.nodes.values())
+
+
+def held(bucket: KBucket) -> list[Contact]:
+    return [entry.contact for entry in bucket.nodes.values() if isinstance(entry, Entry)]
 
 
 def test_equal_events_make_equal_tables() -> None:

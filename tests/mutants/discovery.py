@@ -51,8 +51,8 @@ MUTANTS: Final = (
         "moved_contact_not_believed",
         "Who restarts elsewhere is known at its old address for ever.",
         "dht/talos_dht/table.py",
-        "if entry is not None and entry.contact != contact:\n            self._drop",
-        "if entry is not None and entry.contact.id != contact.id:\n            self._drop",
+        "if entry is not None and entry.contact != contact]",
+        "if entry is not None and entry.id != contact.id]",
         f"{TABLE}::test_c4_a_contact_that_answers_from_elsewhere_is_known_there_and_nowhere_else",
     ),
     Mutant(
