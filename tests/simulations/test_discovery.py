@@ -108,7 +108,7 @@ def test_records_are_read_when_30_in_100_died_at_once() -> None:
     assert sum(reads(town, records, 60, 3)) == 60
 
 
-def test_records_published_before_are_read_where_a_fifth_collude(rounds: Rounds) -> None:
+def test_records_are_read_where_a_fifth_store_nothing_and_tell_of_each_other(rounds: Rounds) -> None:
     kept = list[bool]()
     for seed in range(rounds(2, 20)):
         town = settled(seed, 160, colluding=[contact_of(seed, number) for number in range(160, 200)])
@@ -117,7 +117,7 @@ def test_records_published_before_are_read_where_a_fifth_collude(rounds: Rounds)
 
 
 def published_among_liars(town: Town, count: int) -> list[Record]:
-    """Let liars store nothing: what counts as published is what its publisher was told, and they lie."""
+    """Publish where liars say that they store it and do not: as if they had, and the attack began later."""
     records = [town.record(number) for number in range(count)]
     run(town, [(number, publish(record)) for number, record in enumerate(records)])
     return records
