@@ -81,11 +81,11 @@ class Citizen:
         self.sent = 0  # Datagrams.
         self._town = town
         self._number = number
-        self._contact = town.contacts[number]
+        self.contact = town.contacts[number]
         self._trials: dict[int, Trial] = {}  # By what Python calls the job: it lives as long as the trial.
         self._wakes_at_ms = inf
         self.dht = Dht(
-            self._contact.key,
+            self.contact.key,
             key_of=town.key_of,
             entropy=entropy(town.seed, "citizen", number),
             rows={},
@@ -112,7 +112,7 @@ class Citizen:
         for effect in effects:
             if isinstance(effect, Send):
                 self.sent += 1
-                outs += self._town.packet(effect.to, Packet(self._contact, effect.body))
+                outs += self._town.packet(effect.to, Packet(self.contact, effect.body))
             elif isinstance(effect, Done) and id(effect.job) in self._trials:
                 self._trials.pop(id(effect.job)).ended_ms = now_ms
         if self.dht.wakes_at_ms < self._wakes_at_ms:
@@ -151,6 +151,17 @@ class Colluder:
         return Answer.STORED, ()
 
 
+class Turncoat(Citizen):
+    """It is honest until the attack, and a colluder from then on."""
+
+    def __init__(self, town: Town, number: int) -> None:
+        super().__init__(town, number)
+        self._liar = Colluder(town, number)
+
+    def handle(self, event: object, now_ms: float) -> Iterable[Out]:
+        return self._liar.handle(event, now_ms) if self._town.is_attacked else super().handle(event, now_ms)
+
+
 class Town:
     """`count` honest nodes, numbered from 0, each in a /24 of its own; then those at `colluding`."""
 
@@ -168,8 +179,10 @@ class Town:
         self.colluding = colluding
         self._numbers = {contact.place: number for number, contact in enumerate(self.contacts)}
         self._keys: dict[bytes, bytes] = {}  # DID -> what verifies its records.
+        self.is_attacked = False
         self.citizens = [Citizen(self, number) for number in range(count)]
-        cores: list[Core] = [*self.citizens, *(liar(self, count + at) for at in range(len(colluding)))]
+        self._liars = [liar(self, count + at) for at in range(len(colluding))]
+        cores: list[Core] = [*self.citizens, *self._liars]
         self.field = Field(seed, cores, wire or Wire(loss=0.02))
 
     def packet(self, to: Contact, packet: Packet) -> tuple[Out, ...]:
@@ -202,7 +215,8 @@ class Town:
         living = [self.contacts[number] for number, citizen in enumerate(self.citizens) if citizen.alive]
         sorted_contacts = sorted([*living, *self.colluding], key=lambda contact: contact.number)
         numbers = [contact.number for contact in sorted_contacts]
-        for citizen, own in zip(self.citizens, self.contacts, strict=False):
+        for citizen in (*self.citizens, *(liar for liar in self._liars if isinstance(liar, Citizen))):
+            own = citizen.contact
             bit, low, high = 160, 0, len(numbers)
             while bit and high - low > 1:
                 bit -= 1
