@@ -42,7 +42,7 @@ class Server:
         self._tokens = Tokens(entropy)
         self._requests = Meter(meter.REQUESTS_PER_HOST, meter.REQUESTS_TOGETHER)
         self._puts = Meter(meter.PUTS_PER_HOST, meter.PUTS_TOGETHER)
-        self._pending: OrderedDict[bytes, tuple[bytes, Held, Contact]] = OrderedDict()  # Place and DID -> what.
+        self._pending: OrderedDict[bytes, tuple[bytes, Held, Contact]] = OrderedDict()  # By place, DID and sender.
         self.dropped = 0  # Requests beyond what may be asked of us, since the start.
 
     def admits(self, sender: Contact, now_ms: int) -> bool:
@@ -103,7 +103,7 @@ class Server:
                 check(held, self._key_of, now.utc_ms)
                 self._shelf.put(place, held, sender.network, now)
         except KeyLogUnknown:
-            self._pending[place + held.did] = place, held, sender
+            self._pending[place + held.did + sender.key] = place, held, sender
             if len(self._pending) > PENDING_MAX:
                 self._pending.popitem(last=False)
             need = NeedKeyLog(held.did, held.log_seq, held.log_digest, sender)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from typing import Any, NoReturn
 
@@ -168,6 +169,16 @@ def test_what_waits_for_its_key_log_is_stored_when_that_has_come() -> None:
     served.server.key_log_known(ADA.did, NOW)
     assert served.shelf.at(ADA.record().places[0], 0) == [ADA.record()]
     assert served.server._pending == {}
+
+
+def test_what_one_sends_does_not_displace_what_another_sent_before_its_key_log_was_known() -> None:
+    served = Served()
+    served.put(ADA.record())
+    forged = replace(ADA.record(9), signature=bytes(64))
+    assert served.put(forged, sender=BOB)[0] == Reason.KEY_LOG
+    served.logs.known[ADA.did] = ADA
+    served.server.key_log_known(ADA.did, NOW)
+    assert served.shelf.at(ADA.record().places[0], 0) == [ADA.record()]
 
 
 def test_what_waits_for_key_logs_is_bounded() -> None:
