@@ -227,7 +227,6 @@ OURS_ALONE: Final = frozenset(
         "entries.SUBJECT_AT",
         "keylog_event.HEADER_FIELDS",
         "keys.FIELD_PRIME",  # In words on the page.
-        *("keys.KEM_Q", "keys.KEM_COEFFICIENTS_SIZE"),  # Of FIPS 203, which the page names.
         "tree.ROW_SIZE",
         *(f"rows.{flag}" for flag in ("TURN_DUE", "HAS_OURS", "HAS_THEIRS", "CAN_SEND", "CAN_RECEIVE")),  # Never leave.
         *(f"session.{flag}" for flag in ("INITIATED", "CONFIRMED", "LANES_OPEN", "SUPERSEDED", "VERSION")),
