@@ -47,6 +47,7 @@ class Call(Generic[Owner]):
     owner: Owner
     sent_ms: int
     sends: int = 1
+    is_second: bool = False  # The first was refused, because of its token.
 
     @property
     def is_late(self) -> bool:
@@ -79,11 +80,17 @@ class Calls(Generic[Owner]):
 
     def start(self, contact: Contact, kind: Kind, argument: bytes, owner: Owner, now_ms: int) -> Send:
         token, until_ms = self._tokens.get(contact.raw, (b"", now_ms))
-        fresh = token if now_ms < until_ms else b""
+        fresh = token if now_ms < until_ms and kind is not Kind.PING else b""  # A ping is no longer without.
         request = Request(kind, self._entropy(TXID_SIZE), argument, fresh, self._serves)
         self._calls[request.txid] = Call(contact, request, owner, now_ms)
         self._wake(now_ms + self.round_trips.wait_ms, request.txid)
         return Send(contact, request.encode())
+
+    def again(self, call: Call[Owner], now_ms: int) -> Send:
+        """Ask the same with the token that the refusal had: who was asked has forgotten the one it gave before."""
+        send = self.start(call.contact, call.request.kind, call.request.argument, call.owner, now_ms)
+        self._calls[Request.decode(send.body).txid].is_second = True
+        return send
 
     def heard(self, sender: Contact, reply: Reply, now_ms: int) -> Call[Owner] | None:
         """Return the call that this answers; None if there is none, or somebody else was asked."""

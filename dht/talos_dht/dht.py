@@ -17,9 +17,9 @@ from typing import Final, TypeAlias
 from talos_dht.calls import Call, Calls, Fate, Send
 from talos_dht.contact import ID_SIZE, Contact, node_id, number_of
 from talos_dht.errors import Malformed, NoRoom, Outdated
-from talos_dht.jobs import Ask, Browse, Find, Job, Publish, Read, Walk
+from talos_dht.jobs import Browse, Find, Job, Publish, Read, Walk
 from talos_dht.lookup import Lookup
-from talos_dht.messages import Kind, Reply, Request, is_reply, txid_of
+from talos_dht.messages import Kind, Reason, Reply, Request, is_reply, txid_of
 from talos_dht.moment import Now
 from talos_dht.provider import TOPIC_SALT, topic_of
 from talos_dht.record import SALTS, places_of
@@ -161,9 +161,11 @@ class Dht:
         job, walk = call.owner
         if job.is_done:
             return effects
+        if reply.reason == Reason.TOKEN and not call.is_second:
+            return [*effects, self._calls.again(call, now.mono_ms)]
         job.heard(sender, reply, lambda held: check(held, self._key_of, now.utc_ms))
-        asks = [(walk, ask) for ask in walk.answered(sender, reply, self._believed(sender, reply, now))]
-        return effects + self._go(job, now, asks)
+        walk.answered(sender, reply, self._believed(sender, reply, now))
+        return effects + self._go(job, now)
 
     def _believed(self, sender: Contact, reply: Reply, now: Now) -> list[Contact]:
         """Return whom to ask of those that `sender` tells of: nobody in our house, unless it is in one too."""
@@ -186,11 +188,9 @@ class Dht:
         (walk.lost if fate is Fate.LOST else walk.late)(call.contact)
         return self._go(job, now)
 
-    def _go(self, job: Job, now: Now, first: Iterable[tuple[Walk, Ask]] = ()) -> list[Effect]:
+    def _go(self, job: Job, now: Now) -> list[Effect]:
         """Send what a job asks for, and say when it is done."""
-        effects: list[Effect] = [
-            self._calls.start(*ask, (job, walk), now.mono_ms) for walk, ask in (*first, *job.asks())
-        ]
+        effects: list[Effect] = [self._calls.start(*ask, (job, walk), now.mono_ms) for walk, ask in job.asks()]
         return effects + self._end(job, now) if job.is_done else effects
 
     def _end(self, job: Job, now: Now) -> list[Effect]:

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, TypeAlias
 from talos_dht.contact import Contact
 from talos_dht.errors import BadStatement, KeyLogUnknown, Malformed
 from talos_dht.lookup import Lookup
-from talos_dht.messages import Answer, Kind, Reason, Reply
+from talos_dht.messages import Answer, Kind, Reply
 from talos_dht.provider import Provider
 from talos_dht.record import Record, places_of
 from talos_dht.shelf import PER_TOPIC_MAX, Held
@@ -43,7 +43,6 @@ class Walk:
         self.answers: list[int] = []  # To PUTs: 0 stored, else a `Reason`.
         self._kind = kind
         self._putting: set[bytes] | None = None  # Ids whose answer to a PUT is awaited; None before.
-        self._again: set[bytes] = set()  # Ids whose token had grown old.
 
     @property
     def is_done(self) -> bool:
@@ -59,17 +58,12 @@ class Walk:
         self._putting = {contact.id for contact in self.lookup.closest}
         return [Ask(contact, *self.put) for contact in self.lookup.closest]
 
-    def answered(self, contact: Contact, reply: Reply, told: Iterable[Contact]) -> list[Ask]:
-        if self._putting is None or self.put is None:
+    def answered(self, contact: Contact, reply: Reply, told: Iterable[Contact]) -> None:
+        if self._putting is None:
             self.lookup.answered(contact, told)
-            return []
-        if reply.reason == Reason.TOKEN and contact.id in self._putting - self._again:
-            self._again.add(contact.id)
-            return [Ask(contact, *self.put)]
-        if contact.id in self._putting:
+        elif contact.id in self._putting:
             self._putting.remove(contact.id)
             self.answers.append(0 if reply.kind is Answer.STORED else reply.reason)
-        return []
 
     def late(self, contact: Contact) -> None:
         self.lookup.late(contact)

@@ -52,9 +52,9 @@ class Answer(IntEnum):
 
 
 class Reason(IntEnum):
-    """Why something was not stored."""
+    """Why something was not done."""
 
-    TOKEN = 1  # It came with none, or an old one; the reply has one that is good.
+    TOKEN = 1  # Its token does not count any more, or it is a PUT with none; the reply has one that does.
     BUSY = 2  # Too much was asked for from there, or by all together.
     OUTDATED = 3  # A newer one is held.
     NO_ROOM = 4

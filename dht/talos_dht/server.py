@@ -55,11 +55,15 @@ class Server:
     def answer(self, sender: Contact, request: Request, size: int, now: Now) -> tuple[bytes | None, NeedKeyLog | None]:
         """Return the reply to a request of `size` bytes, and what is needed to store what it brought."""
         proven = self._tokens.holds(request.token, sender, now.mono_ms)
+        is_put = request.kind in (Kind.PUT_RECORD, Kind.PUT_PROVIDER)
+        items: Sequence[bytes] = ()
         need = None
-        if request.kind in (Kind.PUT_RECORD, Kind.PUT_PROVIDER):
-            kind, items, need = self._put(sender, request, now) if proven else _refused(Reason.TOKEN)
-        elif request.kind is Kind.PING:
-            kind, items = Answer.PONG, ()
+        if request.kind is Kind.PING:
+            kind = Answer.PONG
+        elif not proven and (is_put or request.token):  # With a token it is too short for a whole answer.
+            kind, items, _ = _refused(Reason.TOKEN)
+        elif is_put:
+            kind, items, need = self._put(sender, request, now)
         else:
             kind, items = self._found(sender, request, now.mono_ms)
         token = self._tokens.make(sender, now.mono_ms)

@@ -82,7 +82,7 @@ class Citizen:
         self._town = town
         self._number = number
         self.contact = town.contacts[number]
-        self._trials: dict[int, Trial] = {}  # By what Python calls the job: it lives as long as the trial.
+        self._trials: list[Trial] = []  # Under way.
         self._wakes_at_ms = inf
         self.dht = Dht(
             self.contact.key,
@@ -101,7 +101,7 @@ class Citizen:
         elif isinstance(event, Trial):
             event.began_ms = now_ms
             event.job, effects = event.act(self.dht, now)
-            self._trials[id(event.job)] = event
+            self._trials.append(event)
         else:
             self._wakes_at_ms = inf
             effects = self.dht.tick(now)
@@ -113,8 +113,10 @@ class Citizen:
             if isinstance(effect, Send):
                 self.sent += 1
                 outs += self._town.packet(effect.to, Packet(self.contact, effect.body))
-            elif isinstance(effect, Done) and id(effect.job) in self._trials:
-                self._trials.pop(id(effect.job)).ended_ms = now_ms
+            elif isinstance(effect, Done):
+                for trial in [trial for trial in self._trials if trial.job is effect.job]:
+                    trial.ended_ms = now_ms
+                    self._trials.remove(trial)
         if self.dht.wakes_at_ms < self._wakes_at_ms:
             self._wakes_at_ms = self.dht.wakes_at_ms
             outs.append(Out(self._number, TICK, max(self._wakes_at_ms - now_ms, 0.0)))

@@ -19,6 +19,7 @@ from talos_dht import (
     Now,
     Publish,
     Read,
+    Reason,
     Reply,
     Request,
     Send,
@@ -28,7 +29,7 @@ from talos_dht.dht import BACK_MAX, LOOK_MS
 from talos_dht.jobs import UNCHECKED_MAX
 from talos_dht.messages import is_reply
 from talos_dht.table import REFRESH_MS
-from tests.dht.people import contact, target
+from tests.dht.people import contact, distance, target
 from tests.dht.publishers import NOW, KeyLogs, Publisher, at
 
 ADA, BOB = Publisher(1), Publisher(2)
@@ -96,11 +97,44 @@ def test_who_asks_us_first_is_asked_back_before_it_gets_a_place() -> None:
     assert len(net.nodes[0].table) == 0
     again = net.nodes[0].receive(stranger, Request(Kind.FIND, TXID, target(1)).encode(), NOW)
     assert len(again) == 1  # One question is enough.
-    pong = Reply(Answer.PONG, Request.decode(ping.body).txid, TXID, stranger.place).encode() or b""
-    net.nodes[0].receive(contact(51), pong, NOW)
+    net.nodes[0].receive(contact(51), pong(ping), NOW)
     assert len(net.nodes[0].table) == 0
-    net.nodes[0].receive(stranger, pong, NOW)
+    net.nodes[0].receive(stranger, pong(ping), NOW)
     assert stranger.id in net.nodes[0].table
+
+
+def pong(ping: Send) -> bytes:
+    return Reply(Answer.PONG, Request.decode(ping.body).txid, TXID, ping.to.place).encode() or b""
+
+
+def told(find: Send, contacts: list[Contact]) -> bytes:
+    raws = [one.raw for one in contacts]
+    return Reply(Answer.CONTACTS, Request.decode(find.body).txid, TXID, find.to.place, raws).encode() or b""
+
+
+def test_a_job_is_done_once_and_what_comes_later_changes_nothing() -> None:
+    node = Net(1).nodes[0]
+    *near, teller, far = sorted((contact(number) for number in range(1, 23)), key=lambda one: distance(one, node.id))
+    job, effects = node.join([teller, far], NOW)
+    asks = {effect.to: effect for effect in effects if isinstance(effect, Send)}
+    effects = node.receive(teller, told(asks[teller], near), NOW)
+    done = list[Effect]()
+    while waiting := [effect for effect in effects if isinstance(effect, Send)]:
+        effects = [one for find in waiting for one in node.receive(find.to, told(find, []), NOW)]
+        done += [effect for effect in effects if isinstance(effect, Done)]
+        effects = [one for one in effects if isinstance(one, Send) and Request.decode(one.body).argument == node.id]
+    assert done == [Done(job)]
+    assert node.receive(far, told(asks[far], [contact(99)]), NOW) == []
+    assert job.walks[0].lookup.closest == near
+
+
+def test_who_joins_looks_into_every_part_of_the_keyspace() -> None:
+    net = Net(60)
+    newcomer = net.nodes[1] = net.made(1)
+    net.now = at(5_000)
+    net.act(1, newcomer.join([net.contacts[0]], net.now)[1])
+    assert newcomer.table.parts
+    assert newcomer.table.stale(REFRESH_MS + 4_999) == []
 
 
 def test_who_does_not_serve_is_answered_and_never_told_of() -> None:
@@ -121,8 +155,12 @@ def test_s6_a_thousand_strangers_have_us_ask_back_64_at_a_time() -> None:
     sent = list[Effect]()
     for number in range(100, 1_100):
         sent += net.nodes[0].receive(contact(number), Request(Kind.PING, TXID).encode(), NOW)
-    bodies = [effect.body for effect in sent if isinstance(effect, Send)]
-    assert sum(not is_reply(body) for body in bodies) == BACK_MAX
+    pings = [effect for effect in sent if isinstance(effect, Send) and not is_reply(effect.body)]
+    assert len(pings) == BACK_MAX
+    for ping in pings[:2]:
+        net.nodes[0].receive(ping.to, pong(ping), NOW)
+    for number, asked in ((2_000, 2), (2_001, 2), (2_002, 1)):  # The reply; and the question, while there is a place.
+        assert len(net.nodes[0].receive(contact(number), Request(Kind.PING, TXID).encode(), NOW)) == asked
 
 
 def test_s5_nothing_that_is_sent_to_it_raises() -> None:
@@ -156,13 +194,12 @@ def test_what_we_sealed_ourselves_is_not_heard() -> None:
 def test_addresses_in_our_house_are_not_believed_from_outside_it() -> None:
     net = Net(1)
     outside, printer = contact(50), contact(60, "192.168.1.9")
-    for teller, told in ((outside, 0), (contact(51, "192.168.1.8"), 1)):
-        job, effects = net.nodes[0].join([teller], NOW)
+    for teller, expected in ((outside, 0), (contact(51, "192.168.1.8"), 1)):
+        _, effects = net.nodes[0].join([teller], NOW)
         [sent] = [effect for effect in effects if isinstance(effect, Send) and effect.to == teller]
         reply = Reply(Answer.CONTACTS, Request.decode(sent.body).txid, TXID, teller.place, [printer.raw])
         effects = net.nodes[0].receive(teller, reply.encode() or b"", NOW)
-        assert sum(isinstance(effect, Send) and effect.to == printer for effect in effects) == told
-        del job
+        assert sum(isinstance(effect, Send) and effect.to == printer for effect in effects) == expected
 
 
 def test_a_record_is_published_at_three_places_and_read_by_everybody() -> None:
@@ -178,6 +215,27 @@ def test_a_record_is_published_at_three_places_and_read_by_everybody() -> None:
         assert net.done(read)
         assert isinstance(read, Read)
         assert read.record == ADA.record()
+
+
+def test_a_node_that_forgot_the_tokens_it_gave_is_asked_again_with_the_one_of_its_refusal() -> None:
+    net = Net(6, ADA)
+    for node in net.nodes:
+        node._server._tokens._secrets.clear()  # As after a restart.
+    job, effects = net.nodes[3].publish(ADA.record(), NOW)
+    net.act(3, effects)
+    assert job.stored == [5, 5, 5]
+
+
+def test_who_refuses_every_token_is_asked_again_once() -> None:
+    node = Net(1).nodes[0]
+    job, [ask] = node.join([contact(5)], NOW)
+    for expected in (Send, Done):
+        assert isinstance(ask, Send)
+        txid = Request.decode(ask.body).txid
+        refusal = Reply(Answer.REFUSED, txid, TXID, contact(0).place, [bytes([Reason.TOKEN])]).encode() or b""
+        [ask, *_] = node.receive(contact(5), refusal, NOW)
+        assert isinstance(ask, expected)
+    assert job.is_done
 
 
 def test_s2_one_lying_holder_is_not_believed_and_neither_is_an_older_record() -> None:
@@ -315,10 +373,10 @@ def test_it_wakes_for_what_is_under_way_and_else_once_a_minute() -> None:
 
 
 def test_equal_datagrams_and_dice_make_equal_effects() -> None:
-    def told() -> list[tuple[Contact, bytes]]:
+    def sent() -> list[tuple[Contact, bytes]]:
         net = Net(8, ADA)
         del net.by_place[net.contacts[2].place]
         net.act(3, net.nodes[3].publish(ADA.record(), Now(5, 5))[1])
         return [(send.to, send.body) for send in net.astray]
 
-    assert told() == told() != []
+    assert sent() == sent() != []

@@ -155,8 +155,8 @@ MUTANTS: Final = (
         "stored_without_a_token",
         "Anybody fills stores from forged addresses.",
         "dht/talos_dht/server.py",
-        "if proven else _refused(Reason.TOKEN)",
-        "if request.argument else _refused(Reason.TOKEN)",
+        "elif not proven and (is_put or request.token):",
+        "elif not proven and request.token:",
         f"{SERVER}::test_s6_nothing_is_stored_without_a_token_of_ours",
     ),
     Mutant(
