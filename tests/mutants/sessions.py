@@ -40,7 +40,7 @@ MUTANTS: Final = (
         "The old link stays, and with it the session, until somebody breaks it.",
         "node/talos/services/post.py",
         "            self._say_goodbye(peer, peer.link)\n            self.redial(peer)\n",
-        "",
+        "            pass\n",
         f"{NODES}::test_a_silent_link_is_renewed_within_the_hour",
     ),
     Mutant(

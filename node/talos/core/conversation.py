@@ -45,7 +45,8 @@ class Conversation:
         talk = self._talk
         talk.outbox.leave()
         self._talk = Talk.load(talk.peer, talk.ours, talk.rows, talk.inbox)
-        self._talk.linked, self._talk.allowance, self._talk.unopened = talk.linked, talk.allowance, talk.unopened
+        self._talk.linked, self._talk.allowance = talk.linked, talk.allowance
+        self._talk.unopened = talk.unopened
 
     @property
     def undelivered(self) -> int:
