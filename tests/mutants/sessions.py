@@ -23,8 +23,8 @@ MUTANTS: Final = (
         "link_on_a_session_given_up",
         "A link that was greeted just before a reset is taken up, and the session goes on.",
         "node/talos/core/sessions.py",
-        "        if greeted is None or (self.phase(greeted), Event.GREETED) not in NEXT:",
-        "        if greeted is None:",
+        "if greeted is None or session_id in self._given_up or",
+        "if greeted is None or",
         f"{LIFE}::test_a_link_is_not_taken_up_on_a_session_that_was_given_up_while_it_was_greeted",
     ),
     Mutant(

@@ -67,13 +67,14 @@ class Ours:
 class Sessions:
     """All sessions with one peer. Every change is in `changes()` until it is asked for."""
 
-    __slots__ = ("_in_use", "_ours", "_parties", "_peer", "_rows", "_set")
+    __slots__ = ("_given_up", "_in_use", "_ours", "_parties", "_peer", "_rows", "_set")
 
     def __init__(self, peer: bytes, ours: Ours, rows: Rows) -> None:
         self._peer = peer
         self._ours = ours
         self._rows = rows
         self._parties: list[Put] = []
+        self._given_up: set[bytes] = set()  # No link that is being greeted on these is taken up any more.
         self._in_use: bytes | None = None  # The session that the link was greeted on.
         self._set = SessionSet.load(self._stored(rows), ours.suite)
 
@@ -144,7 +145,7 @@ class Sessions:
         to = after(before, event)
         if event is Event.LINK_ENDED:
             self._in_use = None
-        elif to is Phase.IN_USE:
+        elif event is Event.GREETED:
             self._in_use = session.id
         elif to is Phase.RECEIVING:
             self._set.archive(session.id, now_ms=now_ms)
@@ -181,7 +182,7 @@ class Sessions:
         Returns False, changing nothing, if it was given up since it was greeted.
         """
         greeted = self._set.get(session_id)
-        if greeted is None or (self.phase(greeted), Event.GREETED) not in NEXT:
+        if greeted is None or session_id in self._given_up or (self.phase(greeted), Event.GREETED) not in NEXT:
             return False
         self._move(greeted, Event.GREETED)
         for session in self._set.sessions():
@@ -206,7 +207,13 @@ class Sessions:
 
     def give_up(self, now_ms: int) -> list[Session]:
         """Send nothing more on any session that both ends hold; return those that could be sent on until now."""
-        held = [one for one in self._set.sessions() if self.phase(one) in (Phase.CONFIRMED, Phase.IN_USE)]
+        proved = [one for one in self._set.sessions() if self.phase(one) is not Phase.OPENING]
+        held = [
+            one
+            for one in proved
+            if one.superseded_ms is None or (one.id == self._in_use and one.id not in self._given_up)
+        ]
+        self._given_up = {one.id for one in proved}
         for session in held:
             self._move(session, Event.SUPERSEDED, now_ms)
         return held

@@ -87,6 +87,13 @@ def greeted(life: Life) -> None:
     commit(life.a, life.a.conversation.link_up(life.session.id, life.a.now_ms))
 
 
+def crossed(life: Life) -> None:
+    """It was superseded by the link that is about to lose, not given up."""
+    life.sessions._given_up.clear()
+    greeted(life)
+    assert life.sessions.sending(life.a.now_ms) is life.session
+
+
 def link_ended(life: Life) -> None:
     life.a.conversation.link_down()
 
@@ -137,6 +144,7 @@ DEEDS: dict[tuple[Phase, Event], list[Callable[[Life], None]]] = {
     (Phase.IN_USE, Event.LINK_ENDED): [link_ended],
     (Phase.IN_USE, Event.SUPERSEDED): [superseded, superseded_by_another],
     (Phase.IN_USE, Event.DROPPED): [dropped],
+    (Phase.RECEIVING, Event.GREETED): [crossed],
     (Phase.RECEIVING, Event.LINK_ENDED): [link_ended],
     (Phase.RECEIVING, Event.SUPERSEDED): [superseded, superseded_by_another],
     (Phase.RECEIVING, Event.DAY_ENDED): [day_ended],
