@@ -257,7 +257,9 @@ class Sessions:
         return session_id in self._set
 
     def is_met(self) -> bool:
-        return self._set.has_live
+        in_use = self._in_use
+        is_used = in_use is not None and in_use in self._set and in_use not in self._given_up
+        return is_used or self._set.has_live
 
     def seal(self, session: Session, lane: Lane, plaintext: bytes) -> bytes:
         return session.seal(lane, plaintext, entropy=self._ours.entropy)
