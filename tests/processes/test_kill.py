@@ -19,6 +19,9 @@ from tests.processes.spies import Doom, Moment
 
 COUNTS: Final = (1, 2, 3, 5, 8, 13, 21, 34, 55, 89)  # How often the moment comes before it is the last.
 DONE_MIN: Final = 20  # Messages, fewer than one side sends in a moment's peace: proof that they did talk.
+FEW: Final = (
+    100  # Messages undelivered: an inbox smaller than the window makes the sender repeat most of what it sends.
+)
 REFUSE_EVERY: Final = 20  # Commits: often, but after those of a start.
 NEEDS_NOBODY: Final = (Moment.BEFORE_COMMIT, Moment.AFTER_COMMIT)  # What comes to a node that has no link.
 
@@ -76,7 +79,7 @@ def test_whoever_is_killed_in_full_traffic_nothing_is_lost_or_doubled_or_reorder
 
 
 def test_messages_given_up_and_a_full_inbox_change_nothing_of_that(tmp_path: Path, rounds: Rounds) -> None:
-    with two_sides(tmp_path, Nature(impatient=True)) as sides:
+    with two_sides(tmp_path, Nature(impatient=True, backlog_max=FEW)) as sides:
         rage(sides, 3, rounds(5, 50))
     all_well(*sides, gaps=True)
     ada, bob = (side.journal for side in sides)
