@@ -10,7 +10,7 @@ Marks in the recording, by their first word:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -50,11 +50,16 @@ class Case:
 
     recording: Recording = field(repr=False)
     config: Config
-    vault: Vault = field(repr=False)
+    storage_keys: Mapping[int, bytes] = field(repr=False)
+    storage_key: int  # The current one.
     rotation_key: bytes = field(repr=False)
     peer: bytes
     peer_name: str
     now_ms: int
+
+    @property
+    def vault(self) -> Vault:
+        return Vault(self.storage_keys, self.storage_key)
 
 
 def record(folder: Path, seed: int) -> Case:
@@ -75,7 +80,17 @@ def record(folder: Path, seed: int) -> Case:
     assert not world.violations, world.violations
     peer = world.machines[THEM]
     now_ms = machine.clocks.wall_ms(world.virtual_s)
-    return Case(recording, machine.config, machine.vault(), machine.rotation_key, peer.did, peer.peer_id, now_ms)
+    vault = machine.vault()
+    return Case(
+        recording=recording,
+        config=machine.config,
+        storage_keys=vault.keys,
+        storage_key=vault.current,
+        rotation_key=machine.rotation_key,
+        peer=peer.did,
+        peer_name=peer.peer_id,
+        now_ms=now_ms,
+    )
 
 
 def _plan(seed: int, notes: _Notes) -> Plan:
