@@ -94,7 +94,7 @@ class Row:
 class Outbox:
     """The rows for one peer. Every change returns the writes that make it durable."""
 
-    __slots__ = ("_blocked_at", "_room", "_sent", "next_seq", "peer", "rows")
+    __slots__ = ("_blocked_at", "_refused", "_room", "_sent", "_window", "next_seq", "peer", "rows")
 
     def __init__(self, peer: bytes, next_seq: int, rows: Iterable[Row] = (), room: Room | None = None) -> None:
         self.peer = peer
@@ -104,6 +104,8 @@ class Outbox:
         self._room.promised += self._unsealed_size
         self._sent = 0  # The last number that is on its way on the current link.
         self._blocked_at: int | None = None  # The number that the peer has no room for.
+        self._refused = 0  # The last number that it had no room for on this link. From there on ...
+        self._window = WINDOW_ROWS  # ... so many may be on their way.
 
     @classmethod
     def load(
@@ -191,17 +193,19 @@ class Outbox:
         """A new link: everything unacknowledged is to be sent again, in order."""
         self._sent = 0
         self._blocked_at = None
+        self._refused, self._window = 0, WINDOW_ROWS
 
     def next_to_send(self) -> Row | None:
         """Return the next row that the window, the peer and the order allow on this link."""
         if self._blocked_at is not None or self._sent == self.next_seq - 1:
             return None
-        size = 0
-        for in_flight, row in enumerate(self.rows.values()):
+        size = in_flight = 0
+        for row in self.rows.values():
             size += row.size + FRAME_OVERHEAD
             if row.last > self._sent:
-                fits = in_flight < WINDOW_ROWS and (not in_flight or size <= WINDOW_BYTES)
+                fits = in_flight < self._window and (not in_flight or size <= WINDOW_BYTES)
                 return row if fits else None
+            in_flight += row.last >= self._refused
         return None
 
     def sealed(self, row: Row, session_id: bytes, frame: bytes) -> list[Put]:
@@ -244,6 +248,7 @@ class Outbox:
             del self.rows[row.seq]
             key = self.key(row.seq)
             writes += (Put(OUTBOX, key, None), Put(FRAMES, key, None))
+        self._window = min(WINDOW_ROWS, self._window + sum(row.last >= self._refused for row in covered))
         return delivered, writes
 
     def rewind(self, seq: int) -> None:
@@ -252,9 +257,14 @@ class Outbox:
         self._sent = min(self._sent, seq - 1)
 
     def block(self, seq: int) -> None:
-        """The peer has no room for `seq`: send nothing until it wants it, or a new link is there."""
+        """The peer has no room for `seq`: send nothing until it wants it, or a new link is there.
+
+        Then one message, and with each that arrives one more at a time: an inbox may be smaller than a window, and all
+        that is sent beyond what it takes is sent again. As a slow start does (RFC 5681, section 3.1).
+        """
         self.rewind(seq)
-        self._blocked_at = seq
+        self._blocked_at = self._refused = seq
+        self._window = 1
 
     def reseal(self, seq: int) -> None:
         """The peer cannot open what was stored from `seq` on: make new frames of the same messages."""

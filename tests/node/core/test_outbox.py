@@ -243,10 +243,26 @@ def test_a_blocked_peer_is_sent_nothing_until_it_wants_or_a_new_link_is_there() 
     kept.accept()
     assert kept.send() == []
     kept.outbox.rewind(2)
-    assert kept.send() == [2, 3, 4]
+    assert kept.send() == [2]
     kept.outbox.block(2)
     kept.outbox.restart()
     assert kept.send() == [1, 2, 3, 4]
+
+
+def test_after_a_busy_the_window_begins_at_one_and_grows_with_what_arrives() -> None:
+    kept = Kept()
+    for _ in range(WINDOW_ROWS * 3):
+        kept.accept()
+    kept.send()
+    kept.outbox.block(5)
+    kept.acked(4)
+    kept.outbox.rewind(5)
+    sent = [kept.send()]
+    while len(sent[-1]) < WINDOW_ROWS:
+        kept.acked(sent[-1][-1])
+        sent.append(kept.send())
+    assert [len(numbers) for numbers in sent][:4] == [1, 2, 4, 8]
+    assert [number for numbers in sent for number in numbers] == list(range(5, sent[-1][-1] + 1))
 
 
 def test_a_refusal_that_an_acknowledgement_overtook_does_not_block_for_ever() -> None:

@@ -10,6 +10,7 @@ from trio.testing import MockClock
 
 from talos.core.content import MessageContent
 from talos.core.frames import SIZE_MAX, Kind
+from talos.core.outbox import WINDOW_ROWS
 from talos.core.report import ReceiptState
 from talos.host import LinkClosed
 from talos.services import links
@@ -19,6 +20,7 @@ from talos_ratchet import Lane
 from tests.node.services.hostile import Stranger, alone, dial
 from tests.node.services.test_bad_peers import ORIGIN, owe
 from tests.node.services.test_link import link_pair
+from tests.node.services.test_links_replay import words
 from tests.node.services.wire import CLOCK, Running, running
 
 
@@ -90,3 +92,24 @@ async def test_a_message_is_tried_as_often_as_was_asked_for(
         monkeypatch.setattr(a.node._running_now().messages, "_links", SimpleNamespace(connect=to_the_deaf))
         receipt = await a.node.send(b.node.did, b"hello?", timeout=1.0, retry_count=retries)
         assert (receipt.state, tries) == (ReceiptState.QUEUED, 1 + retries)
+
+
+async def test_an_inbox_smaller_than_the_window_takes_all_and_little_is_sent_twice(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = 300
+    async with running("a", "b") as (a, b):
+        monkeypatch.setattr(b.desk.post.inbox, "_peer_rows_max", 5)
+        await a.links.connect(a.peer(b))
+        said = len(a.wire.streams[0][0].sent)
+        for number in range(count):
+            _, step = a.peer(b).conversation.submit(b"%d" % number, CLOCK.wall_ms())
+            a.desk.post.submit(a.peer(b), step)
+        for number in range(count):
+            with trio.fail_after(5.0):
+                message = await b.node.receive()
+            assert message.body == b"%d" % number
+            await message.ack()
+        kinds = [frame[4] for frame in words(bytes(a.wire.streams[0][0].sent[said:]))]
+        assert count < kinds.count(Kind.MESSAGE) < 2 * count + WINDOW_ROWS
+        assert len(a.wire.streams) == 1, "nobody was over any budget"
