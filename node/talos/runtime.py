@@ -24,7 +24,8 @@ from talos.services.desk import Desk
 from talos.services.directory import Directory
 from talos.services.links import Links
 from talos.services.messages import Message, Messages, OnFailure
-from talos.services.post import Peer, Post
+from talos.services.peer import Peer
+from talos.services.post import Post
 from talos.services.redial import Redial
 from talos.services.requests import Handler, Requests, RequestType
 from talos.services.resets import Resets

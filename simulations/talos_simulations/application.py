@@ -15,7 +15,7 @@ from talos.core.report import ReceiptState
 from talos.errors import DeliveryFailed, NodeStopped, QueueFull, Refused, StoreFailed, StoreFull, TalosError
 from talos.runtime import Node
 from talos.services.messages import Message
-from talos.services.post import Peer
+from talos.services.peer import Peer
 from talos_simulations.books import Act, Books, body, read_body
 from talos_simulations.clock import ProcessClock
 from talos_simulations.dice import chance

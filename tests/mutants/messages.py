@@ -261,7 +261,7 @@ MUTANTS: Final = (
     Mutant(
         "greeted_on_what_only_receives",
         "A recorded session that the other side has replaced binds a link, and what is sent on it is never read.",
-        "node/talos/core/conversation.py",
+        "node/talos/core/meeting.py",
         "        if session.superseded_ms is not None:\n            raise OutOfTurn(",
         "        if False:\n            raise OutOfTurn(",
         f"{START}::test_a_session_that_only_receives_is_not_resumed",
@@ -269,7 +269,7 @@ MUTANTS: Final = (
     Mutant(
         "recording_binds",
         "Words of a greeting that were held back bind a link of another greeting.",
-        "node/talos/core/conversation.py",
+        "node/talos/core/meeting.py",
         ".answers != answers:",
         ".answers == b'never':",
         f"{FORGERY}::test_words_that_were_held_back_fit_no_later_greeting",
@@ -277,7 +277,7 @@ MUTANTS: Final = (
     Mutant(
         "proof_of_anything",
         "The dialler's third word names nothing, so that it is refused, or has to be believed.",
-        "node/talos/core/conversation.py",
+        "node/talos/core/meeting.py",
         "Proof(_name(frame))",
         "Proof(_name(asked))",
         f"{FORGERY}::test_a_changed_word_of_a_greeting_is_refused_and_changes_nothing",

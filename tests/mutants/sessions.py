@@ -30,7 +30,7 @@ MUTANTS: Final = (
     Mutant(
         "given_up_and_resumed",
         "Who has given a session up resumes it while the old link has not ended, and its own dial fails.",
-        "node/talos/core/conversation.py",
+        "node/talos/core/meeting.py",
         "        if session is None or session.superseded_ms is not None:  # It was given up",
         "        if session is None:  # It was given up",
         f"{CORE}::test_a_session_that_was_given_up_is_not_resumed_though_its_link_is_still_there",

@@ -6,7 +6,7 @@ import pytest
 
 from talos.core.step import Put
 from talos.core.tables import ENTRIES
-from talos.services.post import Peer
+from talos.services.peer import Peer
 from talos_simulations.application import CARGO_SIZE, Application, Load
 from talos_simulations.books import Act
 from talos_simulations.check import Check

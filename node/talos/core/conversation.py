@@ -7,20 +7,17 @@ releases its effects, in order. Until then memory is ahead of the disk: if a com
 from __future__ import annotations
 
 from collections.abc import Iterable
-from hashlib import sha256
-from types import UnionType
 
 from talos.core import acts
-from talos.core.allowance import Deed
 from talos.core.budgets import OverBudget
-from talos.core.content import ControlContent, GoAway, Marks, Piece, Proof, Want, Welcome
-from talos.core.content_read import decode_control
+from talos.core.content import ControlContent, GoAway, Piece, Want
 from talos.core.draft import Draft
 from talos.core.effects import Broken, Kept, TurnedDown, WornOut
 from talos.core.entry_types import SessionEvent
 from talos.core.inbox import Inbox
 from talos.core.intake import UNREADABLE_MS, Intake
 from talos.core.keylog import KeyLog
+from talos.core.meeting import Meeting
 from talos.core.outbox import AckedUnsent, Row
 from talos.core.refusals import refusal_of
 from talos.core.sessions import Ours
@@ -28,17 +25,16 @@ from talos.core.step import Put, Step
 from talos.core.tables import NEWCOMERS, OUTBOX, Rows
 from talos.core.talk import OnLink, Talk
 from talos.errors import MalformedMessage
-from talos_ratchet import Bundle, Lane, Offer, Opening, OutOfTurn, Prekeys, RatchetError, Session
+from talos_ratchet import Lane, RatchetError, Session
 
 
-class Conversation:
+class Conversation(Meeting):
     """One peer. Between `link_up` and `link_down` frames go out; without a link nothing is sealed."""
 
-    __slots__ = ("_talk", "peer")
+    __slots__ = ()
 
     def __init__(self, peer: bytes, ours: Ours, rows: Rows, inbox: Inbox) -> None:
-        self.peer = peer
-        self._talk = Talk.load(peer, ours, rows, inbox)
+        super().__init__(peer, Talk.load(peer, ours, rows, inbox))
 
     def reload(self) -> None:
         """Forget what is in memory, and take what is on disk. A link that is up stays up."""
@@ -95,94 +91,7 @@ class Conversation:
         draft.pump()
         return may_have_arrived, draft.step()
 
-    # Sessions and links
-
-    def resume(self, now_ms: int) -> tuple[bytes, bytes, Step] | None:
-        """Return session id, control frame and step to resume a session with; None if there is none."""
-        session = self._talk.sessions.sending(now_ms)
-        if session is None or session.superseded_ms is not None:  # It was given up, and its link is about to end.
-            return None
-        frame = self._talk.sessions.seal(session, Lane.CONTROL, self._talk.marks().encode())
-        return session.id, frame, Draft(self._talk, now_ms).step()
-
-    def resumed(self, frame: bytes, now_ms: int) -> tuple[bytes, Step]:
-        """Take a dialler's resuming frame; returns our answering frame.
-
-        Raises `RatchetError` or `MalformedMessage`, changing nothing, where no session of ours opens it.
-        """
-        session, draft = self._bind(frame, Marks, now_ms, answers=b"")
-        answer = self._talk.sessions.seal(session, Lane.CONTROL, self._talk.marks(_name(frame)).encode())
-        return answer, draft.step()
-
-    def answered(self, frame: bytes, asked: bytes, now_ms: int) -> tuple[bytes, bytes, Step]:
-        """Take the responder's answer to what we `asked`, the frame of `resume` or the opening of `open`.
-
-        Returns session id, proof of us and step. Raises `RatchetError`, changing nothing, if it does not
-        authenticate, was taken before or answers something else; `MalformedMessage` or `AckedUnsent` if it is
-        authentic, and makes no sense.
-        """
-        session, draft = self._bind(frame, Marks | Welcome, now_ms, answers=_name(asked))
-        proof = self._talk.sessions.seal(session, Lane.CONTROL, Proof(_name(frame)).encode())
-        return session.id, proof, draft.step()
-
-    def proved(self, frame: bytes, answer: bytes, now_ms: int, steady_ms: int) -> tuple[bytes, Step]:
-        """Take the dialler's proof of our `answer`; returns session id and step. Raises as `answered` does.
-
-        `steady_ms` is on the monotonic clock, here and below: what a peer may do in a minute is no matter of the date.
-        """
-        session, draft = self._bind(frame, Proof, now_ms, answers=_name(answer))
-        if self.may_greet(steady_ms):  # Two greetings may have been let in on the last one.
-            self._talk.allowance.charge(Deed.GREETING, steady_ms)
-        return session.id, draft.step()
-
-    def _bind(
-        self, frame: bytes, expected: type[Marks | Proof] | UnionType, now_ms: int, *, answers: bytes
-    ) -> tuple[Session, Intake]:
-        session, opened = self._talk.sessions.open(Lane.CONTROL, frame, now_ms)
-        content = decode_control(opened.plaintext)
-        if not isinstance(content, expected):
-            raise MalformedMessage(f"{type(content).__name__} does not bind a link now")
-        if session.superseded_ms is not None:
-            raise OutOfTurn("the session only receives from now on: no link is greeted on it")
-        if (content.marks if isinstance(content, Welcome) else content).answers != answers:
-            raise OutOfTurn("the words answer others, of another link: a recording may have been played")
-        draft = Intake(self._talk, now_ms)
-        draft.take(session, Lane.CONTROL, opened)
-        if not isinstance(content, Proof):
-            draft.control(content, session)
-        return session, draft
-
-    def open(self, party: bytes, bundle: Bundle, offer: Offer | None, now_ms: int) -> tuple[bytes, Step]:
-        """Start a session with the peer's checked `party`; returns the opening. It carries marks, no message."""
-        first = self._talk.marks().encode()
-        opening = self._talk.sessions.start(party, bundle, offer, first, now_ms=now_ms)
-        return opening, Draft(self._talk, now_ms).step()
-
-    def accept(
-        self,
-        opening: Opening,
-        agreement: bytes,
-        prekeys: Prekeys,
-        consumed: Iterable[Put],
-        now_ms: int,
-        *,
-        arrival: Put | None = None,
-    ) -> tuple[bytes, Step]:
-        """Accept the peer's opening; returns the WELCOME frame. `consumed` goes into the same step.
-
-        So does `arrival`, which makes the peer a newcomer. `agreement` is the X25519 key of the opening's party,
-        already checked against its key log.
-        Raises `RatchetError`, changing nothing, if it does not authenticate.
-        """
-        session = self._talk.sessions.accept(opening, agreement, prekeys, now_ms=now_ms).session
-        welcome = Welcome(self._talk.sessions.lane_keys(session), self._talk.marks(_name(opening.encode())))
-        frame = self._talk.sessions.seal(session, Lane.CONTROL, welcome.encode())
-        draft = Draft(self._talk, now_ms)
-        draft.writes += consumed
-        if arrival is not None:
-            self._talk.is_newcomer = True
-            draft.writes.append(arrival)
-        return frame, draft.step()
+    # Sessions and links, once they are greeted
 
     def no_session(self, session_id: bytes, now_ms: int) -> Step:
         """The peer has proved that it does not have this session."""
@@ -245,10 +154,6 @@ class Conversation:
         if not self._talk.is_newcomer:  # Of what was never told to have begun.
             draft.entries += [acts.session(why, self.peer, one.id, now_ms, initiated=one.initiated) for one in sessions]
         return draft.step()
-
-    def may_greet(self, steady_ms: int) -> bool:
-        """Say whether the peer may bind another link now. Only what it has proved counts against it."""
-        return self._talk.allowance.has(Deed.GREETING, steady_ms)
 
     def holds(self, session_id: bytes) -> bool:
         """Say whether this session is here, whatever its state."""
@@ -334,8 +239,3 @@ class Conversation:
         seq = self._talk.high_water.high(origin) + 1
         on_link.wanted = (origin, seq)  # What was sent before the BUSY was heard is no new gap.
         return self.say(Want(origin, seq, reseal=False), now_ms)
-
-
-def _name(words: bytes) -> bytes:
-    """Return what names the words of a greeting to whoever answers them."""
-    return sha256(words).digest()

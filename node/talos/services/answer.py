@@ -33,7 +33,7 @@ from talos.core.tables import SEEN
 from talos.errors import Damaged, MalformedMessage, Refused
 from talos.services.desk import Desk
 from talos.services.link import Link
-from talos.services.post import Peer
+from talos.services.peer import Peer
 from talos_ratchet import Duplicate, Opening, RatchetError, read_opening
 
 FIRST: Final = frozenset({Kind.FETCH, Kind.HELLO})

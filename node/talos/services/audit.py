@@ -24,7 +24,7 @@ from talos.errors import Damaged, NodeStopped, Refused, StoreFailed, TalosError
 from talos.host import Host
 from talos.services.commit import Committer
 from talos.services.desk import Desk
-from talos.services.post import Peer
+from talos.services.peer import Peer
 from talos.services.requests import Requests, RequestType
 from talos_audit import NOTE_SIZE_MAX
 

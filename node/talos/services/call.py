@@ -26,7 +26,7 @@ from talos.errors import Damaged, MalformedMessage, Refused
 from talos.services.desk import Desk
 from talos.services.directory import Introduction, check_bundle
 from talos.services.link import Link
-from talos.services.post import Peer
+from talos.services.peer import Peer
 from talos_ratchet import Offer, RatchetError, read_offer
 
 T = TypeVar("T")

@@ -15,7 +15,8 @@ from talos.core.tables import KEYLOGS
 from talos.errors import StoreFailed
 from talos.host import Address, Host
 from talos.services.directory import Directory
-from talos.services.post import Peer, Post
+from talos.services.peer import Peer
+from talos.services.post import Post
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from talos.services.call import Call, fetch
 from talos.services.desk import Desk
 from talos.services.directory import Introduction
 from talos.services.link import GREETING_S, Link
-from talos.services.post import Peer
+from talos.services.peer import Peer
 from talos_ratchet import RatchetError
 
 DIALS_MAX: Final = 32  # At once.

@@ -20,8 +20,8 @@ from talos.services.answer import FIRST, Answer
 from talos.services.desk import Desk
 from talos.services.dial import Dialler
 from talos.services.link import DRAIN_S, GREETING_S, Link
+from talos.services.peer import Peer
 from talos.services.places import Place, Places
-from talos.services.post import Peer
 from talos.services.supervise import supervise
 from talos_ratchet import RatchetError
 

@@ -18,7 +18,7 @@ from talos.core.vault import Vault
 from talos.errors import Damaged, DeliveryFailed, QueueFull, Refused, StoreFailed, TalosError, UsageError
 from talos.services.desk import Desk
 from talos.services.links import Links
-from talos.services.post import Awaited, Peer
+from talos.services.peer import Awaited, Peer
 
 OnFailure = Literal["queue", "raise"]
 ON_FAILURE: Final = get_args(OnFailure)

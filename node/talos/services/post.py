@@ -7,11 +7,7 @@ breath. So the order of changes is the order on disk, and the order in which eff
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from math import inf
 from typing import Final
-
-import trio
 
 from talos.core.conversation import Conversation
 from talos.core.effects import (
@@ -42,39 +38,12 @@ from talos.host import Host
 from talos.services.commit import Committer, Submitted
 from talos.services.keeper import Keeper
 from talos.services.link import Link
+from talos.services.peer import Peer
 from talos.services.signal import Signal
 
 REPLAY_WINDOW_S: Final = 3_600  # A duplicate is written down if the peer's newest message is no older than this.
 RESET_LEAST_S: Final = 600.0  # Between two resets of ours that nobody asked for: they cost the peer a handshake each.
 CROSSING_S: Final = 10.0  # Two dials that cross are bound no further apart than one greeting may take.
-
-
-@dataclass(slots=True)
-class Awaited:
-    """A message of ours whose delivery somebody waits for."""
-
-    delivered: bool = False
-    news: trio.Event = field(default_factory=trio.Event)  # Set once it is delivered, or the link it went on has ended.
-
-    def wake(self) -> None:
-        self.news.set()
-        self.news = trio.Event()
-
-
-@dataclass(slots=True)
-class Peer:
-    """One peer at run time."""
-
-    did: bytes
-    conversation: Conversation
-    link: Link | None = None  # Where frames go; others may still be read until they end.
-    deliveries: int = 0  # Acknowledgements of our messages so far.
-    taken_at: float = inf  # Monotonic: when its newest message was taken; before this node started, if it is inf.
-    reason: str | None = None  # Why there is no link, if that is known.
-    reset_at: float = -inf  # Monotonic: when we last gave its session up unasked.
-    asked_at: float = -inf  # Monotonic: when the application last had it given up.
-    holds: int = 0  # Greetings and links that are at work with it: while there are any, it is not forgotten.
-    waiting: dict[int, Awaited] = field(default_factory=dict)  # By seq; who waits puts it there, and takes it away.
 
 
 class Post:

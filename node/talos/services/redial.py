@@ -10,7 +10,7 @@ import trio
 from talos.errors import TalosError
 from talos.services.desk import Desk
 from talos.services.links import Links
-from talos.services.post import Peer
+from talos.services.peer import Peer
 
 BACKOFF_LEAST_S: Final = 1.0  # After a first failure; doubled per failure, up to `retry_interval_s`.
 REDIALS_MAX: Final = 24  # At once, of the 32 dials of a node: peers that are away must not keep `send` waiting.

@@ -20,7 +20,8 @@ from talos.core.names import did_of
 from talos.errors import NotReachable, Refused, UsageError
 from talos.host import Clock
 from talos.services.link import Link
-from talos.services.post import Peer, Post
+from talos.services.peer import Peer
+from talos.services.post import Post
 from talos.services.supervise import supervise
 
 INBOUND_MAX: Final = 32  # Requests of one peer that are worked on at once; more are answered BUSY.

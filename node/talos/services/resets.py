@@ -9,7 +9,7 @@ from talos.errors import Damaged, NotReachable, Refused
 from talos.host import DialError, LinkClosed
 from talos.services.desk import Desk
 from talos.services.links import Links
-from talos.services.post import Peer
+from talos.services.peer import Peer
 
 ASKED_LEAST_S: Final = 10.0  # Between two resets that were asked for: each costs the peer a handshake, and 3 kB.
 TRIES: Final = 2  # A greeting that was under way when the session was given up fails with it.

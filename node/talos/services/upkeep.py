@@ -9,7 +9,7 @@ from talos.core.entry_types import EntryType, write_body
 from talos.core.step import Step
 from talos.errors import StoreFailed, TalosError
 from talos.services.desk import Desk
-from talos.services.post import Peer
+from talos.services.peer import Peer
 from talos.services.requests import Requests, RequestType
 
 ROUND_S: Final = 3600.0  # Between two rounds; what they do is due daily or weekly.

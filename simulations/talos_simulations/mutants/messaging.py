@@ -21,7 +21,8 @@ from talos.errors import Damaged
 from talos.services.call import Call
 from talos.services.link import WRITE_SIZE, Link
 from talos.services.messages import Messages
-from talos.services.post import Peer, Post
+from talos.services.peer import Peer
+from talos.services.post import Post
 from talos.services.redial import Redial
 from talos_ratchet import Suite
 from talos_ratchet.ratchet import Ratchet

@@ -13,7 +13,8 @@ from talos.core.tables import INBOX
 from talos.errors import NodeStopped, StoreFailed, TalosError
 from talos.services.commit import Committer, Submitted
 from talos.services.messages import Message, Messages
-from talos.services.post import Peer, Post
+from talos.services.peer import Peer
+from talos.services.post import Post
 from talos_simulations.mutants import mutant
 
 

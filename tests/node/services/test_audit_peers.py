@@ -19,7 +19,7 @@ from talos.core.proof_file import Proof, check_proof, make_proof
 from talos.core.step import Put
 from talos.core.tables import KEYLOGS
 from talos.errors import Damaged
-from talos.services.post import Peer
+from talos.services.peer import Peer
 from talos.services.requests import RequestType
 from talos_audit import Checkpoint, sign_checkpoint
 from tests.node.core.end import NOW_MS

@@ -15,7 +15,7 @@ from talos.core.report import ReceiptState
 from talos.host import LinkClosed
 from talos.services import links
 from talos.services.link import FRAME_S, RATE_LEAST
-from talos.services.post import Peer
+from talos.services.peer import Peer
 from talos_ratchet import Lane
 from tests.node.services.hostile import Stranger, alone, dial
 from tests.node.services.test_bad_peers import ORIGIN, owe

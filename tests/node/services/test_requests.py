@@ -13,7 +13,7 @@ from talos.core.content import REQUEST_BODY_MAX, Request
 from talos.core.effects import Asked
 from talos.core.keylog import KeyLog
 from talos.errors import NotReachable, Refused, UsageError
-from talos.services.post import Peer
+from talos.services.peer import Peer
 from talos.services.requests import (
     INBOUND_MAX,
     OUTBOUND_MAX,

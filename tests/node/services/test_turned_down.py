@@ -21,7 +21,8 @@ from talos.core.refusals import AGGREGATE_MS
 from talos.core.sessions import Ours
 from talos.core.step import Step
 from talos.services.commit import Committer
-from talos.services.post import REPLAY_WINDOW_S, Peer, Post
+from talos.services.peer import Peer
+from talos.services.post import REPLAY_WINDOW_S, Post
 from talos_ratchet import Lane
 from tests.node.core.identities import derived
 from tests.node.services.test_links_replay import recorded, words

@@ -32,7 +32,7 @@ from talos.host import Address, Clock, Datagrams, DialError, Host, LinkClosed
 from talos.runtime import Node
 from talos.services.desk import Desk
 from talos.services.links import Links
-from talos.services.post import Peer
+from talos.services.peer import Peer
 from talos.services.requests import Requests
 from talos_ratchet import SUITE_1, Suite
 from tests.node.core.end import dice
