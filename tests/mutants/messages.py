@@ -89,6 +89,22 @@ MUTANTS: Final = (
         f"{OUTBOX}::test_the_window_holds_so_many_rows_and_no_more",
     ),
     Mutant(
+        "busy_of_an_older_link",
+        "A BUSY that is read on a link that was replaced holds the new one back, and nobody takes it back.",
+        "node/talos/core/intake.py",
+        "        if self._is_older:\n",
+        "        if False:\n",
+        f"{LIMITS}::test_a_busy_that_was_said_on_a_link_before_this_one_holds_nothing_back",
+    ),
+    Mutant(
+        "frames_go_out_on_any_link",
+        "What was sealed for a link that was replaced goes out on the new one, where it means something else.",
+        "node/talos/services/post.py",
+        "        if peer.link is not out:\n            out = None\n",
+        "        out = peer.link\n",
+        "tests/node/services/test_links.py::test_what_was_to_go_out_on_a_link_does_not_go_out_on_the_next",
+    ),
+    Mutant(
         "whole_window_to_the_busy",
         "Whoever has a small inbox is sent a window for each message that it takes, and loses its link for that.",
         "node/talos/core/outbox.py",

@@ -185,12 +185,12 @@ class Conversation(Meeting):
 
     # Everything that arrives, and what answers it
 
-    def receive(self, frames: Iterable[bytes], now_ms: int, steady_ms: int) -> Step:
-        """Take ratchet frames that came on a link of this peer, in order.
+    def receive(self, frames: Iterable[bytes], now_ms: int, steady_ms: int, *, older: bool = False) -> Step:
+        """Take ratchet frames that came on a link of this peer, in order; on an `older` one if it has another by now.
 
         What cannot be ends the batch with a `Broken` effect; what came before it counts.
         """
-        draft = Intake(self._talk, now_ms, steady_ms)
+        draft = Intake(self._talk, now_ms, steady_ms, older=older)
         for frame in frames:
             try:
                 draft.frame(frame)

@@ -46,14 +46,15 @@ class Intake(Draft):
     """A draft that takes frames. A message that is not the next one is opened, and never taken.
 
     What the peer makes us do is charged to it at `steady_ms` on the monotonic clock; nothing is where there is none: a
-    greeting is charged as a whole.
+    greeting is charged as a whole. Frames may come on an `older` link than the peer has now, which is read to its end.
     """
 
-    __slots__ = ("_acks", "_steady_ms")
+    __slots__ = ("_acks", "_is_older", "_steady_ms")
 
-    def __init__(self, talk: Talk, now_ms: int, steady_ms: int | None = None) -> None:
+    def __init__(self, talk: Talk, now_ms: int, steady_ms: int | None = None, *, older: bool = False) -> None:
         super().__init__(talk, now_ms)
         self._steady_ms = steady_ms
+        self._is_older = older
         self._acks: dict[bytes, None] = {}  # Origins to acknowledge, in order.
 
     def frame(self, frame: bytes) -> None:
@@ -234,6 +235,8 @@ class Intake(Draft):
                 self.effects.append(Delivered(tuple(delivered)))
 
     def _redirected(self, content: Want | Busy) -> None:
+        if self._is_older:
+            return  # The newer link began with all that waits, and whoever was busy on the older one has forgotten it.
         if content.origin != self._talk.ours.origin and not (isinstance(content, Want) and content.reseal):
             return
         outbox = self._talk.outbox

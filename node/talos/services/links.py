@@ -184,7 +184,8 @@ class Links:
                 post.refusals.refuse(Refusal.MALFORMED, peer.did, b"", post.now_ms())
                 raise
             if frames:
-                step = peer.conversation.receive(frames, post.now_ms(), self._desk.steady_ms())
+                older = peer.link is not link
+                step = peer.conversation.receive(frames, post.now_ms(), self._desk.steady_ms(), older=older)
                 await post.submit(peer, step, link).on_disk()
             silent_s = clock.monotonic() - link.heard_at
             if silent_s >= DEAD_S:

@@ -132,12 +132,14 @@ class Post:
     def submit(self, peer: Peer, step: Step, link: Link | None = None) -> Submitted:
         """Queue a step of the peer's conversation. Call it without a pause after making the step.
 
-        `link` is where the frames came from that led to it: that link is closed if they cannot be. Raises
-        `NodeStopped`.
+        `link` is where the frames came from that led to it: that link is closed if they cannot be. What the step sends
+        goes out on the link that the peer has now: if it has another by then, that one began with all there was to
+        say. Raises `NodeStopped`.
         """
+        out = peer.link
         return self._committer.submit(
             step,
-            granted=lambda: self._release(peer, step, link),
+            granted=lambda: self._release(peer, step, link, out),
             refused=lambda failure: self._forget(peer, failure),
         )
 
@@ -227,16 +229,18 @@ class Post:
 
     # What comes of a step
 
-    def _release(self, peer: Peer, step: Step, link: Link | None) -> None:
+    def _release(self, peer: Peer, step: Step, link: Link | None, out: Link | None) -> None:
         self.trouble = None
+        if peer.link is not out:
+            out = None
         for effect in step.effects:
             match effect:
                 case Send(frame):
-                    if peer.link is not None:
-                        peer.link.enqueue(frame)
+                    if out is not None:
+                        out.enqueue(frame)
                 case Rewound():
-                    if peer.link is not None:
-                        peer.link.drop_queued(Kind.MESSAGE)
+                    if out is not None:
+                        out.drop_queued(Kind.MESSAGE)
                 case HandUp(row):
                     self.inbox.arrived(row)
                     self.newcomers.no_more(peer.did)

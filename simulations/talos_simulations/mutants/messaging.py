@@ -36,7 +36,7 @@ def _hasty(real: Any, kind: Kind) -> Callable[..., Any]:
         early = tuple(one for one in step.effects if isinstance(one, Send) and one.frame[0] == kind)
         later = tuple(one for one in step.effects if one not in early)
         pending = real(self, peer, replace(step, effects=later), link)
-        self._release(peer, Step(effects=early), link)
+        self._release(peer, Step(effects=early), link, peer.link)
         return pending
 
     return submit
@@ -93,8 +93,8 @@ def void_run_shrinks(real: Any) -> Any:
 
 @mutant(Outbox, "load", "A row is loaded as it was written, WAITING: that its frame is stored, and was sent, is lost.")
 def stored_frame_forgotten(real: Any) -> Any:
-    def load(cls: type[Outbox], *stored: Any) -> Outbox:
-        outbox: Outbox = real.__func__(cls, *stored[:-1], {})
+    def load(cls: type[Outbox], peer: Any, next_seq: Any, stored: Any, frames: Any, room: Any) -> Outbox:
+        outbox: Outbox = real.__func__(cls, peer, next_seq, stored, {}, room)
         return outbox
 
     return classmethod(load)

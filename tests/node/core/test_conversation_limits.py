@@ -118,6 +118,19 @@ def test_words_about_another_origin_mean_nothing(said: Ack | Busy | Want) -> Non
     assert a.broken == []
 
 
+@pytest.mark.parametrize("older", [True, False])
+def test_a_busy_that_was_said_on_a_link_before_this_one_holds_nothing_back(older: bool) -> None:
+    a, b = linked()
+    sessions = b.conversation._talk.sessions
+    session = sessions.sending(b.now_ms)
+    assert session is not None
+    busy = sessions.seal(session, Lane.CONTROL, Busy(a.ours.origin, 1).encode())
+    a.submit(a.conversation.receive([busy], a.now_ms, a.steady_ms, older=older), a.wire)
+    a.send(b"1")
+    settle(a, b)
+    assert read_all(b) == ([b"1"] if older else [])
+
+
 def test_a_peer_fills_no_disk_with_origins() -> None:
     a, b = linked()
     for number in range(ORIGINS_MAX + 1):

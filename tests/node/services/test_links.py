@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from talos.core.content import Ping
 from talos.core.frames import Kind, wrap
 from talos.core.tables import INBOX
 from talos.errors import NodeStopped, NotReachable
@@ -16,8 +18,9 @@ from talos.services.call import Call
 from talos.services.dial import STAGGER_S
 from talos.services.link import GREETING_S, Link
 from talos.services.links import DEAD_S, PING_S
+from tests.node.services.test_link import link_pair
 from tests.node.services.test_links_strangers import talk
-from tests.node.services.wire import CLOCK, MemoryStream, Running, Wire, running, until
+from tests.node.services.wire import CLOCK, MemoryStream, Running, T, Wire, running, until
 
 
 def live_streams(wire: Wire) -> list[tuple[MemoryStream, MemoryStream]]:
@@ -30,6 +33,29 @@ async def lose(one: Running, other: Running) -> None:
     assert link is not None
     link.close("lost")
     await until(lambda: one.peer(other).link is None and other.peer(one).link is None)
+
+
+async def test_what_was_to_go_out_on_a_link_does_not_go_out_on_the_next(autojump_clock: MockClock) -> None:
+    async with running("a", "b") as (a, b):
+        await a.links.connect(a.peer(b))
+        await talk(a, b)
+        peer, post, disk = a.peer(b), a.desk.post, trio.Event()
+        link = peer.link
+        assert link is not None
+
+        async def held(work: Callable[[], T]) -> T:
+            await disk.wait()
+            return work()
+
+        post._committer._blocking = held
+        pending = post.submit(peer, peer.conversation.say(Ping(), CLOCK.wall_ms()))
+        newer, _ = link_pair()
+        newer.session_id = link.session_id
+        post.bind(peer, newer)
+        disk.set()
+        await pending.on_disk()
+        assert not newer._lanes[Kind.CONTROL].frames
+        post.unbind(peer, newer)
 
 
 async def test_all_who_ask_for_a_link_at_once_share_one_dial(autojump_clock: MockClock) -> None:
