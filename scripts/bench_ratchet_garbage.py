@@ -124,9 +124,9 @@ class LiveLink:
         prekeys = Prekeys(b.prekey, None, b.kem)
         welcome, step = b.conversation.accept(read_opening(opening), a.ours.pair.public, prekeys, (), NOW_MS)
         b.commit(step)
-        self._session_id, proof, step = a.conversation.answered(welcome, NOW_MS)
+        self._session_id, proof, step = a.conversation.answered(welcome, opening, NOW_MS)
         a.commit(step)
-        _, step = b.conversation.proved(proof, NOW_MS, self._now_ms)
+        _, step = b.conversation.proved(proof, welcome, NOW_MS, self._now_ms)
         b.commit(step)
         self._link_up()
 

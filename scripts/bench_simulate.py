@@ -12,7 +12,7 @@ import gc
 import json
 import sys
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from time import process_time  # noqa: TID251 - A benchmark measures the real thing.
 from typing import Final
@@ -75,7 +75,7 @@ def simpy(events: int) -> Figure:
 
     environment = peer.Environment()
 
-    def process(count: int) -> Iterator[object]:
+    def process(count: int) -> Generator[peer.Event, object, None]:
         for _ in range(count):
             yield environment.timeout(1)
 
@@ -107,10 +107,10 @@ def main() -> int:
         sys.stdout.write(json.dumps([asdict(figure) for figure in figures], indent=1) + "\n")
     else:
         for one in figures:
-            goal = "" if one.goal is None else f"goal {one.goal:>9,.0f}  {'met' if one.is_met else 'MISSED'}"
+            verdict = "" if one.goal is None else f"goal {one.goal:>9,.0f}  {'met' if one.is_met else 'MISSED'}"
             sys.stdout.write(
                 f"{one.name:<16}{one.value:>12,.1f} {one.unit:<12}{one.messages:>8,} messages checked"
-                f"{one.seconds:>9.2f} s  {goal}\n"
+                f"{one.seconds:>9.2f} s  {verdict}\n"
             )
         sys.stdout.write(f"bare primitives of one message: {floor:.0f} us; we: {we:.0f} us; ratio {we / floor:.1f}\n")
     return int(chosen.strict and not all(figure.is_met for figure in figures))
