@@ -1,7 +1,7 @@
-"""Requests under way: each is sent at most twice, answered once, and given up in time.
+"""Requests under way: each is sent at most three times, answered once, and given up in time.
 
-sent      and after a measured wait sent again, the same bytes
-late      so is it called from then on, and lost after as long again and a second
+sent      and after a measured wait sent again, the same bytes; and once more after twice as long
+late      so is it called from the second on, and lost a second after the third
 answered  only by the same number, from the key and the address that were asked
 """
 

@@ -15,6 +15,7 @@ from talos_dht.errors import Malformed
 
 Field: TypeAlias = "int | bool | bytes | str | Sequence[Field]"
 
+DEPTH_MAX: Final = 5  # Arrays within arrays. The deepest of ours, a record with an address, has 4.
 ITEMS_MAX: Final = 32  # Of one array. The longest of ours, a reply's, has 20.
 
 _KINDS: Final = frozenset({int, bool, bytes, str})
@@ -35,8 +36,8 @@ def array(raw: bytes, *, length: int, size_max: int, field: str) -> list[object]
         )
     except (ValueError, msgpack.UnpackException):  # Too deep is a StackError, cut off an OutOfData.
         raise Malformed(f"{field}: not one whole canonical array") from None
-    if type(value) is not list or not _is_plain(value):
-        raise Malformed(f"{field}: not an array of integers, booleans, bytes, text and arrays")
+    if type(value) is not list or not _is_plain(value, DEPTH_MAX):
+        raise Malformed(f"{field}: not an array of integers, booleans, bytes, text and arrays, {DEPTH_MAX} deep")
     if len(value) != length:
         raise Malformed(f"{field}: {len(value)} fields, not {length}")
     if msgpack.packb(value, use_bin_type=True) != raw:
@@ -94,6 +95,8 @@ def exactly(value: object, *, length: int, field: str) -> list[object]:
     return listing(value, least=length, most=length, field=field)
 
 
-def _is_plain(values: list[object]) -> bool:
-    # How deep they may be nested, the unpacker bounds.
-    return all(type(value) in _KINDS or (type(value) is list and _is_plain(value)) for value in values)
+def _is_plain(values: list[object], depth: int) -> bool:
+    """Say so of all, which are `depth` deep at most: what the unpacker lets pass is deeper than Python's stack."""
+    return depth > 0 and all(
+        type(value) in _KINDS or (type(value) is list and _is_plain(value, depth - 1)) for value in values
+    )

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, TypeAlias
 from talos_dht.contact import Contact
 from talos_dht.errors import BadStatement, KeyLogUnknown, Malformed
 from talos_dht.lookup import Lookup
-from talos_dht.messages import Answer, Kind, Reply
+from talos_dht.messages import Answer, Kind, Reason, Reply
 from talos_dht.provider import Provider
 from talos_dht.record import Record, places_of
 from talos_dht.shelf import PER_TOPIC_MAX, Held
@@ -63,7 +63,7 @@ class Walk:
             self.lookup.answered(contact, told)
         elif contact.id in self._putting:
             self._putting.remove(contact.id)
-            self.answers.append(0 if reply.kind is Answer.STORED else reply.reason)
+            self.answers.append(0 if reply.kind is Answer.STORED else reply.reason or Reason.BAD)
 
     def late(self, contact: Contact) -> None:
         self.lookup.late(contact)

@@ -4,8 +4,9 @@
     reply     [1, kind, txid 8, token 8, seen 18, [item, ...]]
 
 Who sends it, the datagram's seal proves; that it hears what is sent to its address, the token of an earlier reply does.
-Without one a request is padded, because no reply is longer than a request without proof: so nobody can have us send
-more to a third than it sends to us. The format is in docs/protocol/dht.md.
+Without one a request is padded, because no reply is longer than a request without proof. So whoever writes a third's
+address on it has us send that no more than it sent; and a ping, to see who is there, to 64 such at a time at most. The
+format is in docs/protocol/dht.md.
 """
 
 from __future__ import annotations

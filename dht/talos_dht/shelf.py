@@ -25,6 +25,7 @@ from talos_dht.statement import rank
 ROWS_MAX: Final = 10_000  # Records and providers: 10 MB at most.
 PER_PUBLISHER_MAX: Final = 19  # Its record at three places, and 16 topics.
 PER_NETWORK_MAX: Final = 512  # Rows that came from one /24 or /48: a twentieth of all.
+SPARE_ENDS: Final = 64  # Beside twice the rows: how many times of rows that were written over are kept.
 PER_TOPIC_MAX: Final = 20  # Providers of one topic.
 
 Held: TypeAlias = Record | Provider
@@ -68,8 +69,9 @@ class Shelf:
         """Hold a checked statement that came from `network`. Raises `Outdated` or `NoRoom`: nothing changed."""
         self.expire(now.mono_ms)
         name = place + held.did
-        row = _Row(held, _until_ms(held, now), network)
         old = self._rows.get(name)
+        # A row stays its network's: else a number more would move it out of one share, and room would be for others.
+        row = _Row(held, _until_ms(held, now), (old and old.network) or network)
         if old is None:
             self._make_room(place, row)
         elif rank(held) < rank(old.held):
@@ -116,6 +118,9 @@ class Shelf:
         self._at.setdefault(place, []).append(name)
         insort(self._far, (number_of(place) ^ self._own, name))
         heapq.heappush(self._ends, (row.until_ms, name))
+        if len(self._ends) > 2 * len(self._rows) + SPARE_ENDS:  # What was written over has ended before its time.
+            self._ends = [(one.until_ms, named) for named, one in self._rows.items()]
+            heapq.heapify(self._ends)
         self._publishers[row.held.did] += 1
         if row.network is not None:
             self._networks[row.network] += 1

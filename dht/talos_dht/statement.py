@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from nacl.bindings import crypto_sign_open
 from nacl.exceptions import BadSignatureError
 
-from talos_dht.contact import ID_SIZE, hashed
+from talos_dht.contact import ID_SIZE, KEY_SIZE, hashed
 from talos_dht.errors import BadStatement, KeyLogUnknown
 
 LABEL_PLACE: Final = b"talos/v1/dht-place"  # Hash of whom or what it is about, and a salt: where it lies.
@@ -79,7 +79,11 @@ def check(statement: Statement, key_of: KeyOf, utc_ms: int) -> None:
     key = key_of(statement.did, statement.log_seq, statement.log_digest)
     if key is None:
         raise KeyLogUnknown(f"event {statement.log_seq} of its key log is not known")
+    if len(key) != KEY_SIZE:
+        raise BadStatement(
+            f"the key of that event has {len(key)} bytes, not {KEY_SIZE}"
+        )  # It reads 32, whatever is there.
     try:
         crypto_sign_open(statement.signature + statement.message(), key)
-    except (BadSignatureError, ValueError):  # ValueError: the key is no key.
+    except BadSignatureError:
         raise BadStatement("it is not signed by the identity it names") from None

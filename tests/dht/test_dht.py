@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
+import pytest
+
 from talos_dht import (
     BODY_MAX,
     Answer,
@@ -26,7 +28,8 @@ from talos_dht import (
     load,
 )
 from talos_dht.dht import BACK_MAX, LOOK_MS
-from talos_dht.jobs import UNCHECKED_MAX
+from talos_dht.jobs import UNCHECKED_MAX, Walk
+from talos_dht.lookup import Lookup
 from talos_dht.messages import is_reply
 from talos_dht.table import REFRESH_MS
 from tests.dht.people import contact, distance, target
@@ -179,7 +182,8 @@ def test_s5_nothing_that_is_sent_to_it_raises() -> None:
             spoilt[dice.randrange(len(spoilt))] = dice.randrange(256)
         cut = bytes(spoilt[: dice.randrange(len(spoilt) + 1)] if turn % 3 == 0 else spoilt)
         node.receive(dice.choice([*net.contacts[1:], contact(70 + turn % 50)]), cut, at(turn))
-    for body in (b"", b"\x00", bytes(BODY_MAX), dice.randbytes(2_000)):
+    nested = (b"\x97" + b"\x01" * 6 + b"\x91" * depth + b"\x90" for depth in (5, 300, 900, 1_020, 1_100))
+    for body in (b"", b"\x00", bytes(BODY_MAX), dice.randbytes(2_000), *nested):
         assert node.receive(contact(1), body, at(7_000)) == []
     for ms in range(8_000, 300_000, 1_000):
         node.tick(at(ms))
@@ -224,6 +228,16 @@ def test_a_node_that_forgot_the_tokens_it_gave_is_asked_again_with_the_one_of_it
     job, effects = net.nodes[3].publish(ADA.record(), NOW)
     net.act(3, effects)
     assert job.stored == [5, 5, 5]
+
+
+@pytest.mark.parametrize(("said", "item"), [(Answer.PONG, []), (Answer.CONTACTS, []), (Answer.REFUSED, [b"\x00"])])
+def test_whoever_answers_a_put_with_anything_but_stored_has_not_stored(said: Answer, item: list[bytes]) -> None:
+    walk = Walk(Lookup(target(1), [contact(1)], contact(0).id), Kind.FIND, (Kind.PUT_RECORD, b"\x00x"))
+    for kind, items in ((Answer.CONTACTS, []), (said, item)):
+        assert [ask.contact for ask in walk.asks()] == [contact(1)]
+        walk.answered(contact(1), Reply(kind, TXID, TXID, contact(0).place, items), [])
+    assert walk.is_done
+    assert walk.answers == [Reason.BAD]
 
 
 def test_who_refuses_every_token_is_asked_again_once() -> None:

@@ -70,6 +70,23 @@ def test_what_has_ended_leaves_no_trace() -> None:
     assert (made._publishers, made._networks) == ({}, {})
 
 
+def test_a_row_stays_in_the_share_of_the_network_that_brought_it() -> None:
+    made = shelf()
+    put(made, ADA.record(1), network(1))
+    put(made, ADA.record(2), network(2))
+    assert made._networks == {network(1): 1}
+
+
+def test_writing_over_one_row_takes_no_more_memory_however_often() -> None:
+    made = shelf()
+    for seq in range(1, 1_000):
+        put(made, ADA.record(seq, life_ms=HOUR_MS))
+    assert len(made) == 1
+    assert len(made._ends) <= 2 * len(made) + limits.SPARE_ENDS
+    made.expire(HOUR_MS)
+    assert len(made) == 0
+
+
 def test_a_newer_one_ends_when_it_says_though_the_older_would_have_gone_before() -> None:
     made = shelf()
     put(made, ADA.record(1, life_ms=10))
