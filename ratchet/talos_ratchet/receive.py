@@ -103,7 +103,7 @@ def _open_turned(ratchet: Ratchet, frame: bytes, header: bytes, now_ms: int) -> 
     ratchet.late.check_room((0 if chain is None else previous - received, number), leaving=len(leap.gone))
     shared = ratchet.suite.agree(ours.secret, check_point(public, "ratchet key"))
     root, first_key, next_header = ratchet.suite.turn(ratchet.root, shared)
-    leap.turn = Turn(public, root, next_header, previous)
+    leap.turn = Turn(public, root, next_header, 0 if chain is None else previous)  # Else nothing has bounded it.
     if chain is not None:
         _pass_over(ratchet, leap, ratchet.chain, chain.key, received, previous)
     key = _pass_over(ratchet, leap, ratchet.chain + 1, first_key, 0, number)

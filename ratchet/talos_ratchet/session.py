@@ -174,6 +174,12 @@ class Session:
             self.superseded_ms = now_ms
             self._changed = True
 
+    def reinstate(self) -> None:
+        """It is the one to send on again."""
+        if self.superseded_ms is not None:
+            self.superseded_ms = None
+            self._changed = True
+
     def expire(self, now_ms: int) -> int:
         """Drop the late keys that have outlived their time on all lanes; return how many."""
         return sum(ratchet.expire(now_ms) for ratchet in self._lanes if ratchet is not None)

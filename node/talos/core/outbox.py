@@ -200,10 +200,10 @@ class Outbox:
         if self._blocked_at is not None or self._sent == self.next_seq - 1:
             return None
         size = in_flight = 0
-        for row in self.rows.values():
+        for count, row in enumerate(self.rows.values()):
             size += row.size + FRAME_OVERHEAD
             if row.last > self._sent:
-                fits = in_flight < self._window and (not in_flight or size <= WINDOW_BYTES)
+                fits = count < WINDOW_ROWS and in_flight < self._window and (not count or size <= WINDOW_BYTES)
                 return row if fits else None
             in_flight += row.last >= self._refused
         return None

@@ -40,7 +40,7 @@ NEXT: Final[Mapping[tuple[Phase, Event], Phase]] = {
     (Phase.IN_USE, Event.LINK_ENDED): Phase.CONFIRMED,
     (Phase.IN_USE, Event.SUPERSEDED): Phase.RECEIVING,
     (Phase.IN_USE, Event.DROPPED): Phase.OVER,
-    (Phase.RECEIVING, Event.GREETED): Phase.RECEIVING,  # Two links crossed, and this one stays: it is sent on.
+    (Phase.RECEIVING, Event.GREETED): Phase.IN_USE,  # Two links crossed, and this one stays.
     (Phase.RECEIVING, Event.LINK_ENDED): Phase.RECEIVING,
     (Phase.RECEIVING, Event.SUPERSEDED): Phase.RECEIVING,
     (Phase.RECEIVING, Event.DAY_ENDED): Phase.OVER,

@@ -147,6 +147,7 @@ class Sessions:
             self._in_use = None
         elif event is Event.GREETED:
             self._in_use = session.id
+            session.reinstate()
         elif to is Phase.RECEIVING:
             self._set.archive(session.id, now_ms=now_ms)
         elif to is Phase.OVER:

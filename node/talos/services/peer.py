@@ -34,6 +34,7 @@ class Peer:
     taken_at: float = inf  # Monotonic: when its newest message was taken; before this node started, if it is inf.
     reason: str | None = None  # Why there is no link, if that is known.
     reset_at: float = -inf  # Monotonic: when we last gave its session up unasked.
+    renewed_at: float = -inf  # Monotonic: when we last had it renewed.
     asked_at: float = -inf  # Monotonic: when the application last had it given up.
     holds: int = 0  # Greetings and links that are at work with it: while there are any, it is not forgotten.
     waiting: dict[int, Awaited] = field(default_factory=dict)  # By seq; who waits puts it there, and takes it away.

@@ -197,9 +197,11 @@ class Post:
         return self._give_up(peer, peer.conversation.reset(reason, self.now_ms()))
 
     def renew(self, peer: Peer) -> None:
-        """Reset the session if we began it and it is worn out."""
-        step = peer.conversation.renew(self.now_ms())
+        """Reset the session if we began it and it is worn out, which is no more often than a reset may be."""
+        now = self._host.clock.monotonic()
+        step = peer.conversation.renew(self.now_ms()) if now - peer.renewed_at >= RESET_LEAST_S else None
         if step is not None:
+            peer.renewed_at = now
             self._give_up(peer, step)
 
     def _give_up(self, peer: Peer, step: Step) -> Submitted:
@@ -231,6 +233,7 @@ class Post:
 
     def _release(self, peer: Peer, step: Step, link: Link | None, out: Link | None) -> None:
         self.trouble = None
+        broken = link or out
         if peer.link is not out:
             out = None
         for effect in step.effects:
@@ -255,7 +258,6 @@ class Post:
                 case Asked() | Answered():
                     self.requests(peer, effect)
                 case Broken(reason):
-                    broken = link or peer.link
                     if broken is not None:
                         broken.close(reason)
                 case WentAway():

@@ -265,6 +265,17 @@ def test_after_a_busy_the_window_begins_at_one_and_grows_with_what_arrives() -> 
     assert [number for numbers in sent for number in numbers] == list(range(5, sent[-1][-1] + 1))
 
 
+def test_a_busy_about_what_was_never_sent_widens_no_window() -> None:
+    kept = Kept()
+    for _ in range(3 * WINDOW_ROWS):
+        kept.accept()
+    first = kept.send()
+    for _ in range(2):
+        kept.outbox.block(2**62)
+        kept.outbox.rewind(1)
+        assert kept.send() == first == list(range(1, WINDOW_ROWS + 1))
+
+
 def test_a_refusal_that_an_acknowledgement_overtook_does_not_block_for_ever() -> None:
     kept = Kept()
     for _ in range(2):
