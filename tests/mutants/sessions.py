@@ -12,6 +12,30 @@ NODES: Final = "tests/node/services/test_resets.py"
 
 MUTANTS: Final = (
     Mutant(
+        "claims_count_as_messages",
+        "One frame that claims two billion messages before it has the session renewed.",
+        "ratchet/talos_ratchet/receive.py",
+        "0 if chain is None else previous)",
+        "previous)",
+        "tests/ratchet/test_lanes.py::test_what_a_first_frame_claims_of_a_chain_before_it_counts_for_nothing",
+    ),
+    Mutant(
+        "renewed_without_end",
+        "A busy pair spends its time on handshakes.",
+        "node/talos/services/post.py",
+        "if now - peer.renewed_at >= RESET_LEAST_S else None",
+        "if now > peer.renewed_at else None",
+        "tests/node/services/test_resets.py::test_a_session_is_renewed_after_so_many_messages_by_who_began_it",
+    ),
+    Mutant(
+        "crossed_session_ends_after_a_day",
+        "Of two links that crossed the one that stays is mute a day later, for its session is over.",
+        "node/talos/core/sessions.py",
+        "            session.reinstate()\n",
+        "",
+        "tests/node/core/test_session_life.py::test_every_move_of_the_table_is_made",
+    ),
+    Mutant(
         "reset_gives_nothing_up",
         "A reset says that a session was given up, and the next link is greeted on it again.",
         "node/talos/core/sessions.py",

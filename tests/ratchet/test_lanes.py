@@ -173,3 +173,15 @@ def test_a_session_counts_its_messages_both_ways_whatever_turns_or_is_lost(fresh
     assert counts == [(3 * turn, 3 * turn) for turn in range(1, 9)]
     deliver(bob, Lane.CONTROL, alice.seal(Lane.CONTROL, b"no message", entropy=ENTROPY))
     assert (alice.messages, bob.messages) == (24, 24)
+
+
+def test_what_a_first_frame_claims_of_a_chain_before_it_counts_for_nothing(fresh: tuple[Session, Session]) -> None:
+    alice, bob = fresh
+    welcome(alice, bob, ENTROPY)
+    deliver(bob, Lane.MESSAGE, alice.seal(Lane.MESSAGE, b"text", entropy=ENTROPY))
+    liar = bob.lane(Lane.MESSAGE)
+    assert liar is not None
+    liar.turn(ENTROPY)
+    liar.previous = 2**31
+    deliver(alice, Lane.MESSAGE, bob.seal(Lane.MESSAGE, b"text", entropy=ENTROPY))
+    assert alice.messages == 2
