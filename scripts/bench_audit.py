@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -23,7 +23,7 @@ from typing import Final
 import trio
 
 from scripts.bench_audit_log import PEERS, AuditLog, BareLmdb, RawDisk
-from scripts.bench_figures import Figure, Goal, as_json, folder_argument, spread, table
+from scripts.bench_figures import Figure, Goal, as_json, parser, spread, table
 from talos.core.chain import check_chain
 from talos.core.diary_read import Query, Reader
 from talos.core.entry_types import EntryType
@@ -208,14 +208,9 @@ async def measure(folder: Path, sizes: Sizes) -> list[Figure]:
 
 
 def arguments() -> Namespace:
-    parser = ArgumentParser("scripts/bench audit", description="Measure the audit log on one disk, in one run.")
-    parser.add_argument(
-        "--dir", type=folder_argument, default=Path(), help="on whose disk; as seen from the repository"
-    )
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK.entries:,} entries, to see that it runs")
-    parser.add_argument("--json", action="store_true", help="write JSON instead of a table")
-    parser.add_argument("--strict", action="store_true", help="exit with 1 if a goal was not reached")
-    return parser.parse_args()
+    asked = parser("audit", "Measure the audit log on one disk, in one run.")
+    asked.add_argument("--quick", action="store_true", help=f"{QUICK.entries:,} entries, to see that it runs")
+    return asked.parse_args()
 
 
 def main() -> int:

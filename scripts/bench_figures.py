@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from argparse import ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +93,16 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def folder_argument(text: str) -> Path:
+def parser(name: str, description: str, *, fails_if: str = "a goal was not reached") -> ArgumentParser:
+    """Return what reads the arguments that all benchmarks on a disk have."""
+    made = ArgumentParser(f"scripts/bench {name}", description=description)
+    made.add_argument("--dir", type=_folder, default=Path(), help="on whose disk; as seen from the repository")
+    made.add_argument("--json", action="store_true", help="write JSON instead of a table")
+    made.add_argument("--strict", action="store_true", help=f"exit with 1 if {fails_if}")
+    return made
+
+
+def _folder(text: str) -> Path:
     """For argparse: an existing folder."""
     path = Path(text)
     if not path.is_dir():

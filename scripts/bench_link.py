@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from time import perf_counter  # noqa: TID251 - A benchmark measures the real th
 from typing import Final
 
 from scripts.bench_audit_log import BareLmdb
-from scripts.bench_figures import Figure, Goal, as_json, folder_argument, spread, table
+from scripts.bench_figures import Figure, Goal, as_json, parser, spread, table
 from scripts.bench_link_nodes import NUMBER_SIZE, Told, receiver, sender
 from scripts.bench_link_peers import plain_receiver, plain_sender
 from scripts.bench_processes import Usage, Worker, workers
@@ -169,14 +169,9 @@ def figures(found: Found) -> list[Figure]:
 
 
 def arguments() -> Namespace:
-    parser = ArgumentParser("scripts/bench link", description="Measure two nodes that talk, in two processes.")
-    parser.add_argument(
-        "--dir", type=folder_argument, default=Path(), help="on whose disk; as seen from the repository"
-    )
-    parser.add_argument("--quick", action="store_true", help="three short rounds, to see that it runs")
-    parser.add_argument("--json", action="store_true", help="write JSON instead of a table")
-    parser.add_argument("--strict", action="store_true", help="exit with 1 if a goal was not reached")
-    return parser.parse_args()
+    asked = parser("link", "Measure two nodes that talk, in two processes.")
+    asked.add_argument("--quick", action="store_true", help="three short rounds, to see that it runs")
+    return asked.parse_args()
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter  # noqa: TID251 - A benchmark measures the real thing.
 from typing import Final
 
-from scripts.bench_figures import Figure, Goal, as_json, folder_argument, table
+from scripts.bench_figures import Figure, Goal, as_json, parser, table
 from scripts.bench_link_nodes import NUMBER_SIZE, Told, receiver, sender
 from scripts.bench_processes import workers
 
@@ -99,14 +99,9 @@ def figures(seen: Sequence[Look]) -> list[Figure]:
 
 
 def arguments() -> Namespace:
-    parser = ArgumentParser("scripts/bench soak", description="Let two nodes talk, and see that nothing grows.")
-    parser.add_argument("--minutes", type=float, default=MINUTES, help=f"how long; {MINUTES:g} unless told")
-    parser.add_argument(
-        "--dir", type=folder_argument, default=Path(), help="on whose disk; as seen from the repository"
-    )
-    parser.add_argument("--json", action="store_true", help="write JSON instead of a table")
-    parser.add_argument("--strict", action="store_true", help="exit with 1 if something grew")
-    return parser.parse_args()
+    asked = parser("soak", "Let two nodes talk, and see that nothing grows.", fails_if="something grew")
+    asked.add_argument("--minutes", type=float, default=MINUTES, help=f"how long; {MINUTES:g} unless told")
+    return asked.parse_args()
 
 
 def main() -> int:

@@ -119,6 +119,11 @@ def read_contact(raw: bytes) -> Contact:
     return Contact(raw)
 
 
+def host_of(ip: bytes) -> bytes:
+    """Return an IPv4 address, or the /64 of an IPv6 one: who holds one holds all of it."""
+    return ip if ip.startswith(_MAPPED) else ip[:8]
+
+
 def network_of(ip: bytes) -> bytes | None:
     address = IPv6Address(ip)
     if any(address in local for local in _LOCAL):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
-from talos_dht.contact import Contact
+from talos_dht.contact import Contact, host_of
 
 PERIOD_MS: Final = 60_000
 REQUESTS_PER_HOST: Final = 600  # A minute. A lookup asks one node once.
@@ -34,7 +34,7 @@ class Meter:
 
     def spend(self, source: Contact, now_ms: int) -> bool:
         """Say whether the work may be done, and count it if so."""
-        host = _host(source)
+        host = host_of(source.ip)
         host_ms = max(self._full_at.get(host, now_ms), now_ms) + self._host_ms
         until_ms = max(self._until_ms, now_ms) + self._together_ms
         if max(host_ms, until_ms) > now_ms + PERIOD_MS:
@@ -45,9 +45,3 @@ class Meter:
         while self._full_at[next(iter(self._full_at))] <= now_ms:
             self._full_at.popitem(last=False)
         return True
-
-
-def _host(source: Contact) -> bytes:
-    """Return an IPv4 address, or the /64 of an IPv6 one: who holds one holds all of it."""
-    is_v4 = source.ip.startswith(bytes(10) + b"\xff\xff")
-    return source.ip if is_v4 else source.ip[:8]

@@ -198,7 +198,7 @@ class Table(RoutingTable):
         others = (one for one in self.closest(node.id, len(self)) if exclude is None or one.id != exclude.id)
         return [Node(one.id) for one in others][: k or self.ksize]
 
-    def lonely_buckets(self) -> list[KBucket]:
+    def lonely_buckets(self) -> list[KBucket]:  # The package's reads a clock of its own: nobody shall call it unseen.
         raise NotImplementedError("ask `stale`, which is told the time")
 
     def _answered(self, entry: Entry, now_ms: int) -> Contact | None:

@@ -51,7 +51,6 @@ class Pipe:
         self._unheard = 0  # Bytes taken, of which the writer has not heard: the way back is shut.
         self.has_ended = False
         self.is_stalled = False
-        self.forgotten_at = 0.0
         self.is_forgotten = False  # Whatever is on its way, or will be, is lost.
         self._is_forsaken = False  # The machine that would send again is gone.
         self._is_in_turn = False  # The first segment waits for a narrow road ...
@@ -112,7 +111,6 @@ class Pipe:
     def forget(self) -> None:
         """A router or firewall on the way knows the stream no more, and is silent about it."""
         self.is_forgotten = True
-        self.forgotten_at = self._network.agenda.now()
         self._under_way.clear()
         self._owes_reset = False
 
@@ -208,10 +206,6 @@ class SimStream:
     @property
     def is_forgotten(self) -> bool:
         return self._out.is_forgotten
-
-    @property
-    def forgotten_at(self) -> float:
-        return self._out.forgotten_at
 
     @property
     def carries(self) -> bool:

@@ -9,6 +9,7 @@ from talos.core.content import ControlContent
 from talos.core.content_read import decode_control
 from talos.core.effects import Send
 from talos.core.inbox import PEER_ROWS_MAX
+from talos.core.outbox import Row
 from talos.core.step import Step
 from talos.core.tables import INBOX
 from talos_ratchet import Duplicate, Lane, RatchetError, read_opening
@@ -195,3 +196,19 @@ def read_all(end: End) -> list[bytes]:
     while (body := end.read()) is not None:
         bodies.append(body)
     return bodies
+
+
+def outbox(end: End) -> list[Row]:
+    return list(end.conversation._talk.outbox.rows.values())
+
+
+def check(sender: End, receiver: End) -> None:
+    """Everything not given up has arrived, once, in order; what was given up unsent has not."""
+    books = sender.books
+    got = [body for body in receiver.books.handed if not body.startswith(b"old")]
+    owed = [body for seq, body in books.sent if seq not in books.voided]
+    possible = [body for seq, body in books.sent if books.voided.get(seq, True)]
+    assert sorted(receiver.books.finished) == sorted(receiver.books.handed)
+    assert [body for body in got if body in owed] == owed
+    assert got == [body for body in possible if body in got]
+    assert [seq for seq, _ in books.sent] == list(range(1, len(books.sent) + 1))

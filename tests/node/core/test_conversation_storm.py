@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from talos.core.outbox import Phase, Row
+from talos.core.outbox import Phase
 from talos.core.tables import INBOX, OUTBOX
 from tests.node.core.end import DAY_MS, End, cut
-from tests.node.core.pair import clear_up, connect, fill, greeting, pair, settle
+from tests.node.core.pair import check, clear_up, connect, fill, greeting, outbox, pair, settle
 
 Move = tuple[str, int, int]  # (what, which end, how much)
 
@@ -58,7 +58,7 @@ class Storm:
                 self.break_links()
                 end.fail()
             case "void":
-                waiting = [row.seq for row in rows(end) if row.phase is not Phase.VOID]
+                waiting = [row.seq for row in outbox(end) if row.phase is not Phase.VOID]
                 if waiting:
                     end.void(waiting[much % len(waiting)])
             case "read":
@@ -81,24 +81,8 @@ class Storm:
         clear_up(*self.ends)
 
 
-def rows(end: End) -> list[Row]:
-    return list(end.conversation._talk.outbox.rows.values())
-
-
-def check(sender: End, receiver: End) -> None:
-    """Everything not given up has arrived, once, in order; what was given up unsent has not."""
-    books = sender.books
-    got = [body for body in receiver.books.handed if not body.startswith(b"old")]
-    owed = [body for seq, body in books.sent if seq not in books.voided]
-    possible = [body for seq, body in books.sent if books.voided.get(seq, True)]
-    assert sorted(receiver.books.finished) == sorted(receiver.books.handed)
-    assert [body for body in got if body in owed] == owed
-    assert got == [body for body in possible if body in got]
-    assert [seq for seq, _ in books.sent] == list(range(1, len(books.sent) + 1))
-
-
 def memory(end: End) -> list[object]:
-    return [(row.seq, row.phase, row.count, row.was_sealed) for row in rows(end)]
+    return [(row.seq, row.phase, row.count, row.was_sealed) for row in outbox(end)]
 
 
 @settings(max_examples=150, deadline=None)

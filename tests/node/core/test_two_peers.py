@@ -22,11 +22,11 @@ from hypothesis.stateful import (
 
 from talos.core.conversation import Conversation
 from talos.core.inbox import PEER_ROWS_MAX, Inbox
-from talos.core.outbox import WINDOW_ROWS, Phase, Row
+from talos.core.outbox import WINDOW_ROWS, Phase
 from talos.core.tables import FRAMES, INBOX, MARKS, OUTBOX, PARTIES, SESSIONS
 from talos_ratchet import SESSIONS_MAX, RatchetError, read_opening
-from tests.node.core.end import DAY_MS, NOW_MS, End, cut
-from tests.node.core.pair import Heard, clear_up, connect, fill, greeting, pair, settle
+from tests.node.core.end import DAY_MS, NOW_MS, cut
+from tests.node.core.pair import Heard, check, clear_up, connect, fill, greeting, outbox, pair, settle
 
 ROWS_OF_A_SESSION = 1 + 3 * 2  # Its own; of each lane one, and one of old chains. Late keys come on top.
 DRIFT_MAX = 100  # Days that a clock may be wrong: fewer than a bundle lasts.
@@ -284,27 +284,11 @@ class TwoPeers(RuleBasedStateMachine):
             self.quiet()
 
 
-def outbox(end: End) -> list[Row]:
-    return list(end.conversation._talk.outbox.rows.values())
-
-
 def memory(conversation: Conversation) -> list[object]:
     talk = conversation._talk
     rows = [(row.seq, row.phase, row.count, row.was_sealed, row.session_id) for row in talk.outbox.rows.values()]
     sessions = [sorted(session.rows()) for session in talk.sessions._set.sessions()]
     return [rows, talk.outbox.next_seq, talk.marks(), sessions]
-
-
-def check(sender: End, receiver: End) -> None:
-    """Everything not given up has arrived, once, in order; what was given up unsent has not."""
-    books = sender.books
-    got = [body for body in receiver.books.handed if not body.startswith(b"old")]
-    owed = [body for seq, body in books.sent if seq not in books.voided]
-    possible = [body for seq, body in books.sent if books.voided.get(seq, True)]
-    assert set(receiver.books.finished) == set(receiver.books.handed)
-    assert [body for body in got if body in owed] == owed
-    assert got == [body for body in possible if body in got]
-    assert [seq for seq, _ in books.sent] == list(range(1, len(books.sent) + 1))
 
 
 def test_whatever_happens_nothing_is_lost_nothing_comes_twice_and_order_is_kept(
