@@ -4,84 +4,29 @@ from __future__ import annotations
 
 from random import Random
 
-import pytest
-
 from talos_dht import (
     BODY_MAX,
     Answer,
-    Browse,
     Contact,
-    Dht,
     Done,
     Effect,
     Find,
-    Job,
     Kind,
-    NeedKeyLog,
     Now,
-    Publish,
-    Read,
-    Reason,
     Reply,
     Request,
     Send,
     load,
 )
 from talos_dht.dht import BACK_MAX, LOOK_MS
-from talos_dht.jobs import UNCHECKED_MAX, Walk
-from talos_dht.lookup import Lookup
 from talos_dht.messages import is_reply
 from talos_dht.table import REFRESH_MS
+from tests.dht.net import Net
 from tests.dht.people import contact, distance, target
-from tests.dht.publishers import NOW, KeyLogs, Publisher, at
+from tests.dht.publishers import NOW, Publisher, at
 
 ADA, BOB = Publisher(1), Publisher(2)
 TXID = b"12345678"
-
-
-class Net:
-    """Nodes that hear each other at once. What goes elsewhere is kept in `astray`."""
-
-    def __init__(self, count: int, *known: Publisher) -> None:
-        self.logs = KeyLogs(*known)
-        self.contacts = [contact(number) for number in range(count)]
-        self.nodes = [self.made(number) for number in range(count)]
-        self.by_place = {one.place: number for number, one in enumerate(self.contacts)}
-        self.astray = list[Send]()
-        self.other = list[Effect]()
-        self.now = NOW
-        for number in range(1, count):
-            self.act(number, self.nodes[number].join([self.contacts[0]], NOW)[1])
-
-    def made(self, number: int, *, serves: bool = True) -> Dht:
-        dice = Random(number)
-        rows: dict[bytes, bytes] = {}
-        return Dht(
-            contact(number).key, key_of=self.logs.key_of, entropy=dice.randbytes, rows=rows, now=NOW, serves=serves
-        )
-
-    def act(self, number: int, effects: list[Effect]) -> None:
-        waiting = [(number, effect) for effect in effects]
-        while waiting:
-            at, effect = waiting.pop(0)
-            if not isinstance(effect, Send):
-                self.other.append(effect)
-            elif (to := self.by_place.get(effect.to.place)) is None:
-                self.astray.append(effect)
-            else:
-                came = self.nodes[to].receive(self.contacts[at], effect.body, self.now)
-                waiting += [(to, one) for one in came]
-
-    def later(self, mono_ms: int) -> None:
-        """Let everybody do what is due by then, when it is due."""
-        while (wakes_at_ms := min(node.wakes_at_ms for node in self.nodes)) <= mono_ms:
-            self.now = at(wakes_at_ms)
-            for number, node in enumerate(self.nodes):
-                self.act(number, node.tick(self.now))
-        self.now = at(mono_ms)
-
-    def done(self, job: Job) -> bool:
-        return Done(job) in self.other
 
 
 def test_who_joins_finds_the_others_and_is_known_to_them() -> None:
@@ -204,125 +149,6 @@ def test_addresses_in_our_house_are_not_believed_from_outside_it() -> None:
         reply = Reply(Answer.CONTACTS, Request.decode(sent.body).txid, TXID, teller.place, [printer.raw])
         effects = net.nodes[0].receive(teller, reply.encode() or b"", NOW)
         assert sum(isinstance(effect, Send) and effect.to == printer for effect in effects) == expected
-
-
-def test_a_record_is_published_at_three_places_and_read_by_everybody() -> None:
-    net = Net(12, ADA)
-    job, effects = net.nodes[3].publish(ADA.record(), NOW)
-    net.act(3, effects)
-    assert isinstance(job, Publish)
-    assert net.done(job)
-    assert job.stored == [11, 11, 11]
-    for number, node in enumerate(net.nodes):
-        read, effects = node.read(ADA.did, NOW)
-        net.act(number, effects)
-        assert net.done(read)
-        assert isinstance(read, Read)
-        assert read.record == ADA.record()
-
-
-def test_a_node_that_forgot_the_tokens_it_gave_is_asked_again_with_the_one_of_its_refusal() -> None:
-    net = Net(6, ADA)
-    for node in net.nodes:
-        node._server._tokens._secrets.clear()  # As after a restart.
-    job, effects = net.nodes[3].publish(ADA.record(), NOW)
-    net.act(3, effects)
-    assert job.stored == [5, 5, 5]
-
-
-@pytest.mark.parametrize(("said", "item"), [(Answer.PONG, []), (Answer.CONTACTS, []), (Answer.REFUSED, [b"\x00"])])
-def test_whoever_answers_a_put_with_anything_but_stored_has_not_stored(said: Answer, item: list[bytes]) -> None:
-    walk = Walk(Lookup(target(1), [contact(1)], contact(0).id), Kind.FIND, (Kind.PUT_RECORD, b"\x00x"))
-    for kind, items in ((Answer.CONTACTS, []), (said, item)):
-        assert [ask.contact for ask in walk.asks()] == [contact(1)]
-        walk.answered(contact(1), Reply(kind, TXID, TXID, contact(0).place, items), [])
-    assert walk.is_done
-    assert walk.answers == [Reason.BAD]
-
-
-def test_who_refuses_every_token_is_asked_again_once() -> None:
-    node = Net(1).nodes[0]
-    job, [ask] = node.join([contact(5)], NOW)
-    for expected in (Send, Done):
-        assert isinstance(ask, Send)
-        txid = Request.decode(ask.body).txid
-        refusal = Reply(Answer.REFUSED, txid, TXID, contact(0).place, [bytes([Reason.TOKEN])]).encode() or b""
-        [ask, *_] = node.receive(contact(5), refusal, NOW)
-        assert isinstance(ask, expected)
-    assert job.is_done
-
-
-def test_s2_one_lying_holder_is_not_believed_and_neither_is_an_older_record() -> None:
-    net = Net(12, ADA)
-    net.act(3, net.nodes[3].publish(ADA.record(7), NOW)[1])
-    forged = BOB.record(99).encode().replace(BOB.did, ADA.did).replace(BOB.digest(), ADA.digest())
-    old = ADA.record(6)
-    for number, raw in ((0, forged), (1, old.encode())):
-        shelf, place = net.nodes[number].shelf, ADA.record().places
-        for salt in range(3):
-            shelf._delete(place[salt] + ADA.did)
-            lie = type(old).decode(raw)
-            shelf.put(place[salt], lie, None, NOW)
-    read, effects = net.nodes[9].read(ADA.did, NOW)
-    net.act(9, effects)
-    assert read.record == ADA.record(7)
-    assert net.contacts[0] not in read.holders
-    assert [ask.contact for ask in read.repairs] == [net.contacts[1]]
-    assert net.nodes[1].shelf.at(read.walks[0].lookup.target, 0) == [ADA.record(7)]  # It was mended on the way.
-
-
-def test_a_true_record_of_somebody_else_is_no_answer() -> None:
-    net = Net(6, ADA, BOB)
-    for node in net.nodes[:5]:
-        node.shelf.put(ADA.record().places[0], BOB.record(), None, NOW)
-    read, effects = net.nodes[5].read(ADA.did, NOW)
-    net.act(5, effects)
-    assert net.done(read)
-    assert read.record is None
-
-
-def test_a_record_whose_key_log_is_not_known_is_not_returned_but_shown() -> None:
-    net = Net(8, ADA)
-    net.act(3, net.nodes[3].publish(ADA.record(), NOW)[1])
-    net.nodes[5] = net.made(5)
-    net.nodes[5]._key_of = KeyLogs().key_of
-    net.act(5, net.nodes[5].join([net.contacts[0]], NOW)[1])
-    read, effects = net.nodes[5].read(ADA.did, NOW)
-    net.act(5, effects)
-    assert net.done(read)
-    assert read.record is None
-    assert len(read.unchecked) == UNCHECKED_MAX
-    assert {record for record, _ in read.unchecked} == {ADA.record()}
-
-
-def test_holders_that_lack_the_key_log_say_so_and_hold_it_once_it_has_come() -> None:
-    net = Net(8)
-    job, effects = net.nodes[3].publish(ADA.record(), NOW)
-    net.act(3, effects)
-    needs = [effect for effect in net.other if isinstance(effect, NeedKeyLog)]
-    assert {(need.did, need.holder) for need in needs} == {(ADA.did, net.contacts[3])}
-    assert job.stored == [0, 0, 0]
-    net.logs.known[ADA.did] = ADA
-    for node in net.nodes:
-        node.key_log_known(ADA.did, NOW)
-    read, effects = net.nodes[6].read(ADA.did, NOW)
-    net.act(6, effects)
-    assert read.record == ADA.record()
-
-
-def test_who_offers_a_topic_is_found_by_its_name_and_liars_are_not_counted() -> None:
-    publishers = [Publisher(number) for number in range(6)]
-    net = Net(12, *publishers[:5])
-    for number, one in enumerate(publishers):
-        net.act(number, net.nodes[number].publish(one.provider("translate"), NOW)[1])
-    browse, effects = net.nodes[9].browse("translate", NOW)
-    net.act(9, effects)
-    assert isinstance(browse, Browse)
-    assert net.done(browse)
-    assert set(browse.providers) == {one.did for one in publishers[:5]}
-    nothing, effects = net.nodes[9].browse("cook", NOW)
-    net.act(9, effects)
-    assert nothing.providers == {}
 
 
 def test_a_dead_node_is_let_go_and_a_lookup_ends_without_it() -> None:

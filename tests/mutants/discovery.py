@@ -13,6 +13,7 @@ STATEMENT: Final = "tests/dht/test_statement.py"
 SHELF: Final = "tests/dht/test_shelf.py"
 SERVER: Final = "tests/dht/test_server.py"
 NODE: Final = "tests/dht/test_dht.py"
+READING: Final = "tests/dht/test_publish_and_read.py"
 
 MUTANTS: Final = (
     Mutant(
@@ -173,7 +174,7 @@ MUTANTS: Final = (
         "dht/talos_dht/jobs.py",
         "if record.did != self.did:\n                return",
         "if record is None:\n                return",
-        f"{NODE}::test_a_true_record_of_somebody_else_is_no_answer",
+        f"{READING}::test_a_true_record_of_somebody_else_is_no_answer",
     ),
     Mutant(
         "stranger_told_of_printers",

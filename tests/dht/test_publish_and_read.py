@@ -1,0 +1,146 @@
+"""What is published is held, found and believed; lies and answers of no use are not."""
+
+from __future__ import annotations
+
+import pytest
+
+from talos_dht import (
+    Answer,
+    Browse,
+    Done,
+    Kind,
+    NeedKeyLog,
+    Publish,
+    Read,
+    Reason,
+    Reply,
+    Request,
+    Send,
+)
+from talos_dht.jobs import UNCHECKED_MAX, Walk
+from talos_dht.lookup import Lookup
+from tests.dht.net import Net
+from tests.dht.people import contact, target
+from tests.dht.publishers import NOW, KeyLogs, Publisher
+
+ADA, BOB = Publisher(1), Publisher(2)
+TXID = b"12345678"
+
+
+def test_a_record_is_published_at_three_places_and_read_by_everybody() -> None:
+    net = Net(12, ADA)
+    job, effects = net.nodes[3].publish(ADA.record(), NOW)
+    net.act(3, effects)
+    assert isinstance(job, Publish)
+    assert net.done(job)
+    assert job.stored == [11, 11, 11]
+    for number, node in enumerate(net.nodes):
+        read, effects = node.read(ADA.did, NOW)
+        net.act(number, effects)
+        assert net.done(read)
+        assert isinstance(read, Read)
+        assert read.record == ADA.record()
+
+
+def test_a_node_that_forgot_the_tokens_it_gave_is_asked_again_with_the_one_of_its_refusal() -> None:
+    net = Net(6, ADA)
+    for node in net.nodes:
+        node._server._tokens._secrets.clear()  # As after a restart.
+    job, effects = net.nodes[3].publish(ADA.record(), NOW)
+    net.act(3, effects)
+    assert job.stored == [5, 5, 5]
+
+
+@pytest.mark.parametrize(("said", "item"), [(Answer.PONG, []), (Answer.CONTACTS, []), (Answer.REFUSED, [b"\x00"])])
+def test_whoever_answers_a_put_with_anything_but_stored_has_not_stored(said: Answer, item: list[bytes]) -> None:
+    walk = Walk(Lookup(target(1), [contact(1)], contact(0).id), Kind.FIND, (Kind.PUT_RECORD, b"\x00x"))
+    for kind, items in ((Answer.CONTACTS, []), (said, item)):
+        assert [ask.contact for ask in walk.asks()] == [contact(1)]
+        walk.answered(contact(1), Reply(kind, TXID, TXID, contact(0).place, items), [])
+    assert walk.is_done
+    assert walk.answers == [Reason.BAD]
+
+
+def test_who_refuses_every_token_is_asked_again_once() -> None:
+    node = Net(1).nodes[0]
+    job, [ask] = node.join([contact(5)], NOW)
+    for expected in (Send, Done):
+        assert isinstance(ask, Send)
+        txid = Request.decode(ask.body).txid
+        refusal = Reply(Answer.REFUSED, txid, TXID, contact(0).place, [bytes([Reason.TOKEN])]).encode() or b""
+        [ask, *_] = node.receive(contact(5), refusal, NOW)
+        assert isinstance(ask, expected)
+    assert job.is_done
+
+
+def test_s2_one_lying_holder_is_not_believed_and_neither_is_an_older_record() -> None:
+    net = Net(12, ADA)
+    net.act(3, net.nodes[3].publish(ADA.record(7), NOW)[1])
+    forged = BOB.record(99).encode().replace(BOB.did, ADA.did).replace(BOB.digest(), ADA.digest())
+    old = ADA.record(6)
+    for number, raw in ((0, forged), (1, old.encode())):
+        shelf, place = net.nodes[number].shelf, ADA.record().places
+        for salt in range(3):
+            shelf._delete(place[salt] + ADA.did)
+            lie = type(old).decode(raw)
+            shelf.put(place[salt], lie, None, NOW)
+    read, effects = net.nodes[9].read(ADA.did, NOW)
+    net.act(9, effects)
+    assert read.record == ADA.record(7)
+    assert net.contacts[0] not in read.holders
+    assert [ask.contact for ask in read.repairs] == [net.contacts[1]]
+    assert net.nodes[1].shelf.at(read.walks[0].lookup.target, 0) == [ADA.record(7)]  # It was mended on the way.
+
+
+def test_a_true_record_of_somebody_else_is_no_answer() -> None:
+    net = Net(6, ADA, BOB)
+    for node in net.nodes[:5]:
+        node.shelf.put(ADA.record().places[0], BOB.record(), None, NOW)
+    read, effects = net.nodes[5].read(ADA.did, NOW)
+    net.act(5, effects)
+    assert net.done(read)
+    assert read.record is None
+
+
+def test_a_record_whose_key_log_is_not_known_is_not_returned_but_shown() -> None:
+    net = Net(8, ADA)
+    net.act(3, net.nodes[3].publish(ADA.record(), NOW)[1])
+    net.nodes[5] = net.made(5)
+    net.nodes[5]._key_of = KeyLogs().key_of
+    net.act(5, net.nodes[5].join([net.contacts[0]], NOW)[1])
+    read, effects = net.nodes[5].read(ADA.did, NOW)
+    net.act(5, effects)
+    assert net.done(read)
+    assert read.record is None
+    assert len(read.unchecked) == UNCHECKED_MAX
+    assert {record for record, _ in read.unchecked} == {ADA.record()}
+
+
+def test_holders_that_lack_the_key_log_say_so_and_hold_it_once_it_has_come() -> None:
+    net = Net(8)
+    job, effects = net.nodes[3].publish(ADA.record(), NOW)
+    net.act(3, effects)
+    needs = [effect for effect in net.other if isinstance(effect, NeedKeyLog)]
+    assert {(need.did, need.holder) for need in needs} == {(ADA.did, net.contacts[3])}
+    assert job.stored == [0, 0, 0]
+    net.logs.known[ADA.did] = ADA
+    for node in net.nodes:
+        node.key_log_known(ADA.did, NOW)
+    read, effects = net.nodes[6].read(ADA.did, NOW)
+    net.act(6, effects)
+    assert read.record == ADA.record()
+
+
+def test_who_offers_a_topic_is_found_by_its_name_and_liars_are_not_counted() -> None:
+    publishers = [Publisher(number) for number in range(6)]
+    net = Net(12, *publishers[:5])
+    for number, one in enumerate(publishers):
+        net.act(number, net.nodes[number].publish(one.provider("translate"), NOW)[1])
+    browse, effects = net.nodes[9].browse("translate", NOW)
+    net.act(9, effects)
+    assert isinstance(browse, Browse)
+    assert net.done(browse)
+    assert set(browse.providers) == {one.did for one in publishers[:5]}
+    nothing, effects = net.nodes[9].browse("cook", NOW)
+    net.act(9, effects)
+    assert nothing.providers == {}
