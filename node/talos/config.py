@@ -29,6 +29,9 @@ KEYS: Final[Mapping[str, str]] = {
     "name": "name",
     "listen": "listen",
     "peers": "peers",
+    "bootstrap": "bootstrap",
+    "discovery": "discovery",
+    "advertise": "advertise",
     "queue_limit": "queue_limit",
     "inbox_limit": "inbox_limit",
     "retry_interval_s": "retry_interval_s",
@@ -38,6 +41,8 @@ KEYS: Final[Mapping[str, str]] = {
     "root_file": "identity.root_file",
 }
 
+SOURCES: Final = ("dht",)  # What `discovery` may name.
+ADVERTISED_MAX: Final = 2  # As many as a record holds.
 LIST_MAX: Final = 1_000  # Addresses in one setting: bounds what a node does before it is ready.
 QUEUE_LIMIT_MAX: Final = 1_000_000  # Messages: about what the default store holds at 4 KiB each.
 RETRY_INTERVAL_MIN_S: Final = 0.1  # Below it, a node with peers away would do little else than dial.
@@ -56,6 +61,9 @@ class Config:
     data_dir: Path | None = None  # None: everything is in memory, and gone when the node stops.
     listen: tuple[Address, ...] = (Address("127.0.0.1", 0),)  # Port 0 takes any free one.
     peers: tuple[PeerAddress, ...] = ()  # Known from the start, beside those that `talos peers add` stored.
+    bootstrap: tuple[PeerAddress, ...] = ()  # Nodes that let us into the DHT; `peers` do, too.
+    discovery: tuple[str, ...] = ("dht",)  # Whom to ask where a peer is, in this order; none: nobody.
+    advertise: tuple[Address, ...] = ()  # Where others can dial us, at most 2; none: where we listen.
     queue_limit: int = 1_000  # Messages that may wait undelivered, for all peers together.
     inbox_limit: int = PEER_ROWS_MAX  # Messages of one peer that may lie here, not done; then it has to wait.
     retry_interval_s: float = 30.0  # Between two attempts to reach a peer for which messages wait.
@@ -66,6 +74,7 @@ class Config:
 
     def __post_init__(self) -> None:
         _NAME.take(self.name, "Config.name")
+        _DISCOVERY.take(self.discovery, "Config.discovery")
         _QUEUE_LIMIT.take(self.queue_limit, "Config.queue_limit")
         _INBOX_LIMIT.take(self.inbox_limit, "Config.inbox_limit")
         _RETRY_INTERVAL.take(self.retry_interval_s, "Config.retry_interval_s")
@@ -135,6 +144,9 @@ def parse(text: str, folder: Path, environment: Mapping[str, str], flags: Mappin
         name=seek.find("name", _NAME, DEFAULTS.name),
         listen=seek.find("listen", _LISTEN, DEFAULTS.listen),
         peers=seek.find("peers", _PEERS, DEFAULTS.peers),
+        bootstrap=seek.find("bootstrap", _PEERS, DEFAULTS.bootstrap),
+        discovery=seek.find("discovery", _DISCOVERY, DEFAULTS.discovery),
+        advertise=seek.find("advertise", _ADVERTISE, DEFAULTS.advertise),
         queue_limit=seek.find("queue_limit", _QUEUE_LIMIT, DEFAULTS.queue_limit),
         inbox_limit=seek.find("inbox_limit", _INBOX_LIMIT, DEFAULTS.inbox_limit),
         retry_interval_s=seek.find("retry_interval_s", _RETRY_INTERVAL, DEFAULTS.retry_interval_s),
@@ -231,9 +243,9 @@ def _whole(least: int, most: int) -> _Kind[int]:
     return _Kind(f"a whole number from {least} to {most}", read, int)
 
 
-def _list(item: Callable[[str], T], mend: str) -> _Kind[tuple[T, ...]]:
+def _list(item: Callable[[str], T], mend: str, most: int = LIST_MAX) -> _Kind[tuple[T, ...]]:
     def read(value: object) -> tuple[T, ...]:
-        if not isinstance(value, list | tuple) or len(value) > LIST_MAX:
+        if not isinstance(value, list | tuple) or len(value) > most:
             raise ValueError(value)
         if not all(isinstance(text, str) for text in value):
             raise ValueError(value)
@@ -254,6 +266,12 @@ def _name(value: object) -> str:
     return _string(value)
 
 
+def _source(text: str) -> str:
+    if text not in SOURCES:
+        raise ValueError(text)
+    return text
+
+
 def _yes_or_no(value: object) -> bool:
     if isinstance(value, bool):
         return value
@@ -267,6 +285,8 @@ def _file_below(folder: Path) -> _Kind[Path | None]:
 _NAME: Final = _Kind("1 to 64 letters, digits or ._- , a letter or digit first", _name, str)
 _LISTEN: Final = _list(parse_address, "a list of HOST:PORT")
 _PEERS: Final = _list(PeerAddress.parse, "a list of DID@HOST:PORT")
+_DISCOVERY: Final = _list(_source, "a list of: " + ", ".join(SOURCES))
+_ADVERTISE: Final = _list(lambda text: Address(*parse_place(text, port_least=1)), "a list of HOST:PORT", ADVERTISED_MAX)
 _QUEUE_LIMIT: Final = _whole(1, QUEUE_LIMIT_MAX)
 _INBOX_LIMIT: Final = _whole(1, NODE_ROWS_MAX)
 _RETRY_INTERVAL: Final = _Kind(

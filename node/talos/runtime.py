@@ -17,11 +17,13 @@ from talos.core.sessions import WEAR, Ours, Wear
 from talos.core.tables import PREKEYS, SEEN
 from talos.drivers.data_folder import Created, DataFolder, Opened, in_memory
 from talos.errors import Damaged, NodeStopped, TalosError, UsageError
-from talos.host import Address, Listener
+from talos.host import Address, Datagrams, Listener
 from talos.services.audit import Audit
 from talos.services.commit import Committer
 from talos.services.desk import Desk
 from talos.services.directory import Directory
+from talos.services.discovery.ports import ANY_PORT, listen
+from talos.services.discovery.service import Discovery, Settings
 from talos.services.links import Links
 from talos.services.messages import Message, Messages, OnFailure
 from talos.services.peer import Peer
@@ -81,6 +83,7 @@ class Node:
         self._storage = Storage(host, self._committer, opened.vault, opened.keep)
         self._running: _Running | None = None
         self._listeners: list[Listener] = []
+        self.discovery: Discovery | None = None
         self._stopping = trio.Event()
         self._started_at = 0.0
 
@@ -140,12 +143,25 @@ class Node:
         nursery.start_soon(desk.post.keeper.run)
         if config.offline_mode:
             return
-        for address in config.listen:
-            listener = await self._host.network.listen_stream(address)
-            self._listeners.append(listener)
-            nursery.start_soon(links.accept_from, listener)
+        await self._listen(nursery, links)
         nursery.start_soon(Redial(desk, links, retry_interval_s=config.retry_interval_s).run)
         nursery.start_soon(keep_up, desk, requests)
+
+    async def _listen(self, nursery: trio.Nursery, links: Links) -> None:
+        network, config, ports = self._host.network, self._config, list[Datagrams]()
+        for address in config.listen:
+            if config.discovery:
+                listener, port = await listen(network, address)
+                ports.append(port)
+            else:
+                listener = await network.listen_stream(address)
+            self._listeners.append(listener)
+            nursery.start_soon(links.accept_from, listener)
+        if config.discovery:
+            ports = ports or [await network.open_datagrams(ANY_PORT)]
+            settings = Settings((*config.bootstrap, *config.peers), config.advertise)
+            self.discovery = Discovery(self._desk, links, self._listeners, ports, settings)
+            await nursery.start(self.discovery.run)
 
     async def _introduce_configured(self) -> None:
         for peer in self._config.peers:
@@ -231,8 +247,8 @@ class Node:
 
     async def look(self, address: Address, did: bytes | None = None) -> PeerCard:
         """Return who answers at an address, checked. Raises `DialError`, `LinkClosed`, `Refused` or `Damaged`."""
-        introduction = await self._running_now().links.look(address, did or b"")
-        return PeerCard(did_of(introduction.did), str(address))
+        seen = await self._running_now().links.look(address, did or b"")
+        return PeerCard(did_of(seen.who.did), str(address))
 
     async def add_peer(self, peer: PeerAddress) -> PeerStatus:
         """Keep where a peer may be reached, and connect if it can be reached now."""

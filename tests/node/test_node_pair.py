@@ -47,7 +47,7 @@ async def test_what_is_sent_to_a_peer_without_an_address_is_queued_and_says_why(
     async with running(settings("ada")) as ada:
         receipt = await ada.send(STRANGER, b"hello")
         assert receipt.state is ReceiptState.QUEUED
-        assert "no address" in str(receipt.why_queued)
+        assert "nobody knows where" in str(receipt.why_queued)
         assert ada.status().undelivered == 1
 
 

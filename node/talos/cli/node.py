@@ -38,6 +38,9 @@ SWITCH_INTERVAL_S: Final = 0.0005
 @at_a_place
 @click.option("--listen", multiple=True, metavar="HOST:PORT", help="Where to listen; may be repeated.")
 @click.option("--peers", multiple=True, metavar="DID@HOST:PORT", help="A peer known from the start; may be repeated.")
+@click.option("--bootstrap", multiple=True, metavar="DID@HOST:PORT", help="Lets us into the DHT; may be repeated.")
+@click.option("--discovery", multiple=True, metavar="SOURCE", help="Whom to ask where a peer is; may be repeated.")
+@click.option("--advertise", multiple=True, metavar="HOST:PORT", help="Where others can dial this node.")
 @click.option("--queue-limit", type=int, help="Messages that may wait undelivered.")
 @click.option("--retry-interval-s", type=float, help="Seconds between attempts to reach a peer.")
 @click.option("--offline-mode", is_flag=True, default=None, help="Neither listen nor dial.")
@@ -47,6 +50,9 @@ def main(
     place: Place,
     listen: tuple[str, ...],
     peers: tuple[str, ...],
+    bootstrap: tuple[str, ...],
+    discovery: tuple[str, ...],
+    advertise: tuple[str, ...],
     queue_limit: int | None,
     retry_interval_s: float | None,
     offline_mode: bool | None,
@@ -64,6 +70,9 @@ def main(
         config = place.config(
             listen=listen or None,
             peers=peers or None,
+            bootstrap=bootstrap or None,
+            discovery=discovery or None,
+            advertise=advertise or None,
             queue_limit=queue_limit,
             retry_interval_s=retry_interval_s,
             offline_mode=offline_mode,

@@ -21,6 +21,15 @@ listen = [{listen}]
 # Peers known from the start, beside those of `talos peers add`.
 # peers = ["did:talos:...@node.example:7000"]
 
+# Nodes that let this one into the DHT; `peers` do, too.
+# bootstrap = ["did:talos:...@node.example:7000"]
+
+# Whom to ask where a peer is, in this order; [] asks nobody, and answers nobody.
+# discovery = [{discovery}]
+
+# Where others can dial this node, at most 2, if not where it listens.
+# advertise = ["node.example:7000"]
+
 # Messages that may wait undelivered, for all peers together.
 # queue_limit = {queue_limit}
 
@@ -50,6 +59,7 @@ def default_text(*, name: str, listen: Iterable[Address]) -> str:
     return _TEMPLATE.format(
         name=json.dumps(name),  # Of what these two may hold, TOML and JSON write all in the same way.
         listen=", ".join(json.dumps(str(address)) for address in listen),
+        discovery=", ".join(map(json.dumps, DEFAULTS.discovery)),
         queue_limit=DEFAULTS.queue_limit,
         inbox_limit=DEFAULTS.inbox_limit,
         retry_interval_s=DEFAULTS.retry_interval_s,

@@ -17,7 +17,7 @@ from typing import Final
 
 from talos.client.audit import ClientAudit
 from talos.client.run import Run
-from talos.config import Config, parse_address
+from talos.config import DEFAULTS, Config, parse_address
 from talos.core.names import PeerAddress
 from talos.core.report import NodeStatus, PeerStatus, Receipt
 from talos.errors import PassphraseNeeded
@@ -45,6 +45,9 @@ class TalosClient:
         no_passphrase: bool = False,
         listen: Iterable[str] = LISTEN_DEFAULT,
         peers: Iterable[str] = (),
+        bootstrap: Iterable[str] = (),
+        discovery: Iterable[str] = DEFAULTS.discovery,
+        advertise: Iterable[str] = (),
         offline_mode: bool = False,
         queue_limit: int = 1000,
         replay_window: int = 3600,
@@ -54,8 +57,9 @@ class TalosClient:
         """Open the identity in `data_dir`, or make one there; None keeps all in memory until the client closes.
 
         `password` seals the keystore; to go without one on disk, say `no_passphrase=True`. `listen` are HOST:PORT,
-        port 0 takes any free one; `peers` are DID@HOST:PORT. `replay_window` and `retry_interval` are in
-        seconds. Await the result, or
+        port 0 takes any free one; `peers` are DID@HOST:PORT, and so is `bootstrap`: nodes that let this one into the
+        DHT. `discovery` says whom to ask where a peer is, in this order; `advertise` where others can dial this node,
+        if not where it listens. `replay_window` and `retry_interval` are in seconds. Await the result, or
         use it in `async with`. That raises `UsageError`, `PassphraseNeeded`, `Locked`, `Damaged` or `StoreFailed`.
         An identity is made whole or not at all; one that was made stays, its seed in `root.sealed`, even if the
         node then cannot start.
@@ -65,6 +69,9 @@ class TalosClient:
             data_dir=None if data_dir is None else Path(data_dir),
             listen=tuple(parse_address(one) for one in listen),
             peers=tuple(PeerAddress.parse(one) for one in peers),
+            bootstrap=tuple(PeerAddress.parse(one) for one in bootstrap),
+            discovery=tuple(discovery),
+            advertise=tuple(parse_address(one) for one in advertise),
             offline_mode=offline_mode,
             queue_limit=queue_limit,
             replay_window_s=replay_window,

@@ -1,7 +1,7 @@
 """What travels on a link: u32 length | u8 kind | body, the length counting kind and body.
 
 The three lane kinds are the first byte of a ratchet frame itself, so nothing is said twice. Everything
-before a link is bound is a greeting: FETCH and CARD in the clear, HELLO and SEALED under the HELLO channel.
+before a link is bound is a greeting: FETCH, CARD and KEY_LOG in the clear, HELLO and SEALED under the HELLO channel.
 The length is checked against the kind's limit before anything is allocated.
 """
 
@@ -23,6 +23,7 @@ MESSAGE_SIZE_MAX: Final = MESSAGE_FRAME_MAX - 4 * 1024  # Bytes of an applicatio
 FIRST_FRAME_MAX: Final = 4 * 1024  # Bytes a stranger may make us hold before we know anything of it.
 GREETING_SIZE_MAX: Final = 16 * 1024  # Bytes: an opening (2 KiB) with a whole key log (8 KiB) fits.
 CARD_SIZE_MAX: Final = 16 * 1024
+SHOWN_LOG_MAX: Final = 8 * 1024  # A log with an open fork is larger, and is told among peers only.
 
 _LENGTH: Final = struct.Struct(">I")
 
@@ -32,6 +33,7 @@ class Kind(IntEnum):
     CARD = 0x02
     HELLO = 0x03  # Ephemeral key 32 | first sealed greeting.
     SEALED = 0x04  # A further greeting in the same channel.
+    KEY_LOG = 0x05  # The key log of somebody else, whose statements this node holds for the DHT.
     CONTROL = 0x11
     MESSAGE = 0x12
     BULK = 0x13
@@ -43,6 +45,7 @@ SIZE_MAX: Final[Mapping[int, int]] = {
     Kind.CARD: 1 + CARD_SIZE_MAX,
     Kind.HELLO: FIRST_FRAME_MAX,
     Kind.SEALED: 1 + GREETING_SIZE_MAX,
+    Kind.KEY_LOG: 1 + SHOWN_LOG_MAX,
     Kind.CONTROL: CONTROL_SIZE_MAX + RATCHET_OVERHEAD,
     Kind.MESSAGE: MESSAGE_FRAME_MAX,
     Kind.BULK: BULK_PIECE_MAX + BULK_HEADER_MAX + RATCHET_OVERHEAD,

@@ -54,7 +54,8 @@ class Identity:
     party: Party
     origin: bytes  # 16 bytes (DECISIONS 12).
     pair: KeyPair = field(repr=False)
-    sign: Sign = field(repr=False)
+    sign: Sign = field(repr=False)  # With the instance's key.
+    sign_identity: Sign = field(repr=False)  # With the identity's current rotation key.
     renewal: Step | None = None  # To be committed before anything is said: the certificate was renewed.
 
     @property
@@ -157,7 +158,8 @@ def load(rows: Rows, vault: Vault, current: bytes, now_ms: int) -> Identity:
         sign_instance=signer(instance),
     )
     name = _row(rows, META, NAME_KEY).decode()
-    return Identity(name, log, party, _row(rows, META, ORIGIN_KEY), pair, signer(instance), renewal)
+    signs = signer(instance), signer(identity_key)
+    return Identity(name, log, party, _row(rows, META, ORIGIN_KEY), pair, *signs, renewal)
 
 
 def _row(rows: Rows, table: str, key: bytes) -> bytes:

@@ -28,6 +28,9 @@ TREE: Final = "tree"  # 255 - level u8 | row u64 -> up to 16 hashes of that leve
 LOOKUP: Final = "lookup"  # "t" | type u16, or "p" | first 16 bytes of a DID hash; | bundle u64 -> 256 bits.
 
 CARDS: Final = "cards"  # DID hash 32 -> another node's card, as fetched.
+HELD: Final = "held"  # place 20 | DID hash 32 -> 00 | record, or 01 | provider: what we hold for others in the DHT.
+VOUCHERS: Final = "vouchers"  # DID hash 32 -> key log, verbatim, of whom a statement is that we hold or looked for.
+DHT: Final = "dht"  # name -> the contacts we had, the number of our newest statement.
 
 STATE_TABLES: Final = (
     META,
@@ -49,7 +52,7 @@ STATE_TABLES: Final = (
     LOOKUP,
 )
 APPENDED_TABLES: Final = frozenset({ENTRIES, BODIES, TREE})  # New keys come (nearly) always after all others.
-CACHE_TABLES: Final = (CARDS,)
+CACHE_TABLES: Final = (CARDS, HELD, VOUCHERS, DHT)
 
 
 class Rows(Protocol):

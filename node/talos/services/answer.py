@@ -57,7 +57,7 @@ class Answer:
         self._link.allow(FIRST)
         frame = await self._link.next_frame()
         if frame[0] == Kind.FETCH:
-            await self._show_card(Fetch.decode(frame[1:]))
+            await self._show(Fetch.decode(frame[1:]))
             self._link.allow(frozenset({Kind.HELLO}))
             frame = await self._link.next_frame()
         await self._spend(Work.HELLO)
@@ -81,10 +81,14 @@ class Answer:
         await self._desk.post.submit(peer, step, self._link).on_disk()
         return peer
 
-    async def _show_card(self, wanted: Fetch) -> None:
-        if wanted.did not in (b"", self._desk.me.did):
+    async def _show(self, wanted: Fetch) -> None:
+        if wanted.did in (b"", self._desk.me.did):
+            await self._link.greet(Kind.CARD, self._desk.card().encode())
+            return
+        log = self._desk.directory.shown(wanted.did)
+        if log is None:
             raise Refused("somebody else was asked for at this address")
-        await self._link.greet(Kind.CARD, self._desk.card().encode())
+        await self._link.greet(Kind.KEY_LOG, log)
 
     async def _converse(self, greeting: Greeting) -> tuple[Peer, bytes]:
         """Return who it seems to be, and the frame that answered it."""

@@ -20,7 +20,9 @@ from talos.core.greeting import (
     Resume,
     decode,
 )
+from talos.core.keylog import KeyLog
 from talos.core.keylog_keys import is_signed
+from talos.core.names import did_of
 from talos.core.party import Party, check_party
 from talos.errors import Damaged, MalformedMessage, Refused
 from talos.services.desk import Desk
@@ -50,6 +52,20 @@ async def fetch(desk: Desk, link: Link, did: bytes) -> tuple[Introduction, Card]
     frame = await link.next_frame()
     card = Card.decode(frame[1:])
     return desk.directory.check(card, did, desk.now_ms()), card
+
+
+async def fetch_key_log(desk: Desk, link: Link, did: bytes) -> KeyLog:
+    """Ask on a fresh link for the key log of `did`, which need not be whoever answers.
+
+    Raises `Damaged`, `Refused` or `LinkClosed`.
+    """
+    await link.greet(Kind.FETCH, Fetch(did).encode())
+    link.allow(frozenset({Kind.CARD, Kind.KEY_LOG}))
+    frame = await link.next_frame()
+    log = desk.directory.read(frame[1:] if frame[0] == Kind.KEY_LOG else Card.decode(frame[1:]).key_log)
+    if log.state.did != did:
+        raise Damaged(f"the key log of {did_of(log.state.did)} was shown, not that of {did_of(did)}")
+    return log
 
 
 class Call:

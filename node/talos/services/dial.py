@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple, Protocol
 
 import trio
 
 from talos.core.greeting import Card
+from talos.core.keylog import KeyLog
 from talos.core.party import KeyLogBehind
 from talos.errors import Damaged, NotReachable, TalosError
 from talos.host import Address, DialError, LinkClosed, Stream
-from talos.services.call import Call, fetch
+from talos.services.call import Call, fetch, fetch_key_log
 from talos.services.desk import Desk
 from talos.services.directory import Introduction
 from talos.services.link import GREETING_S, Link
@@ -26,6 +28,31 @@ Serve = Callable[[Peer, Link, trio.Event], Awaitable[None]]  # Runs a greeted li
 Spawn = Callable[[str, Callable[[], Awaitable[None]]], None]  # Starts a supervised task. Raises `NodeStopped`.
 
 
+class Whereabouts(Protocol):
+    """Where peers are that are not where they were, or whom nobody has told us of."""
+
+    def cached(self, did: bytes) -> list[Address]:
+        """Return what was found before and still holds."""
+
+    async def find(self, did: bytes) -> list[Address]:
+        """Return where it is now, one address at least. Raises `NotReachable` with the reason."""
+
+
+class Nowhere:
+    """No discovery: only what the user says."""
+
+    def cached(self, did: bytes) -> list[Address]:
+        return []
+
+    async def find(self, did: bytes) -> list[Address]:
+        raise NotReachable("no address of the peer is known", fix="Run `talos peers add DID@HOST:PORT`")
+
+
+class Seen(NamedTuple):
+    who: Introduction
+    host: str  # The IP address that answered.
+
+
 class Dialler:
     """Dials for `Links`, which serves what comes of it."""
 
@@ -35,6 +62,7 @@ class Dialler:
         self._serve = serve
         self._dialling: dict[bytes, _Dialling] = {}
         self._dials = trio.CapacityLimiter(DIALS_MAX)
+        self.whereabouts: Whereabouts = Nowhere()
 
     async def connect(self, peer: Peer) -> None:
         """Return once the peer has a link. All who ask at once share one attempt.
@@ -53,20 +81,34 @@ class Dialler:
         if dialling.failure is not None and peer.link is None:
             raise dialling.failure
 
-    async def look(self, address: Address, did: bytes) -> Introduction:
+    async def look(self, address: Address, did: bytes) -> Seen:
         """Return who answers at an address, checked, and keep its card. Empty `did`: anybody.
 
         Raises `DialError`, `LinkClosed`, `Refused` or `Damaged`.
         """
-        with self._desk.host.clock.move_on_after(GREETING_S):
+        async with self._visit(address) as link:
+            introduction, card = await fetch(self._desk, link, did)
+        await self._introduce(introduction, card)
+        return Seen(introduction, link.host)
+
+    async def ask_key_log(self, address: Address, did: bytes) -> KeyLog:
+        """Return the key log of `did`, verified, from who answers at an address. Raises as `look` does."""
+        async with self._visit(address) as link:
+            return await fetch_key_log(self._desk, link, did)
+
+    @asynccontextmanager
+    async def _visit(self, address: Address) -> AsyncIterator[Link]:
+        """A link for a question or two, within one deadline. Raises `DialError`."""
+        with self._desk.host.clock.move_on_after(GREETING_S) as deadline:
             link = self._dialled(await self._desk.host.network.dial_stream(address))
             try:
-                introduction, card = await fetch(self._desk, link, did)
+                yield link
             finally:
                 await link.aclose()
-            await self._introduce(introduction, card)
-            return introduction
-        raise DialError(f"{address} did not answer within {GREETING_S:.0f} s", fix="Check that a node listens there")
+        if deadline.cancelled_caught:
+            raise DialError(
+                f"{address} did not answer within {GREETING_S:.0f} s", fix="Check that a node listens there"
+            )
 
     async def _dial(self, peer: Peer, dialling: _Dialling) -> None:
         link: Link | None = None
@@ -85,9 +127,24 @@ class Dialler:
             await self._serve(peer, link, dialling.done)
 
     async def _greeted(self, peer: Peer) -> Link:
-        addresses = self._desk.directory.addresses(peer.did)
-        if not addresses:
-            raise NotReachable("no address of the peer is known", fix="Run `talos peers add DID@HOST:PORT`")
+        """Dial where the peer is said to be; if it is not there, where discovery finds it now."""
+        known = [*self._desk.directory.addresses(peer.did), *self.whereabouts.cached(peer.did)]
+        failure: TalosError | None = None
+        if known:
+            try:
+                return await self._reach(peer, known)
+            except (NotReachable, DialError, LinkClosed, Damaged) as error:
+                failure = error
+        try:
+            found = await self.whereabouts.find(peer.did)
+        except NotReachable as error:
+            raise failure or error from None
+        moved = [address for address in found if address not in known]
+        if failure is not None and not moved:
+            raise failure
+        return await self._reach(peer, moved)
+
+    async def _reach(self, peer: Peer, addresses: list[Address]) -> Link:
         with self._desk.host.clock.move_on_after(GREETING_S):
             link = self._dialled(await self._first_to_answer(addresses))
             greeted = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Final
 
@@ -72,6 +72,8 @@ class Directory:
         self._leaving: set[bytes] = set()  # Newcomers whose key logs are being deleted.
         self._asked_for: set[bytes] = set()  # Controllers whose key logs are being read.
         self._addresses: dict[bytes, list[Address]] = {}
+        # What to show to who asks for somebody else's key log: discovery says, if this node takes part in it.
+        self.shown: Callable[[bytes], bytes | None] = lambda did: None
 
     def key_log(self, did: bytes) -> KeyLog | None:
         if did not in self._key_logs:

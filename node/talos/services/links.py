@@ -44,7 +44,8 @@ class Links:
         self._nursery = nursery
         self._places = Places()
         self._bound: dict[Link, Peer] = {}
-        dialler = Dialler(desk, self._spawn, self._serve)
+        dialler = Dialler(desk, self.spawn, self._serve)
+        self.dialler = dialler
         self.connect = dialler.connect
         desk.post.redial = self.redial
         self.look = dialler.look
@@ -70,7 +71,7 @@ class Links:
         """
         if self._nursery.cancel_scope.cancel_called:
             return
-        self._spawn(f"redial {peer.did.hex()[:8]}", partial(self._redial, peer, peer.link))
+        self.spawn(f"redial {peer.did.hex()[:8]}", partial(self._redial, peer, peer.link))
 
     async def _redial(self, peer: Peer, link: Link | None) -> None:
         await self.ended(peer, link)
@@ -103,7 +104,7 @@ class Links:
                 await stream.aclose()
                 continue
             link = Link(stream, self._desk.host.clock, dialled=False, allowed=FIRST)
-            self._spawn(f"link from {stream.peer}", partial(self._welcome, link, place))
+            self.spawn(f"link from {stream.peer}", partial(self._welcome, link, place))
 
     def _place(self, source: Source) -> Place | None:
         """Return a place for a greeting, or None: there is none, or too many came from there of late."""
@@ -197,7 +198,8 @@ class Links:
             if not frames and peer.link is link:
                 post.submit(peer, peer.conversation.say(Ping(), post.now_ms()))
 
-    def _spawn(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+    def spawn(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Run a task of the node's, supervised. Raises `NodeStopped`."""
         if self._nursery.cancel_scope.cancel_called:
             raise NodeStopped("the node has stopped; it greets nobody")
 

@@ -102,6 +102,7 @@ def test_the_limits_are_those_of_the_protocol() -> None:
         "CARD": 16 * 1024 + 1,
         "HELLO": 4 * 1024,
         "SEALED": 16 * 1024 + 1,
+        "KEY_LOG": 8 * 1024 + 1,
         "CONTROL": CONTROL_SIZE_MAX + 96,
         "MESSAGE": MESSAGE_FRAME_MAX,
         "BULK": BULK_PIECE_MAX + 112,

@@ -238,7 +238,7 @@ class Running:
             enrolled(wire, name, clock or WatchedClock()) if again is None else again.kept()
         )
         self.address = Address(name, PORT)
-        self.node = Node(Config(name="node", listen=(self.address,)), self.opened, suite, wear)
+        self.node = Node(Config(name="node", listen=(self.address,), discovery=()), self.opened, suite, wear)
         self.scope = trio.CancelScope()
 
     def kept(self) -> tuple[Opened, bytes]:

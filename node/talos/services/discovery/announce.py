@@ -1,0 +1,63 @@
+"""What this node says of itself: its record, at all who are to hold it, again every hour and whenever it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import trio
+
+from talos.core.whereabouts import COUNT_SIZE, next_seq, own_record
+from talos.errors import StoreFailed
+from talos.services.desk import Desk
+from talos.services.discovery.kept import Kept
+from talos_dht import REPUBLISH_MS, Address, Record
+
+SEQ_KEY: Final = b"seq"
+LOOK_S: Final = 60.0  # Between two looks whether something has changed: an address, the bundle, our key log.
+AGAIN_S: Final = 1.0  # Before the next attempt where nobody holds it yet; then twice as long, up to LOOK_S.
+
+Tell = Callable[[Record], Awaitable[int]]  # Gives a record to whoever is to hold it; returns how many do now.
+
+
+class Announcer:
+    """`met` is set once there is somebody to tell."""
+
+    def __init__(
+        self, desk: Desk, kept: Kept, *, addresses: Callable[[], list[Address]], tell: Tell, met: trio.Event
+    ) -> None:
+        self._desk = desk
+        self._kept = kept
+        self._addresses = addresses
+        self._tell = tell
+        self._met = met
+        self.holders = 0  # How many said that they hold the newest; 0 if none.
+
+    async def run(self) -> None:
+        """From when there is somebody to tell, until cancelled."""
+        await self._met.wait()
+        clock = self._desk.host.clock
+        said, due_ms, wait_s = b"", 0, AGAIN_S
+        while True:
+            addresses, now_ms = self._addresses(), self._desk.steady_ms()
+            saying = repr((addresses, self._desk.ring.bundle, self._desk.me.key_log.state.digest)).encode()
+            if addresses and (saying != said or now_ms >= due_ms):
+                self.holders = await self._announce(addresses)
+                said = saying if self.holders else b""
+                wait_s = AGAIN_S if self.holders else min(2 * wait_s, LOOK_S)
+                due_ms = now_ms + REPUBLISH_MS - self._drawn(REPUBLISH_MS // 10)
+            await clock.sleep(LOOK_S if said else wait_s)
+
+    async def _announce(self, addresses: list[Address]) -> int:
+        now_ms = self._desk.now_ms()
+        seq = next_seq(self._kept.get(SEQ_KEY), now_ms)
+        self._kept[SEQ_KEY] = seq.to_bytes(COUNT_SIZE, "big")
+        record = own_record(self._desk.me, self._desk.ring.bundle, addresses, seq, now_ms)
+        try:
+            await self._kept.flush()  # First: a number must not be used twice, or others keep the older.
+        except StoreFailed:
+            return 0  # The next round tries again; whoever writes the cache says what is wrong with it.
+        return await self._tell(record)
+
+    def _drawn(self, below: int) -> int:
+        return int.from_bytes(self._desk.host.entropy(4), "big") % below

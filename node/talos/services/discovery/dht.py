@@ -1,0 +1,73 @@
+"""One `talos_dht.Dht`, driven: datagrams and time go in, what it wants is done, and who waits for a job is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import trio
+
+from talos.services.desk import Desk
+from talos.services.discovery.ports import Ports
+from talos.services.signal import Signal
+from talos_dht import Contact, Dht, Done, Effect, Job, NeedKeyLog, Now, Send
+
+J = TypeVar("J", bound=Job)
+
+Need = Callable[[NeedKeyLog], None]  # Starts to fetch a key log.
+
+
+class DhtRunner:
+    """`run` in one task, and `Ports.read` with `heard` in one for each port."""
+
+    def __init__(self, desk: Desk, dht: Dht, ports: Ports, need: Need) -> None:
+        self.dht = dht
+        self._desk = desk
+        self._ports = ports
+        self._need = need
+        self._waiting: dict[Job, trio.Event] = {}
+        self.met = trio.Event()  # Set once anybody has answered us.
+        self._earlier = Signal()  # Something may be due earlier than was known.
+
+    def now(self) -> Now:
+        return Now(self._desk.steady_ms(), self._desk.now_ms())
+
+    async def run(self) -> None:
+        """Do what is due, until cancelled."""
+        clock = self._desk.host.clock
+        while True:
+            now = self.now()
+            wait_ms = self.dht.wakes_at_ms - now.mono_ms
+            if wait_ms <= 0:
+                await self._do(self.dht.tick(now))
+                await trio.lowlevel.checkpoint()
+                continue
+            with clock.move_on_after(wait_ms / 1000):
+                await self._earlier.wait()
+
+    async def heard(self, sender: Contact, body: bytes) -> None:
+        await self._do(self.dht.receive(sender, body, self.now()))
+        if len(self.dht.table):
+            self.met.set()
+
+    async def finished(self, begin: Callable[[Now], tuple[J, list[Effect]]]) -> J:
+        """Begin a job, and return it once it is done. It has an end of its own: no lookup asks without end."""
+        job, effects = begin(self.now())
+        done = self._waiting[job] = trio.Event()
+        try:
+            await self._do(effects)
+            await done.wait()
+        finally:
+            del self._waiting[job]
+        return job
+
+    async def _do(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Send():
+                    await self._ports.send(effect.to, effect.body)
+                case NeedKeyLog():
+                    self._need(effect)
+                case Done() if effect.job in self._waiting:
+                    self._waiting[effect.job].set()
+        self._earlier.send()

@@ -1,0 +1,105 @@
+"""Key logs of those whose statements we hold or read, and how we come by them.
+
+They are not our peers', who are in the directory: nothing depends on them but whether a statement is believed, so they
+are cache, bounded, and whoever has not been asked for longest goes first. A statement whose key log is not here waits
+while it is fetched over a stream from whoever brought the statement; TCP has proved that it is there, and the log
+proves itself.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+
+from talos.core.frames import SHOWN_LOG_MAX
+from talos.core.keylog import KeyLog, merge
+from talos.errors import Damaged, Refused
+from talos.services.desk import Desk
+from talos.services.discovery.kept import Kept
+from talos_dht import BadStatement
+
+LOGS_MAX: Final = 10_000  # As many as statements of others that a node holds.
+LOGS_BYTES_MAX: Final = 16 * 1024 * 1024  # Of all of them; they have 500 bytes each, as a rule.
+PARSED_MAX: Final = 1_024  # Kept verified: each signature of a log costs 50 us.
+
+
+class KeyLogs:
+    """By DID hash. What a peer of ours has said counts first."""
+
+    def __init__(self, desk: Desk, kept: Kept) -> None:
+        self._desk = desk
+        self._kept = kept
+        self._used: OrderedDict[bytes, None] = OrderedDict.fromkeys(kept)  # Least recently used first.
+        self._size = sum(len(raw) for raw in kept.values())
+        self._parsed: OrderedDict[bytes, KeyLog] = OrderedDict()
+
+    def known(self, did: bytes) -> KeyLog | None:
+        """Return the key log of an identity, verified."""
+        ours = self._desk.directory.key_log(did)
+        return self._cached(did) if ours is None else ours
+
+    def shown(self, did: bytes) -> bytes | None:
+        """Return what to show of somebody else: only of whom a statement is here, never of our peers as such."""
+        raw = self._kept.get(did)
+        if raw is None:
+            return None
+        self._used.move_to_end(did)
+        log = self.known(did)
+        newest = raw if log is None else log.encode()
+        return newest if len(newest) <= SHOWN_LOG_MAX else None
+
+    def key_of(self, did: bytes, seq: int, digest: bytes) -> bytes | None:
+        """A `talos_dht.KeyOf`."""
+        log = self.known(did)
+        if log is None or (seq > log.state.seq and not log.rivals):
+            return None
+        key = log.key_at(seq, digest)
+        if key is None:
+            raise BadStatement(f"its key log has another event {seq}")
+        if not log.state.is_usable():
+            raise BadStatement(f"its identity is {log.state.phase.name.lower()}")
+        if not log.state.counts(key, self._desk.now_ms()):
+            raise BadStatement("the key that signed it has been replaced")
+        return key
+
+    async def learn(self, log: KeyLog) -> None:
+        """Keep a verified key log, or what it adds to what is known.
+
+        Raises `BrokenKeyLog` where both cannot be true, `StoreFailed` or `NodeStopped`.
+        """
+        did = log.state.did
+        if self._desk.directory.key_log(did) is not None:
+            await self._desk.learn(log)  # A peer: its sessions must live by it.
+        old = self._cached(did)
+        self._keep(log if old is None else merge(old, log))
+
+    def _cached(self, did: bytes) -> KeyLog | None:
+        if did in self._parsed:
+            self._parsed.move_to_end(did)
+        elif did in self._kept:
+            try:
+                self._parsed[did] = self._desk.directory.read(self._kept[did])
+            except (Damaged, Refused):
+                self._forget(did)  # A cache has nothing to lose: it can be fetched again.
+                return None
+            if len(self._parsed) > PARSED_MAX:
+                self._parsed.popitem(last=False)
+        return self._parsed.get(did)
+
+    def _keep(self, log: KeyLog) -> None:
+        did, raw = log.state.did, log.encode()
+        if self._kept.get(did) != raw:
+            self._forget(did)
+            self._kept[did] = raw
+            self._size += len(raw)
+        self._parsed[did] = log
+        self._used[did] = None
+        self._used.move_to_end(did)
+        while len(self._used) > LOGS_MAX or self._size > LOGS_BYTES_MAX:
+            self._forget(next(iter(self._used)))
+
+    def _forget(self, did: bytes) -> None:
+        self._parsed.pop(did, None)
+        self._used.pop(did, None)
+        if did in self._kept:
+            self._size -= len(self._kept.pop(did))

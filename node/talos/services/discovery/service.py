@@ -1,0 +1,186 @@
+"""Discovery, put together: started with the node's listeners, and flushed when it stops."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import trio
+
+from talos.core.boxes import Boxes
+from talos.core.names import PeerAddress, did_of
+from talos.core.tables import DHT, HELD, VOUCHERS
+from talos.errors import NotReachable, StoreFailed, TalosError
+from talos.host import Address, Datagrams, LinkClosed, Listener
+from talos.services.desk import Desk
+from talos.services.discovery.announce import Announcer
+from talos.services.discovery.dht import DhtRunner
+from talos.services.discovery.fetching import Fetcher
+from talos.services.discovery.finder import Finder, Finding, addresses_of
+from talos.services.discovery.kept import FLUSH_S, Kept
+from talos.services.discovery.key_logs import KeyLogs
+from talos.services.discovery.ports import Ports
+from talos.services.links import Links
+from talos_dht import Address as Place
+from talos_dht import Contact, Dht, Malformed, Now, Record, load
+
+CLOSE_S: Final = 2.0  # For what is written in the end.
+CONTACTS_KEY: Final = b"contacts"
+JOIN_S: Final = 30.0  # Between two attempts to find a way in, while nobody is known.
+UNSPECIFIED: Final = frozenset({"0.0.0.0", "::"})
+
+
+class DhtSource:
+    """The DHT as a source of records."""
+
+    def __init__(self, runner: DhtRunner) -> None:
+        self._runner = runner
+
+    async def find(self, did: bytes) -> Finding:
+        job = await self._runner.finished(lambda now: self._runner.dht.read(did, now))
+        asked = sum(walk.lookup.queries for walk in job.walks)
+        return Finding(job.record, tuple(job.unchecked), f"{asked} nodes were asked")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The part of a node's configuration that is about finding and being found."""
+
+    ways_in: tuple[PeerAddress, ...] = ()  # Who may let us into the DHT.
+    advertise: tuple[Address, ...] = ()  # Where others can dial us; none: where we listen.
+
+
+class Discovery:
+    """One per node. `listeners` are what others can dial: none if it only dials. It closes the `ports` in the end."""
+
+    def __init__(
+        self, desk: Desk, links: Links, listeners: Sequence[Listener], ports: Sequence[Datagrams], settings: Settings
+    ) -> None:
+        host = desk.host
+        self._desk = desk
+        self._dialler = dialler = links.dialler
+        self._listeners = listeners
+        self._settings = settings
+        self._kept = {table: Kept(host, table) for table in (HELD, VOUCHERS, DHT)}
+        self._logs = KeyLogs(desk, self._kept[VOUCHERS])
+        self._fetcher = Fetcher(dialler.ask_key_log, self._logs, host.clock, links.spawn, self._key_log_came)
+        self.ports = Ports(desk, Boxes(desk.me.pair, host.entropy), list(ports))
+        self.dht = Dht(
+            desk.me.pair.public,
+            key_of=self._logs.key_of,
+            entropy=host.entropy,
+            rows=self._kept[HELD],
+            now=Now(desk.steady_ms(), desk.now_ms()),
+            serves=bool(listeners),
+        )
+        self._runner = DhtRunner(desk, self.dht, self.ports, self._fetcher.need)
+        self.finder = Finder(desk, self._logs, self._fetcher, {"dht": DhtSource(self._runner)})
+        self._announcer = Announcer(
+            desk, self._kept[DHT], addresses=self.addresses, tell=self._tell, met=self._runner.met
+        )
+        self.trouble: str | None = None  # Why others may not find us, or we them.
+        desk.directory.shown = self._logs.shown
+        dialler.whereabouts = self
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Until cancelled; then what was learnt is written. Started when it answers."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._runner.run)
+                for port in self.ports.opened:
+                    nursery.start_soon(self._read, port)
+                nursery.start_soon(self._keep_joined)
+                nursery.start_soon(self._announcer.run)
+                nursery.start_soon(self._keep_flushed)
+                task_status.started()
+        finally:
+            with trio.CancelScope(shield=True), self._desk.host.clock.move_on_after(CLOSE_S):
+                for port in self.ports.opened:
+                    await port.aclose()
+                await self._flush()
+
+    # `talos.services.dial.Whereabouts`
+
+    def cached(self, did: bytes) -> list[Address]:
+        record = self.finder.cached(did)
+        return [] if record is None else addresses_of(record)
+
+    async def find(self, did: bytes) -> list[Address]:
+        found = addresses_of(await self.finder.find(did))
+        if not found:
+            raise NotReachable(f"{did_of(did)} can be reached at no address", fix="It must listen, or use a relay")
+        return found
+
+    # What we say
+
+    def addresses(self) -> list[Place]:
+        """Return where others can dial us: as configured, else where we listen."""
+        if self._settings.advertise:
+            return [Place(one.host, one.port) for one in self._settings.advertise]
+        return [Place(host, one.address.port) for one in self._listeners if (host := self._outside(one.address.host))]
+
+    def _outside(self, host: str) -> str | None:
+        """Return what others know a listening address by: of any address, the one that our datagrams come from."""
+        if host not in UNSPECIFIED:
+            return host
+        if self.dht.seen is None:
+            return None
+        seen = Contact(self._desk.me.pair.public + self.dht.seen).host
+        return seen if (":" in seen) == (":" in host) else None
+
+    async def _tell(self, record: Record) -> int:
+        job = await self._runner.finished(lambda now: self.dht.publish(record, now))
+        return sum(job.stored)
+
+    # Tasks
+
+    async def _read(self, port: Datagrams) -> None:
+        try:
+            await self.ports.read(port, self._runner.heard)
+        except LinkClosed as error:
+            self.trouble = f"{error}; restart the node"
+
+    async def _keep_joined(self) -> None:
+        """Find a way in: those we knew when we stopped, and those we were told of. Again, while nobody answers."""
+        saved = self._saved()
+        while True:
+            if not len(self.dht.table):
+                contacts = [*saved, *await self._introduced()]
+                await self._runner.finished(partial(self.dht.join, contacts))
+            await self._desk.host.clock.sleep(JOIN_S)
+
+    async def _introduced(self) -> list[Contact]:
+        contacts = []
+        for way in self._settings.ways_in:
+            try:
+                seen = await self._dialler.look(Address(way.host, way.port), way.did)
+                contacts.append(Contact.at(seen.who.party.x25519, seen.host, way.port))
+            except (TalosError, Malformed) as error:
+                self.trouble = f"{way} lets nobody in: {error}"
+        return contacts
+
+    def _saved(self) -> list[Contact]:
+        try:
+            return load(self._kept[DHT].get(CONTACTS_KEY, b""))
+        except Malformed:
+            return []  # The first start, or a cache that was damaged: there are other ways in.
+
+    async def _keep_flushed(self) -> None:
+        while True:
+            await self._desk.host.clock.sleep(FLUSH_S)
+            await self._flush()
+
+    async def _flush(self) -> None:
+        dump = self.dht.table.dump()
+        if len(self.dht.table) and dump != self._kept[DHT].get(CONTACTS_KEY):
+            self._kept[DHT][CONTACTS_KEY] = dump
+        for kept in self._kept.values():
+            try:
+                await kept.flush()
+            except StoreFailed as error:
+                self.trouble = f"what was learnt of others could not be written: {error}"
+
+    def _key_log_came(self, did: bytes) -> None:
+        self.dht.key_log_known(did, self._runner.now())

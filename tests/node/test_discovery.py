@@ -1,0 +1,160 @@
+"""Nodes that find each other by DID: real processes' worth of sockets on loopback, nobody's address typed by hand."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from talos import Node
+from talos.core.boxes import Boxes
+from talos.core.names import parse_peer
+from talos.core.report import ReceiptState
+from talos.errors import NotReachable, TalosError
+from talos.host import Address
+from talos.services.discovery.service import Discovery
+from talos_dht import Kind, Request
+from talos_ratchet import KeyPair
+from tests.processes.running import back_at, place, running, settings, until
+
+PATIENCE_S: Final = 20.0  # Real seconds: a deadline for tests that would otherwise hang, never a wait.
+STEP_S: Final = 0.02
+
+
+def discovery(node: Node) -> Discovery:
+    assert node.discovery is not None
+    return node.discovery
+
+
+async def found(node: Node, peer: Node) -> list[Address]:
+    """Return where one finds the other, once it does."""
+    with trio.fail_after(PATIENCE_S):
+        while True:
+            try:
+                return await discovery(node).find(parse_peer(peer.did))
+            except NotReachable:
+                await wait_all_tasks_blocked(STEP_S)
+
+
+@asynccontextmanager
+async def town(*names: str) -> AsyncIterator[list[Node]]:
+    """Run nodes that know only the first of them."""
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(running(settings(names[0])))
+        nodes = [first]
+        for name in names[1:]:
+            config = replace(settings(name), bootstrap=(place(first),))
+            nodes.append(await stack.enter_async_context(running(config)))
+        yield nodes
+
+
+async def test_nodes_that_know_one_other_find_each_other_by_did() -> None:
+    async with town("hub", "ada", "bob", "cyd") as (_, ada, bob, _):
+        assert await found(ada, bob) == [Address("127.0.0.1", place(bob).port)]
+        receipt = await ada.send(bob.did, b"found you")
+        assert receipt.state is ReceiptState.DELIVERED
+        assert (await bob.receive()).body == b"found you"
+        assert not ada.peers()[0].addresses  # It is kept as found, not as something that the user said.
+
+
+async def test_a_peer_that_has_moved_is_found_again(tmp_path: Path) -> None:
+    bobs = settings("bob", tmp_path)
+    async with town("hub", "ada") as (hub, ada):
+        with_hub = replace(bobs, bootstrap=(place(hub),))
+        async with running(with_hub) as bob:
+            await found(ada, bob)
+            await ada.add_peer(place(bob))
+            before = place(bob)
+        async with running(with_hub) as bob:
+            assert place(bob) != before
+            with trio.fail_after(PATIENCE_S):
+                await ada.send(bob.did, b"where are you", timeout=PATIENCE_S)
+                assert (await bob.receive()).body == b"where are you"
+
+
+async def test_a_node_whose_ways_in_are_gone_comes_back_by_those_it_knew(tmp_path: Path) -> None:
+    adas = settings("ada", tmp_path)
+    async with town("cyd", "bob") as (cyd, bob):
+        async with running(settings("hub")) as hub:
+            await discovery(hub)._runner.finished(lambda now: discovery(hub).dht.join([], now))
+            async with running(replace(adas, bootstrap=(place(cyd),))) as ada:
+                await found(bob, ada)
+                await until(lambda: len(discovery(ada).dht.table) == 2)
+        async with running(replace(adas, bootstrap=(place(hub),))) as ada:
+            await until(lambda: len(discovery(ada).dht.table) == 2)
+            assert await found(ada, bob) == [Address("127.0.0.1", place(bob).port)]
+
+
+async def test_a_key_log_is_shown_only_of_whom_a_statement_is_held() -> None:
+    async with town("hub", "ada", "bob") as (hub, ada, bob), running(replace(settings("eve"), discovery=())) as eve:
+        await hub.add_peer(place(eve))
+        await found(ada, bob)
+        dialler = ada._running_now().links.dialler
+        log = await dialler.ask_key_log(Address("127.0.0.1", place(hub).port), parse_peer(bob.did))
+        assert log.state.did == parse_peer(bob.did)
+        with pytest.raises(TalosError):
+            await dialler.ask_key_log(Address("127.0.0.1", place(hub).port), parse_peer(eve.did))
+
+
+async def test_who_is_nowhere_is_said_to_be_so_with_what_was_asked() -> None:
+    async with town("hub", "ada") as (_, ada):
+        await until(lambda: len(discovery(ada).dht.table) == 1)
+        with pytest.raises(NotReachable, match=r"nobody knows where did:talos:a+ is \(dht: \d+ nodes were asked\)"):
+            await discovery(ada).find(bytes(32))
+
+
+async def test_a_node_that_only_dials_finds_and_tells_nobody_where_it_is() -> None:
+    async with (
+        town("hub", "ada") as (hub, ada),
+        running(replace(settings("bob"), listen=(), bootstrap=(place(hub),))) as bob,
+    ):
+        assert await found(bob, ada) == [Address("127.0.0.1", place(ada).port)]
+        assert discovery(bob).addresses() == []
+        assert all(contact.key != bob._me.pair.public for contact in discovery(hub).dht.table.closest(bytes(20)))
+
+
+async def test_one_number_is_for_streams_and_for_datagrams() -> None:
+    async with running(settings("ada")) as ada:
+        (port,) = discovery(ada).ports.opened
+        assert str(port.address) in ada.addresses
+
+
+async def test_without_discovery_there_is_no_port_and_nobody_is_asked() -> None:
+    async with running(replace(settings("ada"), discovery=())) as ada:
+        assert ada.discovery is None
+        receipt = await ada.send("a" * 52, b"hello")
+        assert "no address" in str(receipt.why_queued)
+
+
+async def test_datagrams_that_break_a_rule_have_no_effect_and_are_counted() -> None:
+    eve = Boxes(KeyPair.of(b"\x09" * 32), lambda size: b"\x05" * size)
+    async with town("hub", "ada") as (hub, ada):
+        to, key = place(hub), hub._me.pair.public
+        socket = trio.socket.socket(trio.socket.AF_INET, trio.socket.SOCK_DGRAM)
+        with socket:
+            ping = Request(Kind.PING, bytes(8), serves=False).encode()
+            good = eve.seal(key, ping)
+            bad = [b"", b"x", bytes(1_200), good[:-1], good + b"x", eve.seal(key, b"\xc1" * 40), eve.seal(key, b"")]
+            for data in bad:
+                await socket.sendto(data, (to.host, to.port))
+            await socket.sendto(good, (to.host, to.port))
+            with trio.fail_after(PATIENCE_S):
+                reply, _ = await socket.recvfrom(2_000)  # The first that comes is to the good one.
+            assert eve.open(reply)[0] == key
+        assert discovery(hub).ports.traffic.refused >= 5
+        assert await found(ada, hub) == [Address("127.0.0.1", to.port)]
+
+
+async def test_a_saved_table_that_is_damaged_is_let_be(tmp_path: Path) -> None:
+    config = settings("ada", tmp_path)
+    async with running(config) as ada:
+        discovery(ada)._kept["dht"][b"contacts"] = b"\xc1"
+        where = place(ada)
+    async with running(back_at(config, where)) as ada:
+        assert not len(discovery(ada).dht.table)
