@@ -64,8 +64,8 @@ class Calls(Generic[Owner]):
         self._calls: dict[bytes, Call[Owner]] = {}  # By transaction id.
         self._due = list[tuple[int, int, bytes]]()  # A heap: when, the how manieth, whose.
         self._count = 0
-        self._silent: OrderedDict[bytes, int] = OrderedDict()  # Id -> until when.
-        self._tokens: OrderedDict[bytes, tuple[bytes, int]] = OrderedDict()  # Id -> token, until when.
+        self._silent: OrderedDict[bytes, int] = OrderedDict()  # Contact as written -> until when.
+        self._tokens: OrderedDict[bytes, tuple[bytes, int]] = OrderedDict()  # The same -> token, until when.
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -100,7 +100,7 @@ class Calls(Generic[Owner]):
         del self._calls[reply.txid]
         if not call.is_late:
             self.round_trips.measured(now_ms - call.sent_ms)
-        self._silent.pop(sender.id, None)
+        self._silent.pop(sender.raw, None)
         _remember(self._tokens, sender.raw, (reply.token, now_ms + TOKEN_MS), TOKENS_MAX)
         return call
 
@@ -114,7 +114,7 @@ class Calls(Generic[Owner]):
                 continue
             if call.sends == SENDS_MAX:
                 del self._calls[txid]
-                _remember(self._silent, call.contact.id, now_ms + SILENT_MS, SILENT_MAX)
+                _remember(self._silent, call.contact.raw, now_ms + SILENT_MS, SILENT_MAX)
                 self._tokens.pop(call.contact.raw, None)
                 fates.append((call, Fate.LOST))
                 continue
@@ -129,8 +129,8 @@ class Calls(Generic[Owner]):
         return again, fates
 
     def is_silent(self, contact: Contact, now_ms: int) -> bool:
-        """Say whether it did not answer lately."""
-        return self._silent.get(contact.id, now_ms) > now_ms
+        """Say whether it did not answer lately, there: who is silent where it never was is not silent elsewhere."""
+        return self._silent.get(contact.raw, now_ms) > now_ms
 
     def _wake(self, at_ms: int, txid: bytes) -> None:
         self._count += 1

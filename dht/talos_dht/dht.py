@@ -62,7 +62,7 @@ class Dht:
         self._entropy = entropy
         self._calls: Calls[_Owner] = Calls(entropy, serves=serves)
         self._server = Server(self.table, self.shelf, key_of, entropy)
-        self._asked_back: set[bytes] = set()  # Ids.
+        self._asked_back: set[bytes] = set()  # Contacts as written.
         self._refreshes: list[bytes] = []  # Targets.
         self._joining: Job | None = None
         self._refresh: Job | None = None
@@ -151,7 +151,7 @@ class Dht:
         if call is None:
             return []
         self.seen = reply.seen
-        self._asked_back.discard(sender.id)
+        self._asked_back.discard(sender.raw)
         longest = self.table.answered(sender, now.mono_ms)
         effects: list[Effect] = []
         if longest is not None and self._is_new_question(longest, now):
@@ -178,8 +178,8 @@ class Dht:
 
     def _missed(self, call: Call[_Owner], fate: Fate, now: Now) -> list[Effect]:
         if fate is Fate.LOST:
-            self.table.failed(call.contact.id)
-            self._asked_back.discard(call.contact.id)
+            self.table.failed(call.contact)
+            self._asked_back.discard(call.contact.raw)
         if call.owner is None:
             return []
         job, walk = call.owner
@@ -236,9 +236,9 @@ class Dht:
         return self.table.is_wanted(contact) and self._is_new_question(contact, now)
 
     def _is_new_question(self, contact: Contact, now: Now) -> bool:
-        is_new = contact.id not in self._asked_back and not self._calls.is_silent(contact, now.mono_ms)
+        is_new = contact.raw not in self._asked_back and not self._calls.is_silent(contact, now.mono_ms)
         return is_new and len(self._asked_back) < BACK_MAX
 
     def _ask_back(self, contact: Contact, now: Now) -> Send:
-        self._asked_back.add(contact.id)
+        self._asked_back.add(contact.raw)
         return self._calls.start(contact, Kind.PING, b"", None, now.mono_ms)

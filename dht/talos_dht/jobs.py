@@ -42,7 +42,7 @@ class Walk:
         self.put = put
         self.answers: list[int] = []  # To PUTs: 0 stored, else a `Reason`.
         self._kind = kind
-        self._putting: set[bytes] | None = None  # Ids whose answer to a PUT is awaited; None before.
+        self._putting: set[bytes] | None = None  # Contacts, as written, whose answer to a PUT is awaited; None before.
 
     @property
     def is_done(self) -> bool:
@@ -55,14 +55,14 @@ class Walk:
         found = [Ask(contact, self._kind, self.lookup.target) for contact in self.lookup.next()]
         if self.put is None or found or not self.lookup.is_done:
             return found
-        self._putting = {contact.id for contact in self.lookup.closest}
+        self._putting = {contact.raw for contact in self.lookup.closest}
         return [Ask(contact, *self.put) for contact in self.lookup.closest]
 
     def answered(self, contact: Contact, reply: Reply, told: Iterable[Contact]) -> None:
         if self._putting is None:
             self.lookup.answered(contact, told)
-        elif contact.id in self._putting:
-            self._putting.remove(contact.id)
+        elif contact.raw in self._putting:
+            self._putting.remove(contact.raw)
             self.answers.append(0 if reply.kind is Answer.STORED else reply.reason or Reason.BAD)
 
     def late(self, contact: Contact) -> None:
@@ -71,7 +71,7 @@ class Walk:
     def lost(self, contact: Contact) -> None:
         self.lookup.lost(contact)
         if self._putting is not None:
-            self._putting.discard(contact.id)
+            self._putting.discard(contact.raw)
 
 
 class Job:

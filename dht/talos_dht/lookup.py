@@ -4,8 +4,9 @@ Values in, values out: `next` says whom to ask now; what became of it comes in a
 `ALPHA` are waited for at a time, and who is late is not waited for: a dead contact costs one wait, not a round. It ends
 when the nearest 20 of all who are not lost have answered.
 
-A liar can tell of nobody, or of its friends. It cannot make our list long, have us ask without end, or put more than
-two of one network on it; and whoever it tells of must answer with a key that hashes to the place.
+A liar can tell of nobody, of its friends, or of others' keys where they are not. It cannot make our list long, have us
+ask without end, or put more than two of one network on it; and whoever it tells of must answer with a key that hashes
+to the place.
 """
 
 from __future__ import annotations
@@ -21,9 +22,7 @@ from talos_dht.table import PER_BUCKET_NETWORK_MAX, K
 
 ALPHA: Final = 3  # Requests waited for at a time: Kademlia, section 2.3.
 QUERIES_MAX: Final = 120  # Of one lookup. 40 are usual, 60 where a third of all nodes are dead.
-LISTED_MAX: Final = 3 * K  # Contacts listed at a time; the farthest go.
-
-
+LISTED_MAX: Final = 3 * K  # Keys listed at a time; the farthest go.
 OWED_MAX: Final = K // 2  # Of whom one contact told first and who are late or lost. Where 30% are dead, it is 6 of 20.
 
 
@@ -35,22 +34,27 @@ class Mark(Enum):
     LOST = auto()
 
 
-_ENDS: Final = frozenset({Mark.ANSWERED})
-_ENDS_SPENT: Final = frozenset({Mark.ANSWERED, Mark.NEW})  # Nobody is asked any more.
+_UNDER_WAY: Final = frozenset({Mark.ASKED, Mark.LATE})
 
 
 class Lookup:
-    """One lookup of `target`, beginning with `start`. `own_id` is never asked."""
+    """One lookup of `target`, beginning with `start`. `own_id` is never asked.
+
+    A key is listed once, with every address that somebody told of it: only its node can answer, wherever it is. So its
+    addresses are tried one after the other, those that most told of first, until one answers; a false one costs a wait.
+    """
 
     __slots__ = (
-        "_confirmed",
+        "_addresses",
+        "_answered",
         "_listed",
         "_marks",
         "_networks",
         "_owed",
+        "_own_id",
         "_target",
-        "_told_by",
-        "_waiting",
+        "_tellers",
+        "_waited",
         "queries",
         "target",
     )
@@ -58,107 +62,138 @@ class Lookup:
     def __init__(self, target: bytes, start: Iterable[Contact], own_id: bytes) -> None:
         self.target = target
         self._target = number_of(target)
-        self._listed = list[tuple[int, Contact]]()  # By distance; nobody who is lost.
-        self._marks: dict[bytes, Mark] = {own_id: Mark.LOST}  # Of everybody who is, or was, listed.
+        self._own_id = own_id
+        self._listed = list[tuple[int, bytes]]()  # Distance and id, nearest first; nobody of whom all is lost.
+        self._addresses: dict[bytes, list[Contact]] = {}  # By id: where each of the listed may be.
+        self._answered: dict[bytes, Contact] = {}  # By id.
+        self._waited: dict[bytes, Contact] = {}  # As written: who is asked and not late.
+        self._marks: dict[bytes, Mark] = {}  # Of every contact, as written, that is or was listed.
+        self._tellers: dict[bytes, list[bytes]] = {}  # Who told of it, the first in front: b"" is what we knew.
         self._networks = Counter[bytes]()  # How many of each are listed.
-        self._told_by: dict[bytes, bytes] = {}  # Who told first of whom: id -> id.
-        self._confirmed: set[bytes] = set()  # Ids that more than one told of.
         self._owed = Counter[bytes]()  # By teller: how many of whom it told are late or lost.
-        self._waiting = 0
         self.queries = 0
         self._add(start, b"")
 
     def next(self) -> list[Contact]:
         """Return whom to ask now; each is returned once."""
         asked = list[Contact]()
-        if self._waiting < ALPHA:
-            for _, contact in self._listed[:K]:
-                if self._waiting >= ALPHA or self.queries >= QUERIES_MAX:
-                    break
-                if self._marks[contact.id] is Mark.NEW:
-                    self._marks[contact.id] = Mark.ASKED
-                    self.queries += 1
-                    self._waiting += 1
-                    asked.append(contact)
+        for _, id in self._listed[:K]:
+            if len(self._waited) >= ALPHA or self.queries >= QUERIES_MAX:
+                break
+            contact = self._to_try(id)
+            if contact is not None:
+                self._marks[contact.raw] = Mark.ASKED
+                self._waited[contact.raw] = contact
+                self.queries += 1
+                asked.append(contact)
         return asked
 
     def answered(self, contact: Contact, told: Iterable[Contact]) -> None:
         before = self._leaves(contact, Mark.ANSWERED)
         if before is not None:
-            self._owed[self._told_by[contact.id]] -= before is Mark.LATE
-            self._add(told, contact.id)
+            self._owed[self._tellers[contact.raw][0]] -= before is Mark.LATE
+            self._answered.setdefault(contact.id, contact)
+            self._add(told, contact.raw)
 
     def late(self, contact: Contact) -> None:
         """It has not answered in time; it still may."""
-        if self._marks.get(contact.id) is Mark.ASKED:
+        if self._marks.get(contact.raw) is Mark.ASKED:
             self._leaves(contact, Mark.LATE)
-            self._blame(self._told_by[contact.id])
+            self._blame(self._tellers[contact.raw][0])
 
     def lost(self, contact: Contact) -> None:
         before = self._leaves(contact, Mark.LOST)
         if before is not None:
-            self._strike(contact)
+            self._drop(contact)
             if before is Mark.ASKED:
-                self._blame(self._told_by[contact.id])
+                self._blame(self._tellers[contact.raw][0])
 
     @property
     def is_done(self) -> bool:
-        ends = _ENDS if self.queries < QUERIES_MAX else _ENDS_SPENT
-        return all(self._marks[contact.id] in ends for _, contact in self._listed[:K])
+        nearest = (id for _, id in self._listed[:K] if id not in self._answered)
+        return not any(self.queries < QUERIES_MAX or self._is_under_way(id) for id in nearest)
 
     @property
     def closest(self) -> list[Contact]:
         """The nearest that have answered, nearest first: at most 20."""
-        return [contact for _, contact in self._listed if self._marks[contact.id] is Mark.ANSWERED][:K]
+        return [self._answered[id] for _, id in self._listed if id in self._answered][:K]
 
     def hops(self, contact: Contact) -> int:
         """Return how far it was: 1 if it was known at the start."""
-        hops, id = 0, contact.id
-        while id:
-            hops, id = hops + 1, self._told_by[id]
+        hops, raw = 0, contact.raw
+        while raw:
+            hops, raw = hops + 1, self._tellers[raw][0]
         return hops
+
+    def _to_try(self, id: bytes) -> Contact | None:
+        """Return the address of this key that is to be tried now: none while another is, or once one has answered."""
+        addresses = self._addresses[id]
+        if id in self._answered or any(one.raw in self._waited for one in addresses):
+            return None
+        new = [one for one in addresses if self._marks[one.raw] is Mark.NEW]
+        return max(new, key=lambda one: len(self._tellers[one.raw]), default=None)
+
+    def _is_under_way(self, id: bytes) -> bool:
+        return any(self._marks[one.raw] in _UNDER_WAY for one in self._addresses[id])
 
     def _leaves(self, contact: Contact, mark: Mark) -> Mark | None:
         """Mark a contact that was asked; return what it was before, or None if it was not."""
-        before = self._marks.get(contact.id)
-        if before not in (Mark.ASKED, Mark.LATE):
+        before = self._marks.get(contact.raw)
+        if before not in _UNDER_WAY:
             return None
-        self._waiting -= before is Mark.ASKED
-        self._marks[contact.id] = mark
+        self._waited.pop(contact.raw, None)
+        self._marks[contact.raw] = mark
         return before
 
     def _blame(self, teller: bytes) -> None:
         """Too many of whom it told do not answer: forget whom it alone told of, until somebody else does."""
         self._owed[teller] += 1
         if teller and self._owed[teller] == OWED_MAX:
-            for other in [other for _, other in self._listed]:
-                alone = self._told_by[other.id] == teller and other.id not in self._confirmed
-                if alone and self._marks[other.id] is Mark.NEW:
-                    self._strike(other)
-                    del self._marks[other.id]
+            for one in [one for _, id in self._listed for one in self._addresses[id]]:
+                if self._tellers[one.raw] == [teller] and self._marks[one.raw] is Mark.NEW:
+                    self._forget(one)
 
     def _add(self, told: Iterable[Contact], teller: bytes) -> None:
+        named = set[bytes]()  # One address for each key at one word: else a liar could name a hundred.
         for contact in told:
-            id, network = contact.id, contact.network
-            if id in self._marks:
-                if self._told_by.get(id) != teller:
-                    self._confirmed.add(id)
+            if contact.id == self._own_id or contact.id in self._answered or (teller and contact.id in named):
                 continue
-            if network and self._networks[network] >= PER_BUCKET_NETWORK_MAX:
+            named.add(contact.id)
+            if contact.raw in self._marks:
+                if teller not in self._tellers[contact.raw]:
+                    self._tellers[contact.raw].append(teller)
                 continue
-            if network:
-                self._networks[network] += 1
-            self._marks[id] = Mark.NEW
-            self._told_by[id] = teller
-            insort(self._listed, (number_of(id) ^ self._target, contact))
+            if contact.network and self._networks[contact.network] >= PER_BUCKET_NETWORK_MAX:
+                continue
+            self._list(contact, teller)
         while len(self._listed) > LISTED_MAX:
-            self._strike(self._listed[-1][1])
+            for one in list(self._addresses[self._listed[-1][1]]):
+                (self._forget if self._marks[one.raw] is Mark.NEW else self._drop)(one)
 
-    def _strike(self, contact: Contact) -> None:
-        """Take a contact from the list, if it is still there; what it is marked stays."""
-        place = (contact.number ^ self._target, contact)
-        at = bisect_left(self._listed, place)
-        if self._listed[at : at + 1] == [place]:
-            del self._listed[at]
-            if contact.network:
-                self._networks[contact.network] -= 1
+    def _list(self, contact: Contact, teller: bytes) -> None:
+        if contact.network:
+            self._networks[contact.network] += 1
+        self._marks[contact.raw] = Mark.NEW
+        self._tellers[contact.raw] = [teller]
+        if contact.id in self._addresses:
+            self._addresses[contact.id].append(contact)
+        else:
+            self._addresses[contact.id] = [contact]
+            insort(self._listed, (contact.number ^ self._target, contact.id))
+
+    def _drop(self, contact: Contact) -> None:
+        """Take an address from the list, if it is still there, and its key with the last; what it is marked stays."""
+        addresses = self._addresses.get(contact.id, [])
+        if contact not in addresses:
+            return
+        addresses.remove(contact)
+        if contact.network:
+            self._networks[contact.network] -= 1
+        if not addresses:
+            del self._addresses[contact.id]
+            del self._listed[bisect_left(self._listed, (contact.number ^ self._target, contact.id))]
+
+    def _forget(self, contact: Contact) -> None:
+        """As if nobody had told of it."""
+        self._drop(contact)
+        del self._marks[contact.raw], self._tellers[contact.raw]

@@ -118,13 +118,13 @@ class Table(RoutingTable):
         bucket = self._bucket(contact.number)
         return len(bucket) < self.ksize or bucket.has_in_range(self.node)
 
-    def failed(self, id: bytes) -> None:
-        """Note that a request to this contact was lost."""
-        entry = self._find(id)
-        if entry is not None:
+    def failed(self, contact: Contact) -> None:
+        """Note that a request to this contact was lost: to where it is, not to where somebody said that it is."""
+        entry = self._find(contact.id)
+        if entry is not None and entry.contact == contact:
             entry.failures += 1
             if entry.failures >= FAILURES_MAX:
-                self.remove(id)
+                self.remove(contact.id)
 
     def remove(self, id: bytes) -> None:
         """Let go of a contact; whoever is in waiting, and may, takes its place."""

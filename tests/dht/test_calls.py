@@ -84,6 +84,14 @@ def test_who_did_not_answer_is_silent_for_a_minute_or_until_it_answers() -> None
     assert not made.is_silent(BOB, 5_001)
 
 
+def test_who_is_silent_where_it_never_was_is_not_silent_where_it_is() -> None:
+    made, elsewhere = calls(), Contact.at(ALICE.key, "77.0.0.1", 4_000)
+    made.start(elsewhere, Kind.PING, b"", "", 0)
+    lose(made)
+    assert made.is_silent(elsewhere, 4_001)
+    assert not made.is_silent(ALICE, 4_001)
+
+
 def test_what_is_remembered_of_the_silent_is_bounded() -> None:
     made = calls()
     for number in range(SILENT_MAX + 50):

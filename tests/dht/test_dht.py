@@ -165,6 +165,21 @@ def test_a_dead_node_is_let_go_and_a_lookup_ends_without_it() -> None:
     assert net.contacts[5].id not in net.nodes[0].table
 
 
+def test_a_true_key_at_a_false_address_costs_its_node_neither_its_place_nor_its_voice() -> None:
+    net = Net(3)
+    node, honest = net.nodes[0], net.contacts[2]
+    elsewhere = Contact.at(honest.key, "77.0.0.1", 4_000)
+    for start_ms in (0, 100_000):
+        net.now = at(start_ms)
+        net.act(0, [node._ask_back(elsewhere, net.now)])
+        net.later(start_ms + 20_000)
+        assert not node._is_new_question(elsewhere, net.now)
+        find, effects = node.find(honest.id, net.now)
+        net.act(0, effects)
+        assert find.closest[0] == honest
+    assert node.table.closest(honest.id)[0] == honest
+
+
 def test_every_part_of_the_keyspace_is_looked_into_each_hour() -> None:
     net = Net(12)
     net.later(REFRESH_MS - LOOK_MS)

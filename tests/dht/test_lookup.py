@@ -193,6 +193,62 @@ def test_whoever_else_tells_of_them_may_be_believed() -> None:
     assert lookup.next() == [alive]
 
 
+def moved(one: Contact, number: int = 1) -> Contact:
+    """Return a true key where its node never was."""
+    return Contact.at(one.key, f"{77 + number}.{one.key[0]}.{one.key[1]}.9", 4_000)
+
+
+@pytest.mark.parametrize("liars", [1, 3, 6])
+def test_true_keys_at_false_addresses_keep_nobody_from_being_found(liars: int) -> None:
+    people = [contact(number) for number in range(1, 201)]
+    lying = nearest(people, 60)[-liars:]
+    tell = knowing_some(people, 7)
+    places = {one.place for one in people}
+
+    def told(one: Contact) -> list[Contact] | None:
+        if one.place not in places:
+            return None
+        near = nearest(people)
+        return [moved(other, lying.index(one)) for other in near] if one in lying else tell(one)
+
+    lookup = begin(*lying, people[0])
+    asked = walk(lookup, told)
+    assert lookup.is_done
+    assert lookup.closest == nearest(people)
+    assert len({one.id for one in asked}) < 45
+    assert len(asked) < 45 + liars * (OWED_MAX + ALPHA)
+
+
+def test_the_addresses_of_a_key_are_tried_one_after_the_other_and_those_that_most_told_of_first() -> None:
+    tellers, wanted = nearest([contact(number) for number in range(1, 4)]), nearest(fakes(1, 50), 1)[0]
+    lookup = begin(*tellers)
+    lookup.next()
+    lookup.answered(tellers[0], [moved(wanted, 0), moved(wanted, 2)])  # Of two at one word, only the first counts.
+    lookup.answered(tellers[1], [wanted])
+    lookup.answered(tellers[2], [wanted])
+    assert lookup.next() == [wanted]
+    assert lookup.next() == []
+    lookup.late(wanted)
+    assert lookup.next() == [moved(wanted, 0)]
+    lookup.answered(wanted, [])
+    lookup.lost(moved(wanted, 0))
+    assert lookup.next() == []
+    assert lookup.is_done
+    assert wanted in lookup.closest
+
+
+def test_a_key_of_which_all_addresses_are_lost_is_tried_where_somebody_else_says_that_it_is() -> None:
+    liar, other, wanted = contact(1), contact(2), contact(3)
+    lookup = begin(liar, other)
+    lookup.next()
+    lookup.answered(liar, [moved(wanted)])
+    assert lookup.next() == [moved(wanted)]
+    lookup.lost(moved(wanted))
+    assert lookup.next() == []
+    lookup.answered(other, [wanted])
+    assert lookup.next() == [wanted]
+
+
 def test_s4_one_network_gets_two_places_of_a_lookup() -> None:
     sybils = [Contact.at(contact(number).key, f"66.0.0.{number - 99}", 4_000) for number in range(100, 124)]
     lookup = begin(contact(1))

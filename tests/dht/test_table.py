@@ -112,20 +112,27 @@ def test_c5_an_id_at_the_middle_is_looked_for_in_the_half_that_it_is_kept_in(sid
     assert all(bucket.has_in_range(node) for bucket in made.buckets for node in bucket.nodes.values()), side
 
 
+def test_who_is_lost_where_it_never_was_stays_where_it_is() -> None:
+    made = table(1)
+    for _ in range(FAILURES_MAX):
+        made.failed(Contact.at(contact(1).key, "77.0.0.1", 4_000))
+    assert made.closest(target(1)) == [contact(1)]
+
+
 def test_c11_one_lost_request_evicts_nobody_and_two_in_a_row_do() -> None:
     made = table(5)
-    made.failed(contact(1).id)
+    made.failed(contact(1))
     assert contact(1).id in made
     made.answered(contact(1), 20)
     for _ in range(FAILURES_MAX):
         assert contact(1).id in made
-        made.failed(contact(1).id)
+        made.failed(contact(1))
     assert contact(1).id not in made
 
 
 def test_who_owes_us_an_answer_is_told_to_nobody() -> None:
     made = table(5)
-    made.failed(contact(1).id)
+    made.failed(contact(1))
     assert contact(1) not in known(made)
     assert len(known(made)) == 4
 
@@ -162,7 +169,7 @@ def test_who_was_silent_longest_is_asked_first_and_makes_room_when_gone() -> Non
     assert asked is not None
     assert asked.id in made
     for _ in range(FAILURES_MAX):
-        made.failed(asked.id)
+        made.failed(asked)
     assert others[1].id in made
     assert others[0].id not in made
 
@@ -267,7 +274,7 @@ def test_whatever_happens_every_cap_holds_and_every_count_is_right(seed: int) ->
         if dice.random() < 0.7:
             made.answered(one, turn)
         else:
-            made.failed(one.id)
+            made.failed(one)
         if turn % 100 == 0:
             entries = {one.id: one for bucket in made.buckets for one in held(bucket)}
             assert {contact.place: id for id, contact in entries.items()} == made._places

@@ -8,10 +8,10 @@ from random import Random
 
 import pytest
 
-from talos_dht import Answer, Contact, Kind, Record, Request
+from talos_dht import Answer, Contact, Find, Kind, Record, Request
 from talos_dht.table import PER_BUCKET_NETWORK_MAX
 from talos_simulations.discovery import Colluder, Town, contact_of, near
-from tests.simulations.test_discovery import find, publish, reads, run, settled
+from tests.simulations.test_discovery import find, found, publish, reads, run, settled
 
 SYBILS = 24
 GROUND_BITS = 10  # Nearer than any of 120 honest ids. 24 such keys take as many milliseconds.
@@ -104,6 +104,30 @@ def test_s5_a_fifth_that_answers_with_junk_stops_no_lookup_and_no_read() -> None
     trials = run(town, [(number, find(town.contacts[95 - number].id)) for number in range(40)])
     assert all(trial.job is not None and trial.job.is_done for trial in trials)
     assert reads(town, [record], 40, 24) == [True] * 40
+
+
+class Mover(Colluder):
+    """It tells of those who are truly nearest, and of none where it is."""
+
+    def answer(self, request: Request) -> tuple[Answer, Sequence[bytes]]:
+        if request.kind not in (Kind.FIND, Kind.GET):
+            return super().answer(request)
+        mine = self._contact.key[0]
+        near = [self._town.contacts[number] for number in self._town.nearest(request.argument)]
+        return Answer.CONTACTS, [Contact.at(one.key, f"77.{mine}.{one.key[0]}.1", 4_000).raw for one in near]
+
+
+def test_a_twentieth_that_tells_true_keys_at_false_addresses_hides_nobody_and_silences_nobody() -> None:
+    seed = 26
+    town = settled(seed, 114, colluding=[contact_of(seed, number) for number in range(114, 120)], liar=Mover)
+    trials = run(town, [(number, find(town.contacts[113 - number].id)) for number in range(57)] * 2)
+    assert all(found(town, trial) for trial in trials)
+    for trial in trials:
+        assert isinstance(trial.job, Find)
+        liars = [one for one in trial.job.closest if one in town.colluding]
+        nearest = [town.contacts[number] for number in town.nearest(trial.job.walks[0].lookup.target, 21)]
+        honest = [one for one in nearest if one != town.contacts[trial.node]][: 20 - len(liars)]
+        assert set(honest) <= set(trial.job.closest)
 
 
 class Inventor(Colluder):
