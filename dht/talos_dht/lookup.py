@@ -5,8 +5,8 @@ Values in, values out: `next` says whom to ask now; what became of it comes in a
 when the nearest 20 of all who are not lost have answered.
 
 A liar can tell of nobody, of its friends, or of others' keys where they are not. It cannot make our list long, have us
-ask without end, or put more than two of one network on it; and whoever it tells of must answer with a key that hashes
-to the place.
+ask without end, or have more than two of one network believed; and whoever it tells of must answer with a key that
+hashes to the place.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Lookup:
         self._waited: dict[bytes, Contact] = {}  # As written: who is asked and not late.
         self._marks: dict[bytes, Mark] = {}  # Of every contact, as written, that is or was listed.
         self._tellers: dict[bytes, list[bytes]] = {}  # Who told of it, the first in front: b"" is what we knew.
-        self._networks = Counter[bytes]()  # How many of each are listed.
+        self._networks = Counter[bytes]()  # How many of each have answered.
         self._owed = Counter[bytes]()  # By teller: how many of whom it told are late or lost.
         self.queries = 0
         self._add(start, b"")
@@ -90,10 +90,18 @@ class Lookup:
 
     def answered(self, contact: Contact, told: Iterable[Contact]) -> None:
         before = self._leaves(contact, Mark.ANSWERED)
-        if before is not None:
-            self._owed[self._tellers[contact.raw][0]] -= before is Mark.LATE
-            self._answered.setdefault(contact.id, contact)
-            self._add(told, contact.raw)
+        if before is None:
+            return
+        self._owed[self._tellers[contact.raw][0]] -= before is Mark.LATE
+        if contact.id in self._answered or self._is_full(contact.network):
+            self._drop(contact)  # It was late, and its place is another's.
+            return
+        self._answered[contact.id] = contact
+        if contact.network:
+            self._networks[contact.network] += 1
+            if self._is_full(contact.network):
+                self._close(contact.network)
+        self._add(told, contact.raw)
 
     def late(self, contact: Contact) -> None:
         """It has not answered in time; it still may."""
@@ -130,8 +138,24 @@ class Lookup:
         addresses = self._addresses[id]
         if id in self._answered or any(one.raw in self._waited for one in addresses):
             return None
-        new = [one for one in addresses if self._marks[one.raw] is Mark.NEW]
+        new = [one for one in addresses if self._marks[one.raw] is Mark.NEW and self._has_room(one.network)]
         return max(new, key=lambda one: len(self._tellers[one.raw]), default=None)
+
+    def _has_room(self, network: bytes | None) -> bool:
+        """Say whether one more of it may be asked: who was only told of, or is late, takes nobody's place."""
+        if network is None:
+            return True
+        waited = sum(one.network == network for one in self._waited.values())
+        return self._networks[network] + waited < PER_BUCKET_NETWORK_MAX
+
+    def _is_full(self, network: bytes | None) -> bool:
+        return network is not None and self._networks[network] >= PER_BUCKET_NETWORK_MAX
+
+    def _close(self, network: bytes) -> None:
+        """So many of it have answered that nobody else of it will be asked."""
+        for one in [one for _, id in self._listed for one in self._addresses[id]]:
+            if one.network == network and self._marks[one.raw] is Mark.NEW:
+                self._forget(one)
 
     def _is_under_way(self, id: bytes) -> bool:
         return any(self._marks[one.raw] in _UNDER_WAY for one in self._addresses[id])
@@ -154,6 +178,7 @@ class Lookup:
                     self._forget(one)
 
     def _add(self, told: Iterable[Contact], teller: bytes) -> None:
+        shares = Counter[bytes]()
         named = set[bytes]()  # One address for each key at one word: else a liar could name a hundred.
         for contact in told:
             if contact.id == self._own_id or contact.id in self._answered or (teller and contact.id in named):
@@ -163,16 +188,17 @@ class Lookup:
                 if teller not in self._tellers[contact.raw]:
                     self._tellers[contact.raw].append(teller)
                 continue
-            if contact.network and self._networks[contact.network] >= PER_BUCKET_NETWORK_MAX:
-                continue
-            self._list(contact, teller)
+            if teller and contact.network:  # Who is honest knows three of one network at most.
+                shares[contact.network] += 1
+                if shares[contact.network] > PER_BUCKET_NETWORK_MAX:
+                    continue
+            if not self._is_full(contact.network):
+                self._list(contact, teller)
         while len(self._listed) > LISTED_MAX:
             for one in list(self._addresses[self._listed[-1][1]]):
                 (self._forget if self._marks[one.raw] is Mark.NEW else self._drop)(one)
 
     def _list(self, contact: Contact, teller: bytes) -> None:
-        if contact.network:
-            self._networks[contact.network] += 1
         self._marks[contact.raw] = Mark.NEW
         self._tellers[contact.raw] = [teller]
         if contact.id in self._addresses:
@@ -187,8 +213,6 @@ class Lookup:
         if contact not in addresses:
             return
         addresses.remove(contact)
-        if contact.network:
-            self._networks[contact.network] -= 1
         if not addresses:
             del self._addresses[contact.id]
             del self._listed[bisect_left(self._listed, (contact.number ^ self._target, contact.id))]

@@ -258,8 +258,56 @@ def test_s4_one_network_gets_two_places_of_a_lookup() -> None:
     assert asked == nearest(sybils[:PER_BUCKET_NETWORK_MAX], 2)
 
 
+def neighbour(number: int) -> Contact:
+    return Contact.at(contact(number).key, f"66.0.0.{number}", 4_000)
+
+
+def test_who_was_only_told_of_takes_nobody_s_place() -> None:
+    liar, other = contact(201), contact(202)
+    honest, *false = nearest([neighbour(number) for number in range(1, 9)], 8)[::-1]
+    lookup = begin(liar, other)
+    lookup.next()
+    lookup.answered(liar, false)
+    lookup.answered(other, [honest])
+    asked = walk(lookup, lambda one: [] if one == honest else None)
+    assert honest in asked
+    assert honest in lookup.closest
+
+
+def test_two_of_one_network_are_waited_for_at_a_time_and_who_is_late_makes_room() -> None:
+    one, two, three = nearest([neighbour(number) for number in range(1, 4)], 3)
+    lookup = begin(one, two, three)
+    assert lookup.next() == [one, two]
+    assert lookup.next() == []
+    lookup.late(one)
+    assert lookup.next() == [three]
+    lookup.answered(three, [contact(301)])
+    lookup.answered(two, [contact(302)])
+    lookup.answered(one, [contact(303)])  # So late that its place is another's: neither it counts nor whom it told of.
+    assert lookup.closest == [two, three]
+    assert sorted(lookup.next()) == sorted([contact(301), contact(302)])
+
+
+def test_once_two_of_a_network_have_answered_nobody_else_of_it_is_listed() -> None:
+    people = nearest([neighbour(number) for number in range(1, 6)], 5)
+    lookup = begin(*people[:4])
+    assert lookup.next() == people[:2]
+    for one in people[:2]:
+        lookup.answered(one, [people[4]])
+    assert lookup.next() == []
+    assert lookup.is_done
+    assert lookup.closest == people[:2]
+
+
+def test_one_liar_puts_two_of_a_network_on_the_list() -> None:
+    lookup = begin(contact(201))
+    lookup.next()
+    lookup.answered(contact(201), [neighbour(number) for number in range(1, 21)])
+    assert len(lookup._listed) == 1 + PER_BUCKET_NETWORK_MAX
+
+
 def test_a_dead_neighbour_takes_nobody_s_place() -> None:
-    one, two, three = (Contact.at(contact(number).key, f"66.0.0.{number}", 4_000) for number in (1, 2, 3))
+    one, two, three = (neighbour(number) for number in (1, 2, 3))
     lookup = begin(contact(9), one, two)
     lookup.next()
     lookup.lost(one)

@@ -89,6 +89,14 @@ MUTANTS: Final = (
         f"{LOOKUP}::test_true_keys_at_false_addresses_keep_nobody_from_being_found",
     ),
     Mutant(
+        "told_takes_a_place",
+        "A liar tells of nobody in somebody's network, and that one is not asked.",
+        "dht/talos_dht/lookup.py",
+        "for one in self._waited.values())\n        return self._networks",
+        "for two in self._addresses.values() for one in two)\n        return self._networks",
+        f"{LOOKUP}::test_who_was_only_told_of_takes_nobody_s_place",
+    ),
+    Mutant(
         "queries_without_a_budget",
         "Liars have a lookup ask for ever.",
         "dht/talos_dht/lookup.py",
