@@ -9,6 +9,7 @@ from tests.mutants.mutant import Mutant
 TABLE: Final = "tests/dht/test_table.py"
 CALLS: Final = "tests/dht/test_calls.py"
 LOOKUP: Final = "tests/dht/test_lookup.py"
+LIES: Final = "tests/dht/test_lookup_lies.py"
 STATEMENT: Final = "tests/dht/test_statement.py"
 SHELF: Final = "tests/dht/test_shelf.py"
 SERVER: Final = "tests/dht/test_server.py"
@@ -86,7 +87,7 @@ MUTANTS: Final = (
         "dht/talos_dht/lookup.py",
         "self._addresses[contact.id].append(contact)",
         "self._addresses[contact.id].append(self._addresses[contact.id][0])",
-        f"{LOOKUP}::test_true_keys_at_false_addresses_keep_nobody_from_being_found",
+        f"{LIES}::test_true_keys_at_false_addresses_keep_nobody_from_being_found",
     ),
     Mutant(
         "told_takes_a_place",
@@ -94,7 +95,7 @@ MUTANTS: Final = (
         "dht/talos_dht/lookup.py",
         "for one in self._waited.values())\n        return self._networks",
         "for two in self._addresses.values() for one in two)\n        return self._networks",
-        f"{LOOKUP}::test_who_was_only_told_of_takes_nobody_s_place",
+        f"{LIES}::test_who_was_only_told_of_takes_nobody_s_place",
     ),
     Mutant(
         "queries_without_a_budget",
@@ -102,7 +103,7 @@ MUTANTS: Final = (
         "dht/talos_dht/lookup.py",
         "len(self._waited) >= ALPHA or self.queries >= QUERIES_MAX",
         "len(self._waited) >= ALPHA",
-        f"{LOOKUP}::test_c10_liars_without_end_get_the_budget_and_no_more",
+        f"{LIES}::test_c10_liars_without_end_get_the_budget_and_no_more",
     ),
     Mutant(
         "liar_believed_to_the_end",
@@ -110,7 +111,7 @@ MUTANTS: Final = (
         "dht/talos_dht/lookup.py",
         "if teller and self._owed[teller] == OWED_MAX:",
         "if teller and self._owed[teller] == 0:",
-        f"{LOOKUP}::test_c10_of_the_dead_that_one_contact_tells_of_only_ten_are_asked",
+        f"{LIES}::test_c10_of_the_dead_that_one_contact_tells_of_only_ten_are_asked",
     ),
     Mutant(
         "late_is_waited_for",
