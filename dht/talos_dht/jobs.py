@@ -11,7 +11,7 @@ A job only says what to ask and takes what comes; `Dht` sends, waits and counts.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from talos_dht.contact import Contact
 from talos_dht.errors import BadStatement, KeyLogUnknown, Malformed
@@ -21,8 +21,7 @@ from talos_dht.provider import Provider
 from talos_dht.record import Record, places_of
 from talos_dht.shelf import PER_TOPIC_MAX, Held
 from talos_dht.statement import rank
-
-UNCHECKED_MAX: Final = 4  # Statements kept whose key log is not known: each may cost a stream to fetch one.
+from talos_dht.unchecked import Unchecked
 
 Begin: TypeAlias = Callable[[bytes], Lookup]  # Returns a lookup of a target, beginning with whom we know.
 Check: TypeAlias = Callable[[Held], None]  # `statement.check`, now.
@@ -110,7 +109,7 @@ class Read(Job):
         self.record: Record | None = None
         self.holders: list[Contact] = []  # Who holds just that.
         self.repairs: list[Ask] = []  # For who holds an older one.
-        self.unchecked: list[tuple[Record, Contact]] = []  # Whose key log must be fetched, perhaps from who holds it.
+        self._unchecked = Unchecked[Record]()
         salted = list(enumerate(places_of(did)))
         self._begin = begin
         self._left = [*salted[first:], *salted[:first]]
@@ -141,8 +140,7 @@ class Read(Job):
         except (Malformed, BadStatement):
             return  # A lie has no vote.
         except KeyLogUnknown:
-            if len(self.unchecked) < UNCHECKED_MAX:
-                self.unchecked.append((record, contact))
+            self._unchecked.add(record, contact)
             return
         if self.record is None or rank(record) > rank(self.record):
             self.record, older, self.holders = record, self.holders, []
@@ -152,6 +150,11 @@ class Read(Job):
         put = bytes([self._salt]) + self.record.encode()
         self.repairs = [Ask(ask.contact, Kind.PUT_RECORD, put) for ask in self.repairs]
         self.repairs += [Ask(one, Kind.PUT_RECORD, put) for one in older]
+
+    @property
+    def unchecked(self) -> list[tuple[Record, Contact]]:
+        """Up to four whose key log must be fetched first, perhaps from who holds them; the likeliest in front."""
+        return self._unchecked.shown
 
     @property
     def is_done(self) -> bool:
@@ -179,7 +182,7 @@ class Browse(Job):
     def __init__(self, topic: bytes, lookup: Lookup) -> None:
         self.topic = topic
         self.providers: dict[bytes, Provider] = {}  # By DID hash.
-        self.unchecked: list[tuple[Provider, Contact]] = []
+        self._unchecked = Unchecked[Provider]()
         super().__init__([Walk(lookup, Kind.GET)])
 
     def heard(self, contact: Contact, reply: Reply, check: Check) -> None:
@@ -192,8 +195,12 @@ class Browse(Job):
             except (Malformed, BadStatement):
                 continue
             except KeyLogUnknown:
-                if len(self.unchecked) < UNCHECKED_MAX:
-                    self.unchecked.append((provider, contact))
+                self._unchecked.add(provider, contact)
+
+    @property
+    def unchecked(self) -> list[tuple[Provider, Contact]]:
+        """As of a `Read`."""
+        return self._unchecked.shown
 
     def _add(self, provider: Provider) -> None:
         old = self.providers.get(provider.did)

@@ -14,6 +14,7 @@ STATEMENT: Final = "tests/dht/test_statement.py"
 SHELF: Final = "tests/dht/test_shelf.py"
 SERVER: Final = "tests/dht/test_server.py"
 NODE: Final = "tests/dht/test_dht.py"
+UNCHECKED: Final = "tests/dht/test_unchecked.py"
 READING: Final = "tests/dht/test_publish_and_read.py"
 
 MUTANTS: Final = (
@@ -192,6 +193,14 @@ MUTANTS: Final = (
         "blake2b(contact.raw, ",
         "blake2b(contact.key, ",
         f"{SERVER}::test_a_token_is_of_one_key_at_one_address_for_five_to_ten_minutes",
+    ),
+    Mutant(
+        "first_to_lie_is_shown",
+        "Four liars that answer first keep a record whose key log is not known from ever being read.",
+        "dht/talos_dht/unchecked.py",
+        "(item[1].turn, -len(item[1].tellers))",
+        "item[1].turn",
+        f"{UNCHECKED}::test_liars_that_answer_first_do_not_keep_the_record_that_most_hold_from_being_shown",
     ),
     Mutant(
         "record_of_somebody_else",
