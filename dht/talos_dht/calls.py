@@ -80,7 +80,7 @@ class Calls(Generic[Owner]):
 
     def start(self, contact: Contact, kind: Kind, argument: bytes, owner: Owner, now_ms: int) -> Send:
         token, until_ms = self._tokens.get(contact.raw, (b"", now_ms))
-        fresh = token if now_ms < until_ms and kind is not Kind.PING else b""  # A ping is no longer without.
+        fresh = token if now_ms < until_ms else b""
         request = Request(kind, self._entropy(TXID_SIZE), argument, fresh, self._serves)
         self._calls[request.txid] = Call(contact, request, owner, now_ms)
         self._wake(now_ms + self.round_trips.wait_ms, request.txid)

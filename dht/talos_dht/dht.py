@@ -132,7 +132,7 @@ class Dht:
         return effects
 
     def _take_request(self, sender: Contact, body: bytes, now: Now) -> list[Effect]:
-        if not self._server.admits(sender, now.mono_ms):
+        if not self._server.admits(sender, body, now.mono_ms):
             return []
         request = Request.decode(body)
         reply, need = self._server.answer(sender, request, len(body), now)

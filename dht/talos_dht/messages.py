@@ -90,9 +90,9 @@ class Request:
     serves: bool = True  # False: do not tell others of me, I cannot be reached.
 
     def encode(self) -> bytes:
-        """Return its bytes, padded where there is no token, so that the reply fits."""
+        """Return its bytes, padded where there is no token, so that the reply fits; a ping always is."""
         raw = self._padded(0)
-        if self.token:
+        if self.token and self.kind is not Kind.PING:
             return raw
         room = _PADDED.get(self.kind, 0) - len(raw)
         return self._padded(room - (room > 255)) if room > 0 else raw  # A longer padding has a longer header.
@@ -178,6 +178,12 @@ def is_reply(raw: bytes) -> bool:
 def txid_of(raw: bytes) -> bytes:
     """Return what stands where a reply has its number: a look before anything is decoded."""
     return raw[5 : 5 + TXID_SIZE]
+
+
+def token_of(raw: bytes) -> bytes:
+    """Return what stands where a request has its token, or nothing: the same look."""
+    at = 5 + TXID_SIZE + 2
+    return raw[at : at + TOKEN_SIZE] if raw[at - 2 : at] == bytes([0xC4, TOKEN_SIZE]) else b""
 
 
 def _contact(raw: bytes) -> Contact | None:

@@ -1,7 +1,10 @@
-"""How much one host, and all together, may ask of us: looked at before the work.
+"""How much one host, one network, and all together may ask of us: looked at before the work.
 
 A bucket is one number, the time when it will be full again (GCRA, ITU-T I.371), and is forgotten when it is. A place in
 the table comes only with work that was granted, so `together` bounds it, however many addresses somebody has.
+
+Anybody can write another's address on a datagram. So whoever has proved its address by a token spends of a meter of its
+own, which no forger reaches: `Server` has two.
 """
 
 from __future__ import annotations
@@ -13,20 +16,23 @@ from talos_dht.contact import Contact, host_of
 
 PERIOD_MS: Final = 60_000
 REQUESTS_PER_HOST: Final = 600  # A minute. A lookup asks one node once.
+REQUESTS_PER_NET: Final = 1_200  # A minute, of a /24 or /48: who holds that has 65,536 hosts of IPv6.
 REQUESTS_TOGETHER: Final = 30_000  # A minute: a twentieth of a processor.
 PUTS_PER_HOST: Final = 120  # A minute. Each may cost a signature, and the fetching of a key log.
+PUTS_PER_NET: Final = 240  # A minute.
 PUTS_TOGETHER: Final = 3_000  # A minute.
 
 
 class Meter:
     """So many at once, and as many again in each minute, evenly."""
 
-    __slots__ = ("_full_at", "_host_ms", "_together_ms", "_until_ms")
+    __slots__ = ("_full_at", "_host_ms", "_net_ms", "_together_ms", "_until_ms")
 
-    def __init__(self, per_host: int, together: int) -> None:
+    def __init__(self, per_host: int, per_net: int, together: int) -> None:
         self._host_ms = PERIOD_MS // per_host
+        self._net_ms = PERIOD_MS // per_net
         self._together_ms = PERIOD_MS // together
-        self._full_at: OrderedDict[bytes, int] = OrderedDict()
+        self._full_at: OrderedDict[bytes, int] = OrderedDict()  # Of hosts, 8 or 16 bytes; and of networks, 6 or 15.
         self._until_ms = 0
 
     def __len__(self) -> int:
@@ -34,14 +40,18 @@ class Meter:
 
     def spend(self, source: Contact, now_ms: int) -> bool:
         """Say whether the work may be done, and count it if so."""
-        host = host_of(source.ip)
-        host_ms = max(self._full_at.get(host, now_ms), now_ms) + self._host_ms
+        full_at = {host_of(source.ip): self._host_ms}
+        if source.network is not None:
+            full_at[source.network] = self._net_ms
+        for share, costs_ms in full_at.items():
+            full_at[share] = max(self._full_at.get(share, now_ms), now_ms) + costs_ms
         until_ms = max(self._until_ms, now_ms) + self._together_ms
-        if max(host_ms, until_ms) > now_ms + PERIOD_MS:
+        if max(until_ms, *full_at.values()) > now_ms + PERIOD_MS:
             return False
         self._until_ms = until_ms
-        self._full_at[host] = host_ms
-        self._full_at.move_to_end(host)
+        for share, full_ms in full_at.items():
+            self._full_at[share] = full_ms
+            self._full_at.move_to_end(share)
         while self._full_at[next(iter(self._full_at))] <= now_ms:
             self._full_at.popitem(last=False)
         return True

@@ -10,7 +10,7 @@ from typing import Final
 from talos_dht import meter
 from talos_dht.contact import Contact
 from talos_dht.errors import BadStatement, KeyLogUnknown, Malformed, NoRoom, Outdated
-from talos_dht.messages import BODY_MAX, PROVIDERS_PER_REPLY, Answer, Kind, Reason, Reply, Request
+from talos_dht.messages import BODY_MAX, PROVIDERS_PER_REPLY, Answer, Kind, Reason, Reply, Request, token_of
 from talos_dht.meter import Meter
 from talos_dht.moment import Now
 from talos_dht.provider import Provider
@@ -40,17 +40,24 @@ class Server:
         self._key_of = key_of
         self._entropy = entropy
         self._tokens = Tokens(entropy)
-        self._requests = Meter(meter.REQUESTS_PER_HOST, meter.REQUESTS_TOGETHER)
-        self._puts = Meter(meter.PUTS_PER_HOST, meter.PUTS_TOGETHER)
+        self._requests = {  # By whether who asks has proved its address.
+            proven: Meter(meter.REQUESTS_PER_HOST, meter.REQUESTS_PER_NET, meter.REQUESTS_TOGETHER)
+            for proven in (True, False)
+        }
+        self._puts = Meter(meter.PUTS_PER_HOST, meter.PUTS_PER_NET, meter.PUTS_TOGETHER)  # All are proven.
         self._pending: OrderedDict[bytes, tuple[bytes, Held, Contact]] = OrderedDict()  # By place, DID and sender.
         self.dropped = 0  # Requests beyond what may be asked of us, since the start.
 
-    def admits(self, sender: Contact, now_ms: int) -> bool:
+    def admits(self, sender: Contact, body: bytes, now_ms: int) -> bool:
         """Say whether to look at what it sent at all."""
-        if self._requests.spend(sender, now_ms):
+        if self._requests[self.is_proven(sender, body, now_ms)].spend(sender, now_ms):
             return True
         self.dropped += 1
         return False
+
+    def is_proven(self, sender: Contact, body: bytes, now_ms: int) -> bool:
+        """Say whether the sender hears what is sent to its address: undecoded, it has a token that we gave it."""
+        return self._tokens.holds(token_of(body), sender, now_ms)
 
     def answer(self, sender: Contact, request: Request, size: int, now: Now) -> tuple[bytes | None, NeedKeyLog | None]:
         """Return the reply to a request of `size` bytes, and what is needed to store what it brought."""

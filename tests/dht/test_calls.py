@@ -106,7 +106,12 @@ def test_a_token_of_a_reply_goes_into_the_next_request_there_and_nowhere_else() 
     made.heard(ALICE, reply(1), 10)
 
     def token(to: Contact, now_ms: int) -> bytes:
-        return Request.decode(made.start(to, Kind.FIND, target(1), "", now_ms).body).token
+        tokens = {
+            Request.decode(made.start(to, kind, argument, "", now_ms).body).token
+            for kind, argument in ((Kind.FIND, target(1)), (Kind.PING, b""))
+        }
+        [one] = tokens
+        return one
 
     assert token(ALICE, 10 + TOKEN_MS - 1) == TOKEN
     assert token(ALICE, 10 + TOKEN_MS) == b""

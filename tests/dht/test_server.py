@@ -26,8 +26,7 @@ from talos_dht import (
 )
 from talos_dht import meter as rates
 from talos_dht.contact import CONTACT_SIZE
-from talos_dht.messages import PROVIDERS_PER_REPLY
-from talos_dht.meter import Meter
+from talos_dht.messages import PONG_SIZE, PROVIDERS_PER_REPLY
 from talos_dht.server import PENDING_MAX, Server
 from talos_dht.shelf import PER_TOPIC_MAX, Shelf
 from talos_dht.table import K, Table
@@ -222,37 +221,33 @@ def test_s7_no_request_walks_over_what_is_held() -> None:
         served.put(ADA.record(number), sender=contact(number))
 
 
-def test_one_host_may_ask_600_times_a_minute_and_all_together_30000() -> None:
-    meter = Meter(rates.REQUESTS_PER_HOST, rates.REQUESTS_TOGETHER)
-    assert sum(meter.spend(ALICE, 0) for _ in range(1_000)) == 600
-    assert not meter.spend(Contact.at(BOB.key, ALICE.host, 9), 0)
-    assert meter.spend(BOB, 0)
-    assert meter.spend(ALICE, rates.PERIOD_MS // 600)
-    crowd = [contact(number) for number in range(2_000)]
-    assert sum(meter.spend(crowd[number % 2_000], 1_000) for number in range(40_000)) < 30_000
-    assert sum(meter.spend(ALICE, 10 * rates.PERIOD_MS) for _ in range(1_000)) == 600
+def test_who_has_proved_its_address_is_heard_however_much_is_forged_in_its_name_or_by_all() -> None:
+    served = Served()
+    asked = Request(Kind.FIND, TXID, target(1), served.token()).encode()
+    forger = Contact.at(BOB.key, ALICE.host, ALICE.port)
+    crowd = [forger, ALICE, *(contact(number) for number in range(100, 5_100))]
+    for _ in range(6):
+        for one in crowd:
+            served.server.admits(one, Request(Kind.FIND, TXID, target(1), b"a forger").encode(), 0)
+    for _ in range(700):
+        served.server.admits(forger, Request(Kind.PING, TXID).encode(), 0)
+    assert not served.server.admits(ALICE, Request(Kind.FIND, TXID, target(1)).encode(), 0)
+    assert sum(served.server.admits(ALICE, asked, 0) for _ in range(700)) == rates.REQUESTS_PER_HOST
 
 
-def test_who_holds_a_64_of_ipv6_is_one_host() -> None:
-    meter = Meter(2, 100)
-    spent = [
-        meter.spend(contact(1, host), 0) for host in ("2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db8:0:1::1")
-    ]
-    assert spent == [True, True, False, True]
-
-
-def test_a_refusal_costs_no_memory_and_what_is_full_again_is_forgotten() -> None:
-    meter = Meter(10, 30)
-    for number in range(1_000):
-        meter.spend(contact(number), 0)
-    assert len(meter) == 30
-    meter.spend(ALICE, 3 * rates.PERIOD_MS)
-    assert len(meter) == 1
+def test_a_ping_has_its_token_too_and_the_length_of_a_pong() -> None:
+    served = Served()
+    ping = Request(Kind.PING, TXID, token=served.token()).encode()
+    assert served.server.is_proven(ALICE, ping, 0)
+    assert not served.server.is_proven(BOB, ping, 0)
+    for token in (b"", b"outdated"):
+        assert served.ask(Kind.PING, token=token)[0].kind is Answer.PONG
+        assert len(Request(Kind.PING, TXID, token=token).encode()) == PONG_SIZE
 
 
 def test_beyond_the_budget_nothing_is_looked_at_and_puts_have_one_of_their_own() -> None:
     served = Served(ADA)
-    assert sum(served.server.admits(ALICE, 0) for _ in range(700)) == rates.REQUESTS_PER_HOST
+    assert sum(served.server.admits(ALICE, b"", 0) for _ in range(700)) == rates.REQUESTS_PER_HOST
     assert served.server.dropped == 100
     token = served.token(BOB)
     reasons = [

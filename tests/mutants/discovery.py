@@ -13,6 +13,7 @@ LIES: Final = "tests/dht/test_lookup_lies.py"
 STATEMENT: Final = "tests/dht/test_statement.py"
 SHELF: Final = "tests/dht/test_shelf.py"
 SERVER: Final = "tests/dht/test_server.py"
+METER: Final = "tests/dht/test_meter.py"
 NODE: Final = "tests/dht/test_dht.py"
 UNCHECKED: Final = "tests/dht/test_unchecked.py"
 READING: Final = "tests/dht/test_publish_and_read.py"
@@ -185,6 +186,22 @@ MUTANTS: Final = (
         "elif not proven and (is_put or request.token):",
         "elif not proven and request.token:",
         f"{SERVER}::test_s6_nothing_is_stored_without_a_token_of_ours",
+    ),
+    Mutant(
+        "forged_address_spends",
+        "Who writes an honest host's address on datagrams keeps it from being heard.",
+        "dht/talos_dht/server.py",
+        "return self._tokens.holds(token_of(body), sender, now_ms)",
+        "return False",
+        f"{SERVER}::test_who_has_proved_its_address_is_heard_however_much_is_forged_in_its_name_or_by_all",
+    ),
+    Mutant(
+        "site_without_a_share",
+        "Who holds one /48 has all hosts in it ask, and nobody else is heard.",
+        "dht/talos_dht/meter.py",
+        "if source.network is not None:",
+        "if source.network == source.ip:",
+        f"{METER}::test_one_network_may_ask_twice_as_often_as_a_host_and_a_house_as_all_together",
     ),
     Mutant(
         "token_of_any_address",
