@@ -92,6 +92,10 @@ class Calls(Generic[Owner]):
         self._calls[Request.decode(send.body).txid].is_second = True
         return send
 
+    def give_up(self, txid: bytes) -> None:
+        """Wait for it no more, as if it had never been sent."""
+        self._calls.pop(txid, None)
+
     def heard(self, sender: Contact, reply: Reply, now_ms: int) -> Call[Owner] | None:
         """Return the call that this answers; None if there is none, or somebody else was asked."""
         call = self._calls.get(reply.txid)

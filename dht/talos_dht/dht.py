@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from talos_dht.asked_back import Asked, AskedBack, Why
 from talos_dht.calls import Call, Calls, Fate, Send
 from talos_dht.contact import ID_SIZE, Contact, node_id, number_of
 from talos_dht.errors import Malformed, NoRoom, Outdated
@@ -29,7 +30,6 @@ from talos_dht.statement import KeyOf, check, place_of
 from talos_dht.table import K, Table, load
 
 LOOK_MS: Final = 60_000  # How often to look whether a bucket is due for a lookup, or a row has ended.
-BACK_MAX: Final = 64  # Contacts asked back at a time: who asks us first makes us send a datagram.
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Dht:
         self._entropy = entropy
         self._calls: Calls[_Owner] = Calls(entropy, serves=serves)
         self._server = Server(self.table, self.shelf, key_of, entropy)
-        self._asked_back: set[bytes] = set()  # Contacts as written.
+        self._asked_back = AskedBack()
         self._refreshes: list[bytes] = []  # Targets.
         self._joining: Job | None = None
         self._refresh: Job | None = None
@@ -139,8 +139,9 @@ class Dht:
         effects: list[Effect] = [] if reply is None else [Send(sender, reply)]
         if need is not None:
             effects.append(need)
-        if request.serves and self._is_worth_asking(sender, now):
-            effects.append(self._ask_back(sender, now))
+        if request.serves and self.table.is_wanted(sender):
+            proven = self._server.is_proven(sender, body, now.mono_ms)
+            effects += self._ask_back(sender, Why.PROVEN if proven else Why.SAID, now)
         return effects
 
     def _take_reply(self, sender: Contact, body: bytes, now: Now) -> list[Effect]:
@@ -151,11 +152,11 @@ class Dht:
         if call is None:
             return []
         self.seen = reply.seen
-        self._asked_back.discard(sender.raw)
+        self._asked_back.leave(sender)
         longest = self.table.answered(sender, now.mono_ms)
         effects: list[Effect] = []
-        if longest is not None and self._is_new_question(longest, now):
-            effects.append(self._ask_back(longest, now))
+        if longest is not None:
+            effects += self._ask_back(longest, Why.KNOWN, now)
         if call.owner is None:
             return effects
         job, walk = call.owner
@@ -179,7 +180,7 @@ class Dht:
     def _missed(self, call: Call[_Owner], fate: Fate, now: Now) -> list[Effect]:
         if fate is Fate.LOST:
             self.table.failed(call.contact)
-            self._asked_back.discard(call.contact.raw)
+            self._asked_back.leave(call.contact)
         if call.owner is None:
             return []
         job, walk = call.owner
@@ -232,13 +233,17 @@ class Dht:
         self.table.touch(target, now.mono_ms)
         return Lookup(target, [*self.table.closest(target), *more], self.id)
 
-    def _is_worth_asking(self, contact: Contact, now: Now) -> bool:
-        return self.table.is_wanted(contact) and self._is_new_question(contact, now)
-
-    def _is_new_question(self, contact: Contact, now: Now) -> bool:
-        is_new = contact.raw not in self._asked_back and not self._calls.is_silent(contact, now.mono_ms)
-        return is_new and len(self._asked_back) < BACK_MAX
-
-    def _ask_back(self, contact: Contact, now: Now) -> Send:
-        self._asked_back.add(contact.raw)
-        return self._calls.start(contact, Kind.PING, b"", None, now.mono_ms)
+    def _ask_back(self, contact: Contact, why: Why, now: Now) -> list[Effect]:
+        """Ask whether it is there, if that is a new question and there is room for it."""
+        if contact in self._asked_back or self._calls.is_silent(contact, now.mono_ms):
+            return []
+        may, victim = self._asked_back.has_room(contact, why, now.mono_ms)
+        if not may:
+            return []
+        if victim is not None:
+            self._asked_back.leave(victim.contact)
+            self._calls.give_up(victim.txid)
+        send = self._calls.start(contact, Kind.PING, b"", None, now.mono_ms)
+        late_ms = now.mono_ms + self._calls.round_trips.wait_ms
+        self._asked_back.take(Asked(contact, why, Request.decode(send.body).txid, late_ms))
+        return [send]

@@ -5,7 +5,7 @@
 
 Who sends it, the datagram's seal proves; that it hears what is sent to its address, the token of an earlier reply does.
 Without one a request is padded, because no reply is longer than a request without proof. So whoever writes a third's
-address on it has us send that no more than it sent; and a ping, to see who is there, to 64 such at a time at most. The
+address on it has us send that no more than it sent; and a ping, to see who is there, to 32 such at a time at most. The
 format is in docs/protocol/dht.md.
 """
 

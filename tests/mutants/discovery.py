@@ -236,11 +236,19 @@ MUTANTS: Final = (
         f"{NODE}::test_addresses_in_our_house_are_not_believed_from_outside_it",
     ),
     Mutant(
+        "forgers_hold_every_place",
+        "Who forges addresses keeps everybody new from being asked back, and so out of the table.",
+        "dht/talos_dht/dht.py",
+        "Why.PROVEN if proven else Why.SAID",
+        "Why.SAID",
+        f"{NODE}::test_forged_addresses_keep_nobody_from_being_asked_back_who_has_proved_its_own",
+    ),
+    Mutant(
         "client_gets_a_place",
         "Who cannot be reached is told to others, and their lookups wait for it.",
         "dht/talos_dht/dht.py",
-        "if request.serves and self._is_worth_asking(sender, now):",
-        "if self._is_worth_asking(sender, now):",
+        "if request.serves and self.table.is_wanted(sender):",
+        "if self.table.is_wanted(sender):",
         f"{NODE}::test_who_does_not_serve_is_answered_and_never_told_of",
     ),
 )

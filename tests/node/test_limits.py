@@ -36,6 +36,7 @@ MODULES: Final = (
     "talos.services.redial",
     "talos.services.requests",
     "talos.services.resets",
+    "talos_dht.asked_back",
     "talos_dht.calls",
     "talos_dht.dht",
     "talos_dht.lookup",
