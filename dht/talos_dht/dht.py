@@ -104,9 +104,9 @@ class Dht:
         job = Browse(name, self._lookup(place_of(name, TOPIC_SALT), now))
         return job, self._go(job, now)
 
-    def key_log_known(self, did: bytes, now: Now) -> None:
-        """A key log has come, or grown: what waited for it is checked and held."""
-        self._server.key_log_known(did, now)
+    def key_log_known(self, did: bytes, now: Now) -> list[Effect]:
+        """A key log has come, or grown: what waited for it is checked and held, or needs more of it."""
+        return [*self._server.key_log_known(did, now)]
 
     def receive(self, sender: Contact, body: bytes, now: Now) -> list[Effect]:
         """Take what the holder of this key sent from that address."""

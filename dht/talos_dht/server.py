@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
 
 from talos_dht import meter
 from talos_dht.contact import Contact
@@ -13,14 +11,13 @@ from talos_dht.errors import BadStatement, KeyLogUnknown, Malformed, NoRoom, Out
 from talos_dht.messages import BODY_MAX, PROVIDERS_PER_REPLY, Answer, Kind, Reason, Reply, Request, token_of
 from talos_dht.meter import Meter
 from talos_dht.moment import Now
+from talos_dht.pending import NEEDS_MAX, Pending, Waiting
 from talos_dht.provider import Provider
 from talos_dht.record import SALTS, Record
 from talos_dht.shelf import Held, Shelf
 from talos_dht.statement import KeyOf, check, place_of
 from talos_dht.table import K, Table
 from talos_dht.tokens import Tokens
-
-PENDING_MAX: Final = 64  # Statements kept until their key log has come: 64 kB.
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +42,7 @@ class Server:
             for proven in (True, False)
         }
         self._puts = Meter(meter.PUTS_PER_HOST, meter.PUTS_PER_NET, meter.PUTS_TOGETHER)  # All are proven.
-        self._pending: OrderedDict[bytes, tuple[bytes, Held, Contact]] = OrderedDict()  # By place, DID and sender.
+        self._pending = Pending()
         self.dropped = 0  # Requests beyond what may be asked of us, since the start.
 
     def admits(self, sender: Contact, body: bytes, now_ms: int) -> bool:
@@ -77,12 +74,10 @@ class Server:
         reply = Reply(kind, request.txid, token, sender.place, items)
         return reply.encode(BODY_MAX if proven else size), need
 
-    def key_log_known(self, did: bytes, now: Now) -> None:
-        """Try again what was put before its key log was known."""
-        for name, (place, held, sender) in list(self._pending.items()):
-            if held.did == did:
-                del self._pending[name]
-                self._store(place, held, sender, now)
+    def key_log_known(self, did: bytes, now: Now) -> list[NeedKeyLog]:
+        """Try again what was put before its key log was known; return what more of it is needed."""
+        tried = [self._store(replace(one, needs=one.needs + 1), now) for one in self._pending.take(did)]
+        return [need for _, _, need in tried if need is not None]
 
     def _found(self, sender: Contact, request: Request, now_ms: int) -> tuple[Answer, Sequence[bytes]]:
         held = self._shelf.at(request.argument, now_ms) if request.kind is Kind.GET else []
@@ -104,20 +99,19 @@ class Server:
             place, held = _read(request)
         except Malformed:
             return _refused(Reason.BAD)
-        return self._store(place, held, sender, now)
+        return self._store(Waiting(place, held, sender), now)
 
-    def _store(
-        self, place: bytes, held: Held, sender: Contact, now: Now
-    ) -> tuple[Answer, Sequence[bytes], NeedKeyLog | None]:
+    def _store(self, one: Waiting, now: Now) -> tuple[Answer, Sequence[bytes], NeedKeyLog | None]:
+        held = one.held
         try:
-            if held not in self._shelf.at(place, now.mono_ms):  # What is held was checked.
+            if held not in self._shelf.at(one.place, now.mono_ms):  # What is held was checked.
                 check(held, self._key_of, now.utc_ms)
-                self._shelf.put(place, held, sender.network, now)
+                self._shelf.put(one.place, held, one.sender.network, now)
         except KeyLogUnknown:
-            self._pending[place + held.did + sender.key] = place, held, sender
-            if len(self._pending) > PENDING_MAX:
-                self._pending.popitem(last=False)
-            need = NeedKeyLog(held.did, held.log_seq, held.log_digest, sender)
+            if one.needs > NEEDS_MAX:
+                return _refused(Reason.KEY_LOG)
+            self._pending.add(one)
+            need = NeedKeyLog(held.did, held.log_seq, held.log_digest, one.sender)
             return Answer.REFUSED, [bytes([Reason.KEY_LOG])], need
         except BadStatement:
             return _refused(Reason.BAD)

@@ -125,7 +125,7 @@ def test_holders_that_lack_the_key_log_say_so_and_hold_it_once_it_has_come() -> 
     assert job.stored == [0, 0, 0]
     net.logs.known[ADA.did] = ADA
     for node in net.nodes:
-        node.key_log_known(ADA.did, NOW)
+        assert node.key_log_known(ADA.did, NOW) == []
     read, effects = net.nodes[6].read(ADA.did, NOW)
     net.act(6, effects)
     assert read.record == ADA.record()

@@ -27,7 +27,8 @@ from talos_dht import (
 from talos_dht import meter as rates
 from talos_dht.contact import CONTACT_SIZE
 from talos_dht.messages import PONG_SIZE, PROVIDERS_PER_REPLY
-from talos_dht.server import PENDING_MAX, Server
+from talos_dht.pending import PENDING_MAX, PENDING_PER_NET
+from talos_dht.server import Server
 from talos_dht.shelf import PER_TOPIC_MAX, Shelf
 from talos_dht.table import K, Table
 from talos_dht.tokens import ROTATE_MS, Tokens
@@ -167,7 +168,7 @@ def test_what_waits_for_its_key_log_is_stored_when_that_has_come() -> None:
     served.logs.known[ADA.did] = ADA
     served.server.key_log_known(ADA.did, NOW)
     assert served.shelf.at(ADA.record().places[0], 0) == [ADA.record()]
-    assert served.server._pending == {}
+    assert len(served.server._pending) == 0
 
 
 def test_what_one_sends_does_not_displace_what_another_sent_before_its_key_log_was_known() -> None:
@@ -180,11 +181,40 @@ def test_what_one_sends_does_not_displace_what_another_sent_before_its_key_log_w
     assert served.shelf.at(ADA.record().places[0], 0) == [ADA.record()]
 
 
-def test_what_waits_for_key_logs_is_bounded() -> None:
+def test_what_waits_for_key_logs_is_bounded_and_the_network_with_most_makes_room() -> None:
     served = Served()
-    for number in range(PENDING_MAX + 20):
+    for number in range(PENDING_PER_NET):
+        served.put(Publisher(number).record(), sender=contact(100 + number, f"66.0.0.{number + 1}"))
+    for number in range(PENDING_PER_NET, PENDING_MAX + 2):
         served.put(Publisher(number).record(), sender=contact(100 + number))
     assert len(served.server._pending) == PENDING_MAX
+    waits = [bool(served.server._pending.take(Publisher(number).did)) for number in range(PENDING_MAX + 2)]
+    assert waits == [False] * 2 + [True] * PENDING_MAX
+
+
+@pytest.mark.parametrize(("host", "kept"), [("66.0.0.{}", PENDING_PER_NET), ("192.168.0.{}", 20)])
+def test_one_network_has_8_that_wait_for_key_logs_and_displaces_nobody_else_s(host: str, kept: int) -> None:
+    served = Served()
+    served.put(ADA.record())
+    for number in range(20):
+        served.put(Publisher(100 + number).record(), sender=contact(200 + number, host.format(number + 1)))
+    assert len(served.server._pending) == 1 + kept
+    assert [one.held for one in served.server._pending.take(ADA.did)] == [ADA.record()]
+
+
+def test_what_came_of_a_key_log_may_not_be_enough_and_then_more_is_asked_for_once() -> None:
+    served = Served(ADA)
+    served.logs.length = 2
+    reason, need = served.put(ADA.record(log_seq=3))
+    assert (reason, need) == (Reason.KEY_LOG, NeedKeyLog(ADA.did, 3, ADA.digest(3), ALICE))
+    assert served.server.key_log_known(ADA.did, NOW) == [need]
+    assert served.server.key_log_known(ADA.did, NOW) == []
+    assert len(served.server._pending) == 0
+    assert served.put(ADA.record(log_seq=3)) == (reason, need)
+    served.server.key_log_known(ADA.did, NOW)
+    served.logs.length = 4
+    assert served.server.key_log_known(ADA.did, NOW) == []
+    assert served.shelf.at(ADA.record().places[0], 0) == [ADA.record(log_seq=3)]
 
 
 def test_providers_of_a_topic_are_told_a_few_at_a_time_and_all_in_time() -> None:

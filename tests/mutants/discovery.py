@@ -172,6 +172,22 @@ MUTANTS: Final = (
         f"{SHELF}::test_s8_a_full_store_lets_go_of_what_lies_farthest_and_takes_nothing_farther",
     ),
     Mutant(
+        "flood_of_unknown_key_logs",
+        "One host with many keys displaces everything that waits for its key log.",
+        "dht/talos_dht/pending.py",
+        "if len(alike) > PENDING_PER_NET:",
+        "if len(alike) > PENDING_MAX:",
+        f"{SERVER}::test_one_network_has_8_that_wait_for_key_logs_and_displaces_nobody_else_s",
+    ),
+    Mutant(
+        "need_dropped",
+        "A statement whose key log came too short is never held.",
+        "dht/talos_dht/server.py",
+        "return [need for _, _, need in tried if need is not None]",
+        "return []",
+        f"{SERVER}::test_what_came_of_a_key_log_may_not_be_enough_and_then_more_is_asked_for_once",
+    ),
+    Mutant(
         "reply_as_long_as_it_likes",
         "Anybody has us send a victim twenty times what it sends us.",
         "dht/talos_dht/server.py",

@@ -1,0 +1,57 @@
+"""Statements that were put before their key log was known: kept until it has come, and dropped beyond a share.
+
+shares    8 of one network; when all are taken, the oldest of the network with most goes
+tries     each asks for its key log twice: when it comes, and once more if what came was not enough
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final
+
+from talos_dht.contact import Contact
+from talos_dht.shelf import Held
+
+PENDING_MAX: Final = 64  # Statements: 64 kB.
+PENDING_PER_NET: Final = 8  # Statements that came from one /24 or /48.
+NEEDS_MAX: Final = 2  # How often one has us fetch a key log: its holder may never have had so much of it.
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """`place`, whose it is and who sent it are its name: what one sends displaces nothing of another's."""
+
+    place: bytes
+    held: Held
+    sender: Contact
+    needs: int = 1  # How often its key log was asked for.
+
+    @property
+    def name(self) -> bytes:
+        return self.place + self.held.did + self.sender.key
+
+
+class Pending:
+    def __init__(self) -> None:
+        self._waiting: dict[bytes, Waiting] = {}  # By name, the oldest in front.
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, one: Waiting) -> None:
+        self._waiting[one.name] = one
+        network = one.sender.network
+        alike = [name for name, other in self._waiting.items() if other.sender.network == network is not None]
+        if len(alike) > PENDING_PER_NET:
+            del self._waiting[alike[0]]
+        elif len(self._waiting) > PENDING_MAX:
+            [(most, _)] = Counter(other.sender.network for other in self._waiting.values()).most_common(1)
+            del self._waiting[next(name for name, other in self._waiting.items() if other.sender.network == most)]
+
+    def take(self, did: bytes) -> list[Waiting]:
+        """Return what waits for this key log; it does so no more."""
+        taken = [one for one in self._waiting.values() if one.held.did == did]
+        for one in taken:
+            del self._waiting[one.name]
+        return taken
