@@ -127,6 +127,7 @@ PUBLIC: Final[dict[str, frozenset[str]]] = {
             "Request",
             "SEAL_SIZE",
             "Send",
+            "Spoilt",
             "Table",
             "check",
             "is_reply",

@@ -24,8 +24,9 @@ from talos_dht.messages import Kind, Reason, Reply, Request, is_reply, txid_of
 from talos_dht.moment import Now
 from talos_dht.provider import TOPIC_SALT, topic_of
 from talos_dht.record import SALTS, places_of
+from talos_dht.row import Held
 from talos_dht.server import NeedKeyLog, Server
-from talos_dht.shelf import Held, Rows, Shelf
+from talos_dht.shelf import Rows, Shelf
 from talos_dht.statement import KeyOf, check, place_of
 from talos_dht.table import K, Table, load
 
@@ -42,7 +43,10 @@ _Owner: TypeAlias = "tuple[Job, Walk] | None"  # None: to see whether it answers
 
 
 class Dht:
-    """The node that holds the X25519 `key`. `rows` is where it keeps what it holds for others."""
+    """The node that holds the X25519 `key`. `rows` is where it keeps what it holds for others.
+
+    `shelf.spoilt` lists those that were kept there and cannot be held any more, and why; they are gone from `rows`.
+    """
 
     def __init__(
         self,
@@ -90,7 +94,7 @@ class Dht:
         """Find the newest record of an identity."""
         job = Read(did, lambda place: self._lookup(place, now), self._entropy(1)[0] % SALTS)
         for place in places_of(did):
-            for held in self.shelf.at(place, now.mono_ms):
+            for held in self.shelf.checked(place, self._key_of, now):
                 job.known(held)
         return job, self._go(job, now)
 

@@ -19,7 +19,8 @@ from talos_dht.lookup import Lookup
 from talos_dht.messages import Answer, Kind, Reason, Reply
 from talos_dht.provider import Provider
 from talos_dht.record import Record, places_of
-from talos_dht.shelf import PER_TOPIC_MAX, Held
+from talos_dht.row import Held
+from talos_dht.shelf import PER_TOPIC_MAX
 from talos_dht.statement import rank
 from talos_dht.unchecked import Unchecked
 
@@ -124,8 +125,12 @@ class Read(Job):
         return found
 
     def known(self, held: Held) -> None:
-        """Begin with what we hold ourselves, which was checked when it came."""
-        if isinstance(held, Record) and (self.record is None or rank(held) > rank(self.record)):
+        """Begin with what we hold ourselves, which was checked just now."""
+        if (
+            isinstance(held, Record)
+            and held.did == self.did
+            and (self.record is None or rank(held) > rank(self.record))
+        ):
             self.record = held
 
     def heard(self, contact: Contact, reply: Reply, check: Check) -> None:

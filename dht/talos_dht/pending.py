@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from talos_dht.contact import Contact
-from talos_dht.shelf import Held
+from talos_dht.row import Held
 
 PENDING_MAX: Final = 64  # Statements: 64 kB.
 PENDING_PER_NET: Final = 8  # Statements that came from one /24 or /48.

@@ -14,7 +14,8 @@ from talos_dht.moment import Now
 from talos_dht.pending import NEEDS_MAX, Pending, Waiting
 from talos_dht.provider import Provider
 from talos_dht.record import SALTS, Record
-from talos_dht.shelf import Held, Shelf
+from talos_dht.row import Held
+from talos_dht.shelf import Shelf
 from talos_dht.statement import KeyOf, check, place_of
 from talos_dht.table import K, Table
 from talos_dht.tokens import Tokens
@@ -69,7 +70,7 @@ class Server:
         elif is_put:
             kind, items, need = self._put(sender, request, now)
         else:
-            kind, items = self._found(sender, request, now.mono_ms)
+            kind, items = self._found(sender, request, now)
         token = self._tokens.make(sender, now.mono_ms)
         reply = Reply(kind, request.txid, token, sender.place, items)
         return reply.encode(BODY_MAX if proven else size), need
@@ -79,8 +80,8 @@ class Server:
         tried = [self._store(replace(one, needs=one.needs + 1), now) for one in self._pending.take(did)]
         return [need for _, _, need in tried if need is not None]
 
-    def _found(self, sender: Contact, request: Request, now_ms: int) -> tuple[Answer, Sequence[bytes]]:
-        held = self._shelf.at(request.argument, now_ms) if request.kind is Kind.GET else []
+    def _found(self, sender: Contact, request: Request, now: Now) -> tuple[Answer, Sequence[bytes]]:
+        held = self._shelf.checked(request.argument, self._key_of, now) if request.kind is Kind.GET else []
         if not held:
             near = self._table.closest(request.argument, K + 1)
             # Addresses of our house are of no use outside it.
@@ -104,7 +105,7 @@ class Server:
     def _store(self, one: Waiting, now: Now) -> tuple[Answer, Sequence[bytes], NeedKeyLog | None]:
         held = one.held
         try:
-            if held not in self._shelf.at(one.place, now.mono_ms):  # What is held was checked.
+            if held not in self._shelf.checked(one.place, self._key_of, now):
                 check(held, self._key_of, now.utc_ms)
                 self._shelf.put(one.place, held, one.sender.network, now)
         except KeyLogUnknown:

@@ -72,10 +72,23 @@ def rank(statement: Statement) -> Rank:
 
 def check(statement: Statement, key_of: KeyOf, utc_ms: int) -> None:
     """Raises `BadStatement`, or `KeyLogUnknown` where nobody can tell yet. What is cheap is looked at first."""
+    check_time(statement, utc_ms)
+    check_signer(statement, key_of)
+
+
+def check_time(statement: Statement, utc_ms: int) -> None:
+    """Raises `BadStatement`."""
     if statement.expires_ms <= utc_ms:
         raise BadStatement(f"it was good until {statement.expires_ms} ms, and it is {utc_ms} ms")
     if statement.expires_ms > utc_ms + LIFE_MS + SKEW_MS:
         raise BadStatement(f"it would be good for {statement.expires_ms - utc_ms} ms, more than {LIFE_MS}")
+
+
+def check_signer(statement: Statement, key_of: KeyOf, before: bytes | None = None) -> bytes:
+    """Return the key that has signed it; what was returned `before` need not be tried again, if it still counts.
+
+    Raises `BadStatement` or `KeyLogUnknown`.
+    """
     key = key_of(statement.did, statement.log_seq, statement.log_digest)
     if key is None:
         raise KeyLogUnknown(f"event {statement.log_seq} of its key log is not known")
@@ -83,7 +96,10 @@ def check(statement: Statement, key_of: KeyOf, utc_ms: int) -> None:
         raise BadStatement(
             f"the key of that event has {len(key)} bytes, not {KEY_SIZE}"
         )  # It reads 32, whatever is there.
+    if key == before:
+        return key
     try:
         crypto_sign_open(statement.signature + statement.message(), key)
     except BadSignatureError:
         raise BadStatement("it is not signed by the identity it names") from None
+    return key

@@ -76,18 +76,17 @@ def test_who_refuses_every_token_is_asked_again_once() -> None:
 def test_s2_one_lying_holder_is_not_believed_and_neither_is_an_older_record() -> None:
     net = Net(12, ADA)
     net.act(3, net.nodes[3].publish(ADA.record(7), NOW)[1])
-    forged = BOB.record(99).encode().replace(BOB.did, ADA.did).replace(BOB.digest(), ADA.digest())
-    old = ADA.record(6)
-    for number, raw in ((0, forged), (1, old.encode())):
+    net.nodes[0]._server._key_of = lambda *_: bytes(BOB.pair.verify_key)  # The liar believes itself.
+    for number, lie in ((0, ADA.record(99).signed(BOB.sign)), (1, ADA.record(6))):
         shelf, place = net.nodes[number].shelf, ADA.record().places
         for salt in range(3):
             shelf._delete(place[salt] + ADA.did)
-            lie = type(old).decode(raw)
             shelf.put(place[salt], lie, None, NOW)
     read, effects = net.nodes[9].read(ADA.did, NOW)
     net.act(9, effects)
     assert read.record == ADA.record(7)
     assert net.contacts[0] not in read.holders
+    assert net.nodes[0].shelf.at(read.walks[0].lookup.target, 0) == [ADA.record(99).signed(BOB.sign)]
     assert [ask.contact for ask in read.repairs] == [net.contacts[1]]
     assert net.nodes[1].shelf.at(read.walks[0].lookup.target, 0) == [ADA.record(7)]  # It was mended on the way.
 
@@ -114,6 +113,20 @@ def test_a_record_whose_key_log_is_not_known_is_not_returned_but_shown() -> None
     assert read.record is None
     assert [record for record, _ in read.unchecked] == [ADA.record()]
     assert read.unchecked[0][1] in net.contacts
+
+
+def test_what_we_hold_ourselves_is_checked_before_it_counts_as_read() -> None:
+    net = Net(1, ADA)
+    node = net.nodes[0]
+    node.publish(ADA.record(1), NOW)
+    assert node.read(ADA.did, NOW)[0].record == ADA.record(1)
+    net.logs.known.clear()
+    assert node.read(ADA.did, NOW)[0].record is None
+    net.logs.known[ADA.did] = BOB  # Its key is not the identity's any more.
+    assert node.read(ADA.did, NOW)[0].record is None
+    net.logs.known[ADA.did] = ADA
+    assert node.read(ADA.did, NOW)[0].record is None
+    assert len(node.shelf) == 0
 
 
 def test_holders_that_lack_the_key_log_say_so_and_hold_it_once_it_has_come() -> None:

@@ -12,6 +12,7 @@ LOOKUP: Final = "tests/dht/test_lookup.py"
 LIES: Final = "tests/dht/test_lookup_lies.py"
 STATEMENT: Final = "tests/dht/test_statement.py"
 SHELF: Final = "tests/dht/test_shelf.py"
+CHECKED: Final = "tests/dht/test_shelf_checked.py"
 SERVER: Final = "tests/dht/test_server.py"
 METER: Final = "tests/dht/test_meter.py"
 NODE: Final = "tests/dht/test_dht.py"
@@ -158,10 +159,26 @@ MUTANTS: Final = (
     Mutant(
         "publishing_again_lives_longer",
         "What is put again lives as if it were new, for ever.",
-        "dht/talos_dht/shelf.py",
-        "return now.mono_ms + held.expires_ms - now.utc_ms",
-        "return now.mono_ms + 3_600_000",
+        "dht/talos_dht/row.py",
+        "return cls(held, now.mono_ms + held.expires_ms - now.utc_ms, network)",
+        "return cls(held, now.mono_ms + 3_600_000, network)",
         f"{SHELF}::test_c6_putting_it_again_makes_nothing_live_longer",
+    ),
+    Mutant(
+        "told_as_it_was_kept",
+        "What a stolen key signed is told to everybody after that key was replaced.",
+        "dht/talos_dht/statement.py",
+        "    if key == before:",
+        "    if before:",
+        f"{CHECKED}::test_what_its_key_log_does_not_bear_out_any_more_is_not_told_and_let_go",
+    ),
+    Mutant(
+        "network_forgotten_at_a_restart",
+        "After a restart one network may have its share held once more.",
+        "dht/talos_dht/row.py",
+        "return Row.of(held, network or None, now)",
+        "return Row.of(held, None, now)",
+        f"{CHECKED}::test_after_a_restart_a_row_is_in_the_share_of_the_network_that_brought_it",
     ),
     Mutant(
         "nearest_goes_first",
