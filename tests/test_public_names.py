@@ -124,6 +124,7 @@ PUBLIC: Final[dict[str, frozenset[str]]] = {
             "Reason",
             "Record",
             "Reply",
+            "Report",
             "Request",
             "SEAL_SIZE",
             "Send",

@@ -10,7 +10,7 @@ from talos_dht.contact import Contact, node_id
 from talos_dht.dht import Dht, Done, Effect
 from talos_dht.errors import BadStatement, DhtError, KeyLogUnknown, Malformed, NoRoom, Outdated
 from talos_dht.jobs import Browse, Find, Job, Publish, Read
-from talos_dht.lookup import Lookup
+from talos_dht.lookup import Lookup, Report
 from talos_dht.messages import BODY_MAX, DATAGRAM_MAX, SEAL_SIZE, Answer, Kind, Reason, Reply, Request, is_reply
 from talos_dht.moment import Now
 from talos_dht.provider import Provider, topic_of
@@ -54,6 +54,7 @@ __all__ = [
     "Reason",
     "Record",
     "Reply",
+    "Report",
     "Request",
     "Send",
     "Spoilt",

@@ -25,6 +25,7 @@ IP_SIZE: Final = 16  # Bytes, of both families.
 PLACE_SIZE: Final = IP_SIZE + 2  # Bytes of address and port.
 CONTACT_SIZE: Final = KEY_SIZE + PLACE_SIZE  # Bytes; 20 of them fit one datagram, whatever their family.
 PORT_MAX: Final = 65_535
+READ_MAX: Final = 16_384  # Contacts kept as they were read: 10 MB. Liars alone tell of so many; a lookup meets 1,000.
 
 _MAPPED: Final = bytes(10) + b"\xff\xff"
 # Where whoever owns the house hands out the addresses, so their number costs an attacker nothing and an owner neither.
@@ -113,7 +114,7 @@ class Contact:
         return cls(key + ip + port.to_bytes(2, "big"))
 
 
-@lru_cache(maxsize=65_536)  # A lookup meets the same contacts in reply after reply.
+@lru_cache(maxsize=READ_MAX)  # A lookup meets the same contacts in reply after reply.
 def read_contact(raw: bytes) -> Contact:
     """Raises `Malformed`."""
     return Contact(raw)

@@ -27,7 +27,7 @@ from talos_dht.record import SALTS, places_of
 from talos_dht.row import Held
 from talos_dht.server import NeedKeyLog, Server
 from talos_dht.shelf import Rows, Shelf
-from talos_dht.statement import KeyOf, check, place_of
+from talos_dht.statement import REPUBLISH_MS, KeyOf, check, place_of
 from talos_dht.table import K, Table, load
 
 LOOK_MS: Final = 60_000  # How often to look whether a bucket is due for a lookup, or a row has ended.
@@ -99,8 +99,9 @@ class Dht:
         return job, self._go(job, now)
 
     def publish(self, held: Held, now: Now) -> tuple[Publish, list[Effect]]:
-        """Have a signed record or provider held by the nearest; again with a later end, `REPUBLISH_MS` from now."""
-        job = Publish(held, lambda place: self._lookup(place, now))
+        """Have a signed record or provider held by the nearest; a newer one is to follow at the job's `again_ms`."""
+        earlier_ms = int.from_bytes(self._entropy(4), "big") % (REPUBLISH_MS // 10)  # Not all are published at once.
+        job = Publish(held, lambda place: self._lookup(place, now), now.mono_ms + REPUBLISH_MS - earlier_ms)
         return job, self._go(job, now)
 
     def browse(self, topic: str, now: Now) -> tuple[Browse, list[Effect]]:

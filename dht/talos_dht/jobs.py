@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 
 from talos_dht.contact import Contact
 from talos_dht.errors import BadStatement, KeyLogUnknown, Malformed
-from talos_dht.lookup import Lookup
+from talos_dht.lookup import Lookup, Report
 from talos_dht.messages import Answer, Kind, Reason, Reply
 from talos_dht.provider import Provider
 from talos_dht.record import Record, places_of
@@ -90,6 +90,11 @@ class Job:
     @property
     def is_done(self) -> bool:
         return all(walk.is_done for walk in self.walks)
+
+    @property
+    def reports(self) -> list[Report]:
+        """What each walk took."""
+        return [walk.lookup.report for walk in self.walks]
 
 
 class Find(Job):
@@ -168,8 +173,11 @@ class Read(Job):
 
 
 class Publish(Job):
-    def __init__(self, held: Held, begin: Begin) -> None:
+    """At `again_ms`, on the monotonic clock, its publisher is to publish a newer one, with a later end."""
+
+    def __init__(self, held: Held, begin: Begin, again_ms: int) -> None:
         self.held = held
+        self.again_ms = again_ms
         raw = held.encode()
         if isinstance(held, Record):
             puts = [(place, (Kind.PUT_RECORD, bytes([salt]) + raw)) for salt, place in enumerate(held.places)]

@@ -15,7 +15,7 @@ from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterable
 from enum import Enum, auto
-from typing import Final
+from typing import Final, NamedTuple
 
 from talos_dht.contact import Contact, number_of
 from talos_dht.table import PER_BUCKET_NETWORK_MAX, K
@@ -35,6 +35,14 @@ class Mark(Enum):
 
 
 _UNDER_WAY: Final = frozenset({Mark.ASKED, Mark.LATE})
+
+
+class Report(NamedTuple):
+    """What a lookup took."""
+
+    queries: int  # Requests, each of up to three datagrams.
+    answered: int
+    hops: int  # To the nearest that answered: 1 if it was known at the start, 0 if nobody answered.
 
 
 class Lookup:
@@ -126,8 +134,11 @@ class Lookup:
         """The nearest that have answered, nearest first: at most 20."""
         return [self._answered[id] for _, id in self._listed if id in self._answered][:K]
 
-    def hops(self, contact: Contact) -> int:
-        """Return how far it was: 1 if it was known at the start."""
+    @property
+    def report(self) -> Report:
+        return Report(self.queries, len(self._answered), self._hops(self.closest[0]) if self._answered else 0)
+
+    def _hops(self, contact: Contact) -> int:
         hops, raw = 0, contact.raw
         while raw:
             hops, raw = hops + 1, self._tellers[raw][0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from talos_dht.lookup import ALPHA
+from talos_dht.lookup import ALPHA, Report
 from tests.dht.people import contact
 from tests.dht.walking import OWN, begin, knowing_some, nearest, walk
 
@@ -87,10 +87,17 @@ def test_equal_events_make_equal_lookups() -> None:
     assert one == other
 
 
-def test_hops_count_who_told_of_whom() -> None:
-    lookup = begin(contact(1))
+def test_a_report_counts_queries_answers_and_who_told_of_whom() -> None:
+    teller, near, dead, nearest_of_all = nearest([contact(number) for number in range(1, 5)], 4)[::-1]
+    lookup = begin(teller)
+    assert lookup.report == Report(queries=0, answered=0, hops=0)
     lookup.next()
-    lookup.answered(contact(1), [contact(2)])
+    lookup.answered(teller, [near, dead])
+    assert lookup.report == Report(queries=1, answered=1, hops=1)
     lookup.next()
-    lookup.answered(contact(2), [contact(3)])
-    assert [lookup.hops(contact(number)) for number in (1, 2, 3)] == [1, 2, 3]
+    lookup.lost(dead)
+    lookup.answered(near, [teller, nearest_of_all])
+    assert lookup.report == Report(queries=3, answered=2, hops=2)
+    lookup.next()
+    lookup.answered(nearest_of_all, [])
+    assert lookup.report == Report(queries=4, answered=3, hops=3)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from talos_dht import (
+    REPUBLISH_MS,
     Answer,
     Browse,
     Done,
+    K,
     Kind,
     NeedKeyLog,
     Publish,
@@ -21,7 +23,7 @@ from talos_dht.jobs import Walk
 from talos_dht.lookup import Lookup
 from tests.dht.net import Net
 from tests.dht.people import contact, target
-from tests.dht.publishers import NOW, KeyLogs, Publisher
+from tests.dht.publishers import NOW, KeyLogs, Publisher, at
 
 ADA, BOB = Publisher(1), Publisher(2)
 TXID = b"12345678"
@@ -40,6 +42,24 @@ def test_a_record_is_published_at_three_places_and_read_by_everybody() -> None:
         assert net.done(read)
         assert isinstance(read, Read)
         assert read.record == ADA.record()
+
+
+def test_it_is_to_be_published_anew_within_the_hour_and_not_all_at_once() -> None:
+    net = Net(1, ADA)
+    again = {net.nodes[0].publish(ADA.record(), at(5_000))[0].again_ms - 5_000 for _ in range(50)}
+    assert len(again) > 40
+    assert 0.9 * REPUBLISH_MS < min(again) < 0.95 * REPUBLISH_MS < max(again) <= REPUBLISH_MS
+
+
+def test_a_read_asks_all_of_the_nearest_twenty() -> None:
+    net = Net(40, ADA)
+    net.act(3, net.nodes[3].publish(ADA.record(), NOW)[1])
+    read, effects = net.nodes[9].read(ADA.did, NOW)
+    net.act(9, effects)
+    assert [report.answered for report in read.reports] == [report.queries for report in read.reports]
+    [report] = read.reports
+    assert K <= report.queries < 2 * K
+    assert len(read.walks[0].lookup.closest) == K
 
 
 def test_a_node_that_forgot_the_tokens_it_gave_is_asked_again_with_the_one_of_its_refusal() -> None:

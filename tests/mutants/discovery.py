@@ -253,6 +253,14 @@ MUTANTS: Final = (
         f"{UNCHECKED}::test_liars_that_answer_first_do_not_keep_the_record_that_most_hold_from_being_shown",
     ),
     Mutant(
+        "all_publish_at_once",
+        "Whatever was published together is published together for ever.",
+        "dht/talos_dht/dht.py",
+        "REPUBLISH_MS - earlier_ms",
+        "REPUBLISH_MS - earlier_ms % 2",
+        f"{READING}::test_it_is_to_be_published_anew_within_the_hour_and_not_all_at_once",
+    ),
+    Mutant(
         "record_of_somebody_else",
         "Whoever is asked for one identity answers with its own.",
         "dht/talos_dht/jobs.py",

@@ -144,7 +144,7 @@ def test_a_lookup_takes_fewer_hops_than_the_logarithm_of_all(
 
 def hops_of(trial: Trial) -> int:
     assert isinstance(trial.job, Find)
-    return trial.job.walks[0].lookup.hops(trial.job.closest[0])
+    return trial.job.reports[0].hops
 
 
 def test_who_joins_through_one_node_is_found_and_finds_everybody(rounds: Rounds) -> None:
