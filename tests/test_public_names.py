@@ -104,6 +104,7 @@ PUBLIC: Final[dict[str, frozenset[str]]] = {
             "Done",
             "Effect",
             "Find",
+            "Held",
             "Instance",
             "Job",
             "K",
@@ -150,7 +151,9 @@ CLIENT: Final = {
     "create": (
         "(name: 'str' = 'talos', *, data_dir: 'Path | str | None' = None, password: 'str | None' = None, "
         "no_passphrase: 'bool' = False, listen: 'Iterable[str]' = ('127.0.0.1:0',), peers: 'Iterable[str]' = (), "
-        "bootstrap: 'Iterable[str]' = (), discovery: 'Iterable[str]' = ('dht',), advertise: 'Iterable[str]' = (), "
+        "bootstrap: 'Iterable[str]' = (), discovery: 'Iterable[str]' = ('registry', 'dht'), "
+        "registries: 'Iterable[str]' = (), registry: 'bool' = False, topics: 'Iterable[str]' = (), "
+        "advertise: 'Iterable[str]' = (), "
         "offline_mode: 'bool' = False, queue_limit: 'int' = 1000, replay_window: 'int' = 3600, "
         "retry_interval: 'float' = 30, store_size_max_mib: 'int' = 4096) -> 'Opening'"
     ),

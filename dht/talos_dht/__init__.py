@@ -15,7 +15,7 @@ from talos_dht.messages import BODY_MAX, DATAGRAM_MAX, SEAL_SIZE, Answer, Kind, 
 from talos_dht.moment import Now
 from talos_dht.provider import Provider, topic_of
 from talos_dht.record import Address, Instance, Record
-from talos_dht.row import Spoilt
+from talos_dht.row import Held, Spoilt
 from talos_dht.server import NeedKeyLog
 from talos_dht.statement import LIFE_MS, REPUBLISH_MS, KeyOf, check, place_of, rank
 from talos_dht.table import K, Table, load
@@ -36,6 +36,7 @@ __all__ = [
     "Done",
     "Effect",
     "Find",
+    "Held",
     "Instance",
     "Job",
     "K",

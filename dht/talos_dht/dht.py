@@ -9,7 +9,7 @@ Only who has answered us from an address has a place in the table; whoever asks 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -19,7 +19,7 @@ from talos_dht.calls import Call, Calls, Fate, Send
 from talos_dht.contact import ID_SIZE, Contact, node_id, number_of
 from talos_dht.errors import Malformed, NoRoom, Outdated
 from talos_dht.jobs import Browse, Find, Job, Publish, Read, Walk
-from talos_dht.lookup import Lookup
+from talos_dht.lookup import Directly, Lookup
 from talos_dht.messages import Kind, Reason, Reply, Request, is_reply, txid_of
 from talos_dht.moment import Now
 from talos_dht.provider import TOPIC_SALT, topic_of
@@ -57,10 +57,11 @@ class Dht:
         rows: Rows,
         now: Now,
         serves: bool = True,
+        is_registry: bool = False,
     ) -> None:
         self.id = node_id(key)
         self.table = Table(self.id)
-        self.shelf = Shelf(self.id, rows, now)
+        self.shelf = Shelf(self.id, rows, now, is_registry=is_registry)
         self.seen: bytes | None = None  # Our address and port, as the last reply had it: one node's word.
         self._key_of = key_of
         self._entropy = entropy
@@ -90,23 +91,29 @@ class Dht:
         job = Find(self._lookup(target, now))
         return job, self._go(job, now)
 
-    def read(self, did: bytes, now: Now) -> tuple[Read, list[Effect]]:
+    # Each of the next three asks the nearest of all; or, `at` somebody, these and nobody else: a registry holds
+    # whatever it is given, and one place there is enough.
+
+    def read(self, did: bytes, now: Now, at: Sequence[Contact] = ()) -> tuple[Read, list[Effect]]:
         """Find the newest record of an identity."""
-        job = Read(did, lambda place: self._lookup(place, now), self._entropy(1)[0] % SALTS)
+        first, places = (0, 1) if at else (self._entropy(1)[0] % SALTS, SALTS)
+        job = Read(did, lambda place: self._begun(place, now, at), first, places)
         for place in places_of(did):
             for held in self.shelf.checked(place, self._key_of, now):
                 job.known(held)
         return job, self._go(job, now)
 
-    def publish(self, held: Held, now: Now) -> tuple[Publish, list[Effect]]:
+    def publish(self, held: Held, now: Now, at: Sequence[Contact] = ()) -> tuple[Publish, list[Effect]]:
         """Have a signed record or provider held by the nearest; a newer one is to follow at the job's `again_ms`."""
         earlier_ms = int.from_bytes(self._entropy(4), "big") % (REPUBLISH_MS // 10)  # Not all are published at once.
-        job = Publish(held, lambda place: self._lookup(place, now), now.mono_ms + REPUBLISH_MS - earlier_ms)
+        again_ms = now.mono_ms + REPUBLISH_MS - earlier_ms
+        job = Publish(held, lambda place: self._begun(place, now, at), again_ms, 1 if at else SALTS)
         return job, self._go(job, now)
 
-    def browse(self, topic: str, now: Now) -> tuple[Browse, list[Effect]]:
+    def browse(self, topic: str, now: Now, at: Sequence[Contact] = ()) -> tuple[Browse, list[Effect]]:
+        """Find who offers a topic: at most 20."""
         name = topic_of(topic)
-        job = Browse(name, self._lookup(place_of(name, TOPIC_SALT), now))
+        job = Browse(name, self._begun(place_of(name, TOPIC_SALT), now, at))
         return job, self._go(job, now)
 
     def key_log_known(self, did: bytes, now: Now) -> list[Effect]:
@@ -233,6 +240,9 @@ class Dht:
         """Return a random id of this span, which is a power of two."""
         drawn = number_of(self._entropy(ID_SIZE)) & (high - low)
         return (low | drawn).to_bytes(ID_SIZE, "big")
+
+    def _begun(self, target: bytes, now: Now, at: Sequence[Contact]) -> Lookup:
+        return Directly(target, at, self.id) if at else self._lookup(target, now)
 
     def _lookup(self, target: bytes, now: Now, more: Iterable[Contact] = ()) -> Lookup:
         self.table.touch(target, now.mono_ms)

@@ -24,4 +24,4 @@ class Outdated(DhtError):
 
 
 class NoRoom(DhtError):
-    """A quota is used up, or the store is full of what lies nearer."""
+    """A quota is used up, or the store is full of what goes before it."""

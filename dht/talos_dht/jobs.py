@@ -18,7 +18,7 @@ from talos_dht.errors import BadStatement, KeyLogUnknown, Malformed
 from talos_dht.lookup import Lookup, Report
 from talos_dht.messages import Answer, Kind, Reason, Reply
 from talos_dht.provider import Provider
-from talos_dht.record import Record, places_of
+from talos_dht.record import SALTS, Record, places_of
 from talos_dht.row import Held
 from talos_dht.shelf import PER_TOPIC_MAX
 from talos_dht.statement import rank
@@ -109,14 +109,14 @@ class Find(Job):
 class Read(Job):
     """`record` is the newest that is true, of the place where one was found first; the places in order from `first`."""
 
-    def __init__(self, did: bytes, begin: Begin, first: int) -> None:
+    def __init__(self, did: bytes, begin: Begin, first: int, places: int = SALTS) -> None:
         super().__init__([])
         self.did = did
         self.record: Record | None = None
         self.holders: list[Contact] = []  # Who holds just that.
         self.repairs: list[Ask] = []  # For who holds an older one.
         self._unchecked = Unchecked[Record]()
-        salted = list(enumerate(places_of(did)))
+        salted = list(enumerate(places_of(did)[:places]))
         self._begin = begin
         self._left = [*salted[first:], *salted[:first]]
         self._salt = first
@@ -175,12 +175,12 @@ class Read(Job):
 class Publish(Job):
     """At `again_ms`, on the monotonic clock, its publisher is to publish a newer one, with a later end."""
 
-    def __init__(self, held: Held, begin: Begin, again_ms: int) -> None:
+    def __init__(self, held: Held, begin: Begin, again_ms: int, places: int = SALTS) -> None:
         self.held = held
         self.again_ms = again_ms
         raw = held.encode()
         if isinstance(held, Record):
-            puts = [(place, (Kind.PUT_RECORD, bytes([salt]) + raw)) for salt, place in enumerate(held.places)]
+            puts = [(place, (Kind.PUT_RECORD, bytes([salt]) + raw)) for salt, place in enumerate(held.places[:places])]
         else:
             puts = [(held.place, (Kind.PUT_PROVIDER, raw))]
         super().__init__([Walk(begin(place), Kind.FIND, put) for place, put in puts])

@@ -232,3 +232,12 @@ class Lookup:
         """As if nobody had told of it."""
         self._drop(contact)
         del self._marks[contact.raw], self._tellers[contact.raw]
+
+
+class Directly(Lookup):
+    """Asks those it begins with, and nobody that they tell of."""
+
+    __slots__ = ()
+
+    def answered(self, contact: Contact, told: Iterable[Contact]) -> None:
+        super().answered(contact, ())

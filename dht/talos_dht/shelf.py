@@ -20,6 +20,7 @@ from talos_dht.row import Held, Row, Spoilt, read_row
 from talos_dht.statement import KeyOf, check_signer, check_time, rank
 
 ROWS_MAX: Final = 10_000  # Records and providers: 10 MB at most.
+REGISTRY_ROWS_MAX: Final = 50_000  # Of a registry: 50 MB at most. What it is given nobody else may hold.
 PER_PUBLISHER_MAX: Final = 19  # Its record at three places, and 16 topics.
 PER_NETWORK_MAX: Final = 512  # Rows that came from one /24 or /48: a twentieth of all.
 SPARE_ENDS: Final = 64  # Beside twice the rows: how many times of rows that were written over are kept.
@@ -30,9 +31,14 @@ Rows: TypeAlias = MutableMapping[bytes, bytes]
 
 
 class Shelf:
-    """`rows` may hold what was kept before; what has expired since goes, and what is `spoilt` goes and is listed."""
+    """`rows` may hold what was kept before; what has expired since goes, and what is `spoilt` goes and is listed.
 
-    def __init__(self, own_id: bytes, rows: Rows, now: Now) -> None:
+    The one of a registry holds more, and lets nobody's go for what lies nearer.
+    """
+
+    def __init__(self, own_id: bytes, rows: Rows, now: Now, *, is_registry: bool = False) -> None:
+        self._is_registry = is_registry
+        self._rows_max = REGISTRY_ROWS_MAX if is_registry else ROWS_MAX
         self._own = number_of(own_id)
         self._kept = rows
         self._rows: dict[bytes, Row] = {}
@@ -116,10 +122,10 @@ class Shelf:
         victim = None
         if len(self._at.get(place, ())) >= PER_TOPIC_MAX:
             victim = self._crowded(place, row.network)
-        elif len(self._rows) >= ROWS_MAX:
+        elif len(self._rows) >= self._rows_max:
             distance, victim = self._far[-1]
-            if number_of(place) ^ self._own >= distance:
-                raise NoRoom("the store is full of what lies nearer")
+            if self._is_registry or number_of(place) ^ self._own >= distance:
+                raise NoRoom("the store is full, and what it holds goes before this")
         if victim is not None:
             self._delete(victim)
 

@@ -31,6 +31,9 @@ KEYS: Final[Mapping[str, str]] = {
     "peers": "peers",
     "bootstrap": "bootstrap",
     "discovery": "discovery",
+    "registries": "registries",
+    "registry": "registry",
+    "topics": "topics",
     "advertise": "advertise",
     "queue_limit": "queue_limit",
     "inbox_limit": "inbox_limit",
@@ -41,7 +44,9 @@ KEYS: Final[Mapping[str, str]] = {
     "root_file": "identity.root_file",
 }
 
-SOURCES: Final = ("dht",)  # What `discovery` may name.
+SOURCES: Final = ("registry", "dht")  # What `discovery` may name.
+TOPICS_MAX: Final = 16  # As many as others hold of one publisher, beside its record.
+TOPIC_LENGTH_MAX: Final = 128  # Characters: a name, not a text.
 ADVERTISED_MAX: Final = 2  # As many as a record holds.
 LIST_MAX: Final = 1_000  # Addresses in one setting: bounds what a node does before it is ready.
 QUEUE_LIMIT_MAX: Final = 1_000_000  # Messages: about what the default store holds at 4 KiB each.
@@ -62,7 +67,10 @@ class Config:
     listen: tuple[Address, ...] = (Address("127.0.0.1", 0),)  # Port 0 takes any free one.
     peers: tuple[PeerAddress, ...] = ()  # Known from the start, beside those that `talos peers add` stored.
     bootstrap: tuple[PeerAddress, ...] = ()  # Nodes that let us into the DHT; `peers` do, too.
-    discovery: tuple[str, ...] = ("dht",)  # Whom to ask where a peer is, in this order; none: nobody.
+    discovery: tuple[str, ...] = ("registry", "dht")  # Whom to ask where a peer is, in this order; none: nobody.
+    registries: tuple[PeerAddress, ...] = ()  # Nodes that hold what is published, to be asked and told directly.
+    registry: bool = False  # True: be one.
+    topics: tuple[str, ...] = ()  # What this identity offers, to be found by it.
     advertise: tuple[Address, ...] = ()  # Where others can dial us, at most 2; none: where we listen.
     queue_limit: int = 1_000  # Messages that may wait undelivered, for all peers together.
     inbox_limit: int = PEER_ROWS_MAX  # Messages of one peer that may lie here, not done; then it has to wait.
@@ -75,6 +83,7 @@ class Config:
     def __post_init__(self) -> None:
         _NAME.take(self.name, "Config.name")
         _DISCOVERY.take(self.discovery, "Config.discovery")
+        _TOPICS.take(self.topics, "Config.topics")
         _QUEUE_LIMIT.take(self.queue_limit, "Config.queue_limit")
         _INBOX_LIMIT.take(self.inbox_limit, "Config.inbox_limit")
         _RETRY_INTERVAL.take(self.retry_interval_s, "Config.retry_interval_s")
@@ -146,11 +155,14 @@ def parse(text: str, folder: Path, environment: Mapping[str, str], flags: Mappin
         peers=seek.find("peers", _PEERS, DEFAULTS.peers),
         bootstrap=seek.find("bootstrap", _PEERS, DEFAULTS.bootstrap),
         discovery=seek.find("discovery", _DISCOVERY, DEFAULTS.discovery),
+        registries=seek.find("registries", _PEERS, DEFAULTS.registries),
+        registry=seek.find("registry", _YES_OR_NO, DEFAULTS.registry),
+        topics=seek.find("topics", _TOPICS, DEFAULTS.topics),
         advertise=seek.find("advertise", _ADVERTISE, DEFAULTS.advertise),
         queue_limit=seek.find("queue_limit", _QUEUE_LIMIT, DEFAULTS.queue_limit),
         inbox_limit=seek.find("inbox_limit", _INBOX_LIMIT, DEFAULTS.inbox_limit),
         retry_interval_s=seek.find("retry_interval_s", _RETRY_INTERVAL, DEFAULTS.retry_interval_s),
-        offline_mode=seek.find("offline_mode", _OFFLINE_MODE, DEFAULTS.offline_mode),
+        offline_mode=seek.find("offline_mode", _YES_OR_NO, DEFAULTS.offline_mode),
         replay_window_s=seek.find("replay_window_s", _REPLAY_WINDOW, DEFAULTS.replay_window_s),
         store_size_max_mib=seek.find("store_size_max_mib", _STORE_SIZE, DEFAULTS.store_size_max_mib),
         root_file=seek.find("root_file", _file_below(folder), DEFAULTS.root_file),
@@ -272,6 +284,12 @@ def _source(text: str) -> str:
     return text
 
 
+def _topic(text: str) -> str:
+    if not 1 <= len(text) <= TOPIC_LENGTH_MAX or not text.isprintable() or "," in text:
+        raise ValueError(text)
+    return text
+
+
 def _yes_or_no(value: object) -> bool:
     if isinstance(value, bool):
         return value
@@ -292,7 +310,8 @@ _INBOX_LIMIT: Final = _whole(1, NODE_ROWS_MAX)
 _RETRY_INTERVAL: Final = _Kind(
     f"seconds, from {RETRY_INTERVAL_MIN_S} to {DAY_S}", _number(RETRY_INTERVAL_MIN_S, DAY_S), float
 )
-_OFFLINE_MODE: Final = _Kind("true or false", _yes_or_no, lambda text: {"true": True, "false": False}.get(text, text))
+_TOPICS: Final = _list(_topic, f"a list of at most {TOPICS_MAX} names, without commas", TOPICS_MAX)
+_YES_OR_NO: Final = _Kind("true or false", _yes_or_no, lambda text: {"true": True, "false": False}.get(text, text))
 _REPLAY_WINDOW: Final = _whole(0, REPLAY_WINDOW_MAX_S)
 _STORE_SIZE: Final = _whole(STORE_SIZE_MIN_MIB, STORE_SIZE_MAX_MIB)
 

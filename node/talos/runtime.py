@@ -149,18 +149,18 @@ class Node:
 
     async def _listen(self, nursery: trio.Nursery, links: Links) -> None:
         network, config, ports = self._host.network, self._config, list[Datagrams]()
+        finds = bool(config.discovery) or config.registry
         for address in config.listen:
-            if config.discovery:
+            if finds:
                 listener, port = await listen(network, address)
                 ports.append(port)
             else:
                 listener = await network.listen_stream(address)
             self._listeners.append(listener)
             nursery.start_soon(links.accept_from, listener)
-        if config.discovery:
+        if finds:
             ports = ports or [await network.open_datagrams(ANY_PORT)]
-            settings = Settings((*config.bootstrap, *config.peers), config.advertise)
-            self.discovery = Discovery(self._desk, links, self._listeners, ports, settings)
+            self.discovery = Discovery(self._desk, links, self._listeners, ports, _discovery(config))
             await nursery.start(self.discovery.run)
 
     async def _introduce_configured(self) -> None:
@@ -295,6 +295,17 @@ class Node:
         """Return the key log that a linked peer shows, unverified. Raises as `Requests.ask` does."""
         asked = self._desk.post.peer(parse_peer(peer))
         return await self._running_now().requests.ask(asked, RequestType.KEY_LOG, timeout_s=timeout_s)
+
+
+def _discovery(config: Config) -> Settings:
+    return Settings(
+        sources=config.discovery,
+        ways_in=(*config.bootstrap, *config.peers),
+        registries=config.registries,
+        is_registry=config.registry,
+        topics=config.topics,
+        advertise=config.advertise,
+    )
 
 
 class _Running:

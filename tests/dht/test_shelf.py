@@ -137,6 +137,19 @@ def test_s8_a_full_store_lets_go_of_what_lies_farthest_and_takes_nothing_farther
     assert all(made.at(record.places[0], 0) == [record] for record in nearest)
 
 
+def test_a_registry_takes_nothing_from_those_it_has_promised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ROWS_MAX", 50)
+    monkeypatch.setattr(limits, "REGISTRY_ROWS_MAX", 60)
+    made = Shelf(OWN.id, {}, NOW, is_registry=True)
+    everything = [Publisher(number).record() for number in range(80)]
+    for number, record in enumerate(everything[:60]):
+        put(made, record, network(number))
+    for number, record in enumerate(everything[60:], 60):
+        with pytest.raises(NoRoom):
+            put(made, record, network(number))
+    assert all(made.at(record.places[0], 0) == [record] for record in everything[:60])
+
+
 def test_a_topic_has_20_providers_and_one_network_cannot_keep_others_out() -> None:
     made = shelf()
     place = ADA.provider().place

@@ -222,6 +222,7 @@ OTHERS: Final = (
 )
 OURS_ALONE: Final = frozenset(
     {
+        "contact.READ_MAX",  # A limit: docs/limits.md.
         "entries.DICE_SIZE",  # How entropy is drawn.
         "entries.NO_EPOCH",
         "entries.SUBJECT_AT",

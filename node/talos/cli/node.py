@@ -40,6 +40,9 @@ SWITCH_INTERVAL_S: Final = 0.0005
 @click.option("--peers", multiple=True, metavar="DID@HOST:PORT", help="A peer known from the start; may be repeated.")
 @click.option("--bootstrap", multiple=True, metavar="DID@HOST:PORT", help="Lets us into the DHT; may be repeated.")
 @click.option("--discovery", multiple=True, metavar="SOURCE", help="Whom to ask where a peer is; may be repeated.")
+@click.option("--registries", multiple=True, metavar="DID@HOST:PORT", help="A registry to ask; may be repeated.")
+@click.option("--registry", is_flag=True, default=None, help="Be a registry: hold what is published, for all.")
+@click.option("--topics", multiple=True, metavar="NAME", help="What to be found by; may be repeated.")
 @click.option("--advertise", multiple=True, metavar="HOST:PORT", help="Where others can dial this node.")
 @click.option("--queue-limit", type=int, help="Messages that may wait undelivered.")
 @click.option("--retry-interval-s", type=float, help="Seconds between attempts to reach a peer.")
@@ -52,6 +55,9 @@ def main(
     peers: tuple[str, ...],
     bootstrap: tuple[str, ...],
     discovery: tuple[str, ...],
+    registries: tuple[str, ...],
+    registry: bool | None,
+    topics: tuple[str, ...],
     advertise: tuple[str, ...],
     queue_limit: int | None,
     retry_interval_s: float | None,
@@ -72,6 +78,9 @@ def main(
             peers=peers or None,
             bootstrap=bootstrap or None,
             discovery=discovery or None,
+            registries=registries or None,
+            registry=registry,
+            topics=topics or None,
             advertise=advertise or None,
             queue_limit=queue_limit,
             retry_interval_s=retry_interval_s,

@@ -27,6 +27,15 @@ listen = [{listen}]
 # Whom to ask where a peer is, in this order; [] asks nobody, and answers nobody.
 # discovery = [{discovery}]
 
+# Nodes that hold what is published, to be asked and told directly.
+# registries = ["did:talos:...@node.example:7000"]
+
+# true: be a registry.
+# registry = {registry}
+
+# What this identity offers, to be found by it: talos find NAME.
+# topics = ["translate"]
+
 # Where others can dial this node, at most 2, if not where it listens.
 # advertise = ["node.example:7000"]
 
@@ -60,6 +69,7 @@ def default_text(*, name: str, listen: Iterable[Address]) -> str:
         name=json.dumps(name),  # Of what these two may hold, TOML and JSON write all in the same way.
         listen=", ".join(json.dumps(str(address)) for address in listen),
         discovery=", ".join(map(json.dumps, DEFAULTS.discovery)),
+        registry=str(DEFAULTS.registry).lower(),
         queue_limit=DEFAULTS.queue_limit,
         inbox_limit=DEFAULTS.inbox_limit,
         retry_interval_s=DEFAULTS.retry_interval_s,

@@ -47,6 +47,9 @@ class TalosClient:
         peers: Iterable[str] = (),
         bootstrap: Iterable[str] = (),
         discovery: Iterable[str] = DEFAULTS.discovery,
+        registries: Iterable[str] = (),
+        registry: bool = False,
+        topics: Iterable[str] = (),
         advertise: Iterable[str] = (),
         offline_mode: bool = False,
         queue_limit: int = 1000,
@@ -56,13 +59,15 @@ class TalosClient:
     ) -> Opening:
         """Open the identity in `data_dir`, or make one there; None keeps all in memory until the client closes.
 
-        `password` seals the keystore; to go without one on disk, say `no_passphrase=True`. `listen` are HOST:PORT,
-        port 0 takes any free one; `peers` are DID@HOST:PORT, and so is `bootstrap`: nodes that let this one into the
-        DHT. `discovery` says whom to ask where a peer is, in this order; `advertise` where others can dial this node,
-        if not where it listens. `replay_window` and `retry_interval` are in seconds. Await the result, or
-        use it in `async with`. That raises `UsageError`, `PassphraseNeeded`, `Locked`, `Damaged` or `StoreFailed`.
-        An identity is made whole or not at all; one that was made stays, its seed in `root.sealed`, even if the
-        node then cannot start.
+        `password` seals the keystore; to go without one on disk, say `no_passphrase=True`. `listen` are HOST:PORT, port
+        0 takes any free one, and `advertise` where others can dial this node, if not there. `peers` are DID@HOST:PORT,
+        and so are `bootstrap`, nodes that let this one into the DHT, and `registries`, which are asked and told
+        directly; `registry=True` makes this one of them. `discovery` says whom to ask where a peer is, in this order;
+        `topics` are what this identity offers. `replay_window` and `retry_interval` are in seconds.
+
+        Await the result, or use it in `async with`. That raises `UsageError`, `PassphraseNeeded`, `Locked`, `Damaged`
+        or `StoreFailed`. An identity is made whole or not at all; one that was made stays, its seed in `root.sealed`,
+        even if the node then cannot start.
         """
         config = Config(
             name=name,
@@ -71,6 +76,9 @@ class TalosClient:
             peers=tuple(PeerAddress.parse(one) for one in peers),
             bootstrap=tuple(PeerAddress.parse(one) for one in bootstrap),
             discovery=tuple(discovery),
+            registries=tuple(PeerAddress.parse(one) for one in registries),
+            registry=registry,
+            topics=tuple(topics),
             advertise=tuple(parse_address(one) for one in advertise),
             offline_mode=offline_mode,
             queue_limit=queue_limit,

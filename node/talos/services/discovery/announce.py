@@ -1,37 +1,45 @@
-"""What this node says of itself: its record, at all who are to hold it, again every hour and whenever it changes."""
+"""What this node says of itself: its record and what it offers, again every hour and whenever they change."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import trio
 
-from talos.core.whereabouts import COUNT_SIZE, next_seq, own_record
+from talos.core.whereabouts import COUNT_SIZE, next_seq, own_provider, own_record
 from talos.errors import StoreFailed
 from talos.services.desk import Desk
 from talos.services.discovery.kept import Kept
-from talos_dht import REPUBLISH_MS, Address, Record
+from talos_dht import REPUBLISH_MS, Address, Held
 
 SEQ_KEY: Final = b"seq"
 LOOK_S: Final = 60.0  # Between two looks whether something has changed: an address, the bundle, our key log.
 AGAIN_S: Final = 1.0  # Before the next attempt where nobody holds it yet; then twice as long, up to LOOK_S.
 
-Tell = Callable[[Record], Awaitable[int]]  # Gives a record to whoever is to hold it; returns how many do now.
+Tell = Callable[[Held], Awaitable[int]]  # Gives something to whoever is to hold it; returns how many do now.
 
 
 class Announcer:
     """`met` is set once there is somebody to tell."""
 
     def __init__(
-        self, desk: Desk, kept: Kept, *, addresses: Callable[[], list[Address]], tell: Tell, met: trio.Event
+        self,
+        desk: Desk,
+        kept: Kept,
+        *,
+        addresses: Callable[[], list[Address]],
+        topics: Sequence[str],
+        tell: Tell,
+        met: trio.Event,
     ) -> None:
         self._desk = desk
         self._kept = kept
         self._addresses = addresses
+        self._topics = topics
         self._tell = tell
         self._met = met
-        self.holders = 0  # How many said that they hold the newest; 0 if none.
+        self.holders = 0  # How many said that they hold our newest record; 0 if none.
 
     async def run(self) -> None:
         """From when there is somebody to tell, until cancelled."""
@@ -49,15 +57,18 @@ class Announcer:
             await clock.sleep(LOOK_S if said else wait_s)
 
     async def _announce(self, addresses: list[Address]) -> int:
-        now_ms = self._desk.now_ms()
+        """Say everything anew, under one new number; return how many hold the record."""
+        me, now_ms = self._desk.me, self._desk.now_ms()
         seq = next_seq(self._kept.get(SEQ_KEY), now_ms)
         self._kept[SEQ_KEY] = seq.to_bytes(COUNT_SIZE, "big")
-        record = own_record(self._desk.me, self._desk.ring.bundle, addresses, seq, now_ms)
         try:
             await self._kept.flush()  # First: a number must not be used twice, or others keep the older.
         except StoreFailed:
             return 0  # The next round tries again; whoever writes the cache says what is wrong with it.
-        return await self._tell(record)
+        holders = await self._tell(own_record(me, self._desk.ring.bundle, addresses, seq, now_ms))
+        for topic in self._topics if holders else ():  # A provider is of no use to who cannot find it.
+            await self._tell(own_provider(me, topic, seq, now_ms))
+        return holders
 
     def _drawn(self, below: int) -> int:
         return int.from_bytes(self._desk.host.entropy(4), "big") % below

@@ -50,6 +50,10 @@ class DhtRunner:
         if len(self.dht.table):
             self.met.set()
 
+    async def key_log_came(self, did: bytes) -> None:
+        """What waited for this key log is checked, and held if it is true."""
+        await self._do(self.dht.key_log_known(did, self.now()))
+
     async def finished(self, begin: Callable[[Now], tuple[J, list[Effect]]]) -> J:
         """Begin a job, and return it once it is done. It has an end of its own: no lookup asks without end."""
         job, effects = begin(self.now())

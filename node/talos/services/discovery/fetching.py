@@ -23,12 +23,15 @@ Ask = Callable[[Address, bytes], Awaitable[KeyLog]]  # `Dialler.ask_key_log`.
 
 
 class Fetcher:
-    def __init__(self, ask: Ask, logs: KeyLogs, clock: Clock, spawn: Spawn, came: Callable[[bytes], None]) -> None:
+    """`came` is told of each identity whose key log has come."""
+
+    came: Callable[[bytes], Awaitable[None]]
+
+    def __init__(self, ask: Ask, logs: KeyLogs, clock: Clock, spawn: Spawn) -> None:
         self._ask = ask
         self._logs = logs
         self._clock = clock
         self._spawn = spawn
-        self._came = came  # Told of each identity whose key log has come.
         self._slots = trio.CapacityLimiter(FETCHES_MAX)
         self._under_way: set[bytes] = set()
         self.failure: str | None = None  # Why the newest fetch that failed did.
@@ -62,5 +65,5 @@ class Fetcher:
         except TalosError as error:
             self.failure = f"{holder.host}:{holder.port} did not show the key log of {did.hex()[:8]}: {error.what}"
             return False
-        self._came(did)
+        await self.came(did)
         return True

@@ -1,15 +1,17 @@
-"""Where a peer is now: each source is asked in its order, until one has a record that is true.
+"""Where a peer is now, and who offers a topic: each source is asked in its order, until one has something true.
 
-Whatever a source says is a signed record, checked against the identity's key log, which is fetched where it is not
-known. So a source can withhold, or be behind; it cannot send anybody to the wrong node.
+Whatever a source says is signed, and checked against the key log of who is said to have signed it, which is fetched
+where it is not known. So a source can withhold, or be behind; it cannot send anybody to the wrong node.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, Protocol
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Final, TypeVar
+
+import trio
 
 from talos.core.names import did_of
 from talos.errors import NotReachable
@@ -17,23 +19,12 @@ from talos.host import Address
 from talos.services.desk import Desk
 from talos.services.discovery.fetching import Fetcher
 from talos.services.discovery.key_logs import KeyLogs
-from talos_dht import BadStatement, Contact, KeyLogUnknown, Record, check, rank
+from talos.services.discovery.sources import Source
+from talos_dht import BadStatement, Contact, Held, KeyLogUnknown, Provider, Record, check, rank
+
+H = TypeVar("H", bound=Held)
 
 FOUND_MAX: Final = 4_096  # Records kept until they expire: 4 MB.
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a source knows of one identity."""
-
-    record: Record | None = None  # Checked.
-    unchecked: tuple[tuple[Record, Contact], ...] = ()  # And who may show the key log by which to check it.
-    why: str = ""  # Why there is no more.
-
-
-class Source(Protocol):
-    async def find(self, did: bytes) -> Finding:
-        """Return what it knows. Takes as long as it takes; raises nothing."""
 
 
 class Finder:
@@ -52,43 +43,68 @@ class Finder:
         return record if record is not None and self._holds(record) else None
 
     async def find(self, did: bytes) -> Record:
-        """Return the newest record that the first source to have one has. Raises `NotReachable`, with every reason."""
-        reasons = []
+        """Return the record of the first source that has one newer than what was found before; else that.
+
+        Raises `NotReachable` where nobody has any, with every reason.
+        """
+        known, reasons = self.cached(did), []
         for name, source in self._sources.items():
             finding = await source.find(did)
-            record = finding.record or await self._checked(did, finding.unchecked)
-            if record is not None:
-                return self._keep(record)
-            reasons.append(f"{name}: {finding.why or 'what it has does not hold'}")
+            found = [finding.record] if finding.record else await self._true(finding.unchecked)
+            newest = max(found, key=rank, default=None)
+            if newest is not None and (known is None or rank(newest) > rank(known)):
+                return self._keep(newest)
+            reasons.append(f"{name}: {finding.why}")
+        if known is not None:
+            return known
         if not reasons:
             raise NotReachable(f"nobody is there to ask where {did_of(did)} is", fix="Set `discovery`")
         raise NotReachable(f"nobody knows where {did_of(did)} is ({'; '.join(reasons)})", fix="Is its node running?")
 
-    async def _checked(self, did: bytes, unchecked: tuple[tuple[Record, Contact], ...]) -> Record | None:
-        """Return the newest of these that turns out to be true, asking their holders for the key log."""
-        for _, holder in unchecked:
-            if await self._fetcher.fetch(did, holder):
-                true = [record for record, _ in unchecked if self._holds(record)]
-                if true:
-                    return max(true, key=rank)
-        return None
+    async def browse(self, topic: str) -> list[Provider]:
+        """Return who offers a topic, by the first source that knows of anybody; empty if none does."""
+        for source in self._sources.values():
+            offers = await source.browse(topic)
+            found = [*offers.providers, *await self._true(offers.unchecked)]
+            if found:
+                return list({provider.did: provider for provider in sorted(found, key=rank)}.values())
+        return []
 
-    def _holds(self, record: Record) -> bool:
+    async def tell(self, held: Held) -> int:
+        """Give away what we have signed, at all sources at once; return how many hold it now."""
+        holders = 0
+
+        async def tell(source: Source) -> None:
+            nonlocal holders
+            told = await source.tell(held)
+            holders += told
+
+        async with trio.open_nursery() as nursery:
+            for source in self._sources.values():
+                nursery.start_soon(tell, source)
+        return holders
+
+    async def _true(self, unchecked: Sequence[tuple[H, Contact]]) -> list[H]:
+        """Return those that turn out to be true, once their holders have been asked for the key logs: all at once,
+        because one that does not answer costs ten seconds."""
+        async with trio.open_nursery() as nursery:
+            for held, holder in unchecked:
+                nursery.start_soon(partial(self._fetcher.fetch, held.did, holder))
+        return [held for held, _ in unchecked if self._holds(held)]
+
+    def _holds(self, held: Held) -> bool:
         try:
-            check(record, self._logs.key_of, self._desk.now_ms())
+            check(held, self._logs.key_of, self._desk.now_ms())
         except (BadStatement, KeyLogUnknown):
             return False
         return True
 
     def _keep(self, record: Record) -> Record:
-        """Keep the newer of this and what was found before: a source may be behind."""
-        known = self.cached(record.did)
-        newest = record if known is None else max(known, record, key=rank)
-        self._found[record.did] = newest
+        self._found[record.did] = record
         self._found.move_to_end(record.did)
         if len(self._found) > FOUND_MAX:
             self._found.popitem(last=False)
-        return newest
+        return record
 
 
 def addresses_of(record: Record) -> list[Address]:

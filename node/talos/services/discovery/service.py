@@ -12,19 +12,21 @@ import trio
 from talos.core.boxes import Boxes
 from talos.core.names import PeerAddress, did_of
 from talos.core.tables import DHT, HELD, VOUCHERS
-from talos.errors import NotReachable, StoreFailed, TalosError
+from talos.errors import NotReachable, StoreFailed
 from talos.host import Address, Datagrams, LinkClosed, Listener
 from talos.services.desk import Desk
 from talos.services.discovery.announce import Announcer
 from talos.services.discovery.dht import DhtRunner
 from talos.services.discovery.fetching import Fetcher
-from talos.services.discovery.finder import Finder, Finding, addresses_of
+from talos.services.discovery.finder import Finder, addresses_of
 from talos.services.discovery.kept import FLUSH_S, Kept
 from talos.services.discovery.key_logs import KeyLogs
 from talos.services.discovery.ports import Ports
+from talos.services.discovery.sources import DhtSource, RegistrySource, Source
+from talos.services.discovery.ways_in import WaysIn
 from talos.services.links import Links
 from talos_dht import Address as Place
-from talos_dht import Contact, Dht, Malformed, Now, Record, load
+from talos_dht import Contact, Dht, Malformed, Now, load
 
 CLOSE_S: Final = 2.0  # For what is written in the end.
 CONTACTS_KEY: Final = b"contacts"
@@ -32,23 +34,15 @@ JOIN_S: Final = 30.0  # Between two attempts to find a way in, while nobody is k
 UNSPECIFIED: Final = frozenset({"0.0.0.0", "::"})
 
 
-class DhtSource:
-    """The DHT as a source of records."""
-
-    def __init__(self, runner: DhtRunner) -> None:
-        self._runner = runner
-
-    async def find(self, did: bytes) -> Finding:
-        job = await self._runner.finished(lambda now: self._runner.dht.read(did, now))
-        asked = sum(walk.lookup.queries for walk in job.walks)
-        return Finding(job.record, tuple(job.unchecked), f"{asked} nodes were asked")
-
-
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The part of a node's configuration that is about finding and being found."""
 
+    sources: tuple[str, ...] = ("registry", "dht")  # Whom to ask, and tell, in this order.
     ways_in: tuple[PeerAddress, ...] = ()  # Who may let us into the DHT.
+    registries: tuple[PeerAddress, ...] = ()
+    is_registry: bool = False  # Hold whatever is brought, wherever it lies.
+    topics: tuple[str, ...] = ()  # What we offer.
     advertise: tuple[Address, ...] = ()  # Where others can dial us; none: where we listen.
 
 
@@ -60,12 +54,12 @@ class Discovery:
     ) -> None:
         host = desk.host
         self._desk = desk
-        self._dialler = dialler = links.dialler
+        dialler = links.dialler
         self._listeners = listeners
         self._settings = settings
         self._kept = {table: Kept(host, table) for table in (HELD, VOUCHERS, DHT)}
         self._logs = KeyLogs(desk, self._kept[VOUCHERS])
-        self._fetcher = Fetcher(dialler.ask_key_log, self._logs, host.clock, links.spawn, self._key_log_came)
+        self._fetcher = Fetcher(dialler.ask_key_log, self._logs, host.clock, links.spawn)
         self.ports = Ports(desk, Boxes(desk.me.pair, host.entropy), list(ports))
         self.dht = Dht(
             desk.me.pair.public,
@@ -73,12 +67,28 @@ class Discovery:
             entropy=host.entropy,
             rows=self._kept[HELD],
             now=Now(desk.steady_ms(), desk.now_ms()),
-            serves=bool(listeners),
+            serves=bool(listeners) and "dht" in settings.sources,
+            is_registry=settings.is_registry,
         )
         self._runner = DhtRunner(desk, self.dht, self.ports, self._fetcher.need)
-        self.finder = Finder(desk, self._logs, self._fetcher, {"dht": DhtSource(self._runner)})
+        self._fetcher.came = self._runner.key_log_came
+        self.ways_in = WaysIn(dialler)
+        every: dict[str, Source] = {
+            "registry": RegistrySource(self._runner, self.ways_in, settings.registries),
+            "dht": DhtSource(self._runner),
+        }
+        has = {"registry": bool(settings.registries), "dht": True}
+        sources = {name: every[name] for name in settings.sources if has[name]}
+        self.finder = Finder(desk, self._logs, self._fetcher, sources)
+        if settings.registries:
+            self._runner.met.set()
         self._announcer = Announcer(
-            desk, self._kept[DHT], addresses=self.addresses, tell=self._tell, met=self._runner.met
+            desk,
+            self._kept[DHT],
+            addresses=self.addresses,
+            topics=settings.topics,
+            tell=self.finder.tell,
+            met=self._runner.met,
         )
         self.trouble: str | None = None  # Why others may not find us, or we them.
         desk.directory.shown = self._logs.shown
@@ -91,7 +101,8 @@ class Discovery:
                 nursery.start_soon(self._runner.run)
                 for port in self.ports.opened:
                     nursery.start_soon(self._read, port)
-                nursery.start_soon(self._keep_joined)
+                if "dht" in self._settings.sources:
+                    nursery.start_soon(self._keep_joined)
                 nursery.start_soon(self._announcer.run)
                 nursery.start_soon(self._keep_flushed)
                 task_status.started()
@@ -130,10 +141,6 @@ class Discovery:
         seen = Contact(self._desk.me.pair.public + self.dht.seen).host
         return seen if (":" in seen) == (":" in host) else None
 
-    async def _tell(self, record: Record) -> int:
-        job = await self._runner.finished(lambda now: self.dht.publish(record, now))
-        return sum(job.stored)
-
     # Tasks
 
     async def _read(self, port: Datagrams) -> None:
@@ -147,19 +154,9 @@ class Discovery:
         saved = self._saved()
         while True:
             if not len(self.dht.table):
-                contacts = [*saved, *await self._introduced()]
+                contacts = [*saved, *await self.ways_in.contacts(self._settings.ways_in)]
                 await self._runner.finished(partial(self.dht.join, contacts))
             await self._desk.host.clock.sleep(JOIN_S)
-
-    async def _introduced(self) -> list[Contact]:
-        contacts = []
-        for way in self._settings.ways_in:
-            try:
-                seen = await self._dialler.look(Address(way.host, way.port), way.did)
-                contacts.append(Contact.at(seen.who.party.x25519, seen.host, way.port))
-            except (TalosError, Malformed) as error:
-                self.trouble = f"{way} lets nobody in: {error}"
-        return contacts
 
     def _saved(self) -> list[Contact]:
         try:
@@ -181,6 +178,3 @@ class Discovery:
                 await kept.flush()
             except StoreFailed as error:
                 self.trouble = f"what was learnt of others could not be written: {error}"
-
-    def _key_log_came(self, did: bytes) -> None:
-        self.dht.key_log_known(did, self._runner.now())
