@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from math import log2
 from random import Random
@@ -13,7 +12,7 @@ import pytest
 from talos_dht import Dht, Effect, Find, Job, K, Now, Publish, Read, Record
 from talos_simulations.cores import Core, Wire
 from talos_simulations.discovery import Act, Colluder, Town, Trial, Turncoat, contact_of, quantile
-from tests.conftest import Rounds
+from tests.conftest import Report, Rounds
 
 SPACING_MS = 5.0  # Between two that are begun: 200 a second.
 PATIENCE_MS = 40_000.0
@@ -129,15 +128,15 @@ def published_among_liars(town: Town, count: int) -> list[Record]:
     return records
 
 
-def test_a_lookup_takes_fewer_hops_than_the_logarithm_of_all(
-    rounds: Rounds, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_lookup_takes_fewer_hops_than_the_logarithm_of_all(rounds: Rounds, report: Report) -> None:
     for count in (64, 256)[: rounds(2, 1)] + (1_000, 10_000)[: rounds(0, 2)]:
         town = settled(6, count)
         trials = lookups(town, rounds(40, 1_000), 6)
         hops = [hops_of(trial) for trial in trials]
-        with capsys.disabled():
-            sys.stdout.write(f"\n{count} nodes, log2 {log2(count):.1f}: {mean(hops):.2f} hops, {max(hops)} at most\n")
+        queries = mean(trial.job.reports[0].queries for trial in trials if trial.job is not None)
+        report(
+            f"{count} nodes, log2 {log2(count):.1f}: {mean(hops):.2f} hops, {max(hops)} at most, {queries:.1f} queries"
+        )
         assert max(hops) <= log2(count)
         assert sum(found(town, trial) for trial in trials) >= 0.999 * len(trials)
 
