@@ -102,6 +102,25 @@ def test_the_addresses_of_a_key_are_tried_one_after_the_other_and_those_that_mos
     assert wanted in lookup.closest
 
 
+def test_one_word_names_one_address_of_a_key() -> None:
+    lookup = begin(contact(1))
+    lookup.next()
+    lookup.answered(contact(1), [moved(contact(3), number) for number in range(10)])
+    assert walk(lookup, lambda _: None) == [moved(contact(3), 0)]
+
+
+def test_who_was_pushed_off_the_list_comes_back_when_it_is_told_of_again() -> None:
+    *liars, honest = nearest([contact(number) for number in range(1, 30)])[-4:]
+    invented = nearest(fakes(1, 2_000), LISTED_MAX)
+    lookup = begin(*liars, honest)
+    assert lookup.next() == liars
+    for number, liar in enumerate(liars):
+        lookup.answered(liar, invented[number * K : (number + 1) * K])
+    assert honest.id not in lookup._addresses
+    walk(lookup, lambda one: {invented[K]: [honest], honest: []}.get(one))
+    assert lookup.closest == [invented[K], honest]
+
+
 def test_a_key_of_which_all_addresses_are_lost_is_tried_where_somebody_else_says_that_it_is() -> None:
     liar, other, wanted = contact(1), contact(2), contact(3)
     lookup = begin(liar, other)

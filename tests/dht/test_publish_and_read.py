@@ -121,6 +121,12 @@ def test_a_true_record_of_somebody_else_is_no_answer() -> None:
     assert read.record is None
 
 
+def test_a_true_record_of_somebody_else_on_our_own_shelf_is_none_either() -> None:
+    net = Net(1, ADA, BOB)
+    net.nodes[0].shelf.put(ADA.record().places[0], BOB.record(), None, NOW)
+    assert net.nodes[0].read(ADA.did, NOW)[0].record is None
+
+
 def test_a_record_whose_key_log_is_not_known_is_not_returned_but_shown() -> None:
     net = Net(8, ADA)
     net.act(3, net.nodes[3].publish(ADA.record(), NOW)[1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from random import Random
 from typing import Any, NoReturn
 
@@ -16,9 +15,6 @@ from talos_dht import (
     Contact,
     Kind,
     Malformed,
-    NeedKeyLog,
-    Now,
-    Provider,
     Reason,
     Record,
     Reply,
@@ -27,51 +23,12 @@ from talos_dht import (
 from talos_dht import meter as rates
 from talos_dht.contact import CONTACT_SIZE
 from talos_dht.messages import PONG_SIZE, PROVIDERS_PER_REPLY
-from talos_dht.pending import PENDING_MAX, PENDING_PER_NET
-from talos_dht.server import Server
-from talos_dht.shelf import PER_TOPIC_MAX, Shelf
-from talos_dht.table import K, Table
+from talos_dht.shelf import PER_TOPIC_MAX
+from talos_dht.table import K
 from talos_dht.tokens import ROTATE_MS, Tokens
 from tests.dht.people import contact, distance, target
-from tests.dht.publishers import NOW, KeyLogs, Publisher, at
-
-OWN, ALICE, BOB = contact(0), contact(1), contact(2)
-ADA, EVE = Publisher(1), Publisher(2)
-TXID = b"12345678"
-
-
-class Served:
-    """A server with a table of 60, and somebody who asks it."""
-
-    def __init__(self, *known: Publisher) -> None:
-        dice = Random(1)
-        self.logs = KeyLogs(*known)
-        self.table = Table(OWN.id)
-        self.shelf = Shelf(OWN.id, {}, NOW)
-        self.server = Server(self.table, self.shelf, self.logs.key_of, dice.randbytes)
-        for number in range(1, 61):
-            self.table.answered(contact(number), number)
-
-    def ask(
-        self, kind: Kind, argument: bytes = b"", *, sender: Contact = ALICE, token: bytes = b"", now: Now = NOW
-    ) -> tuple[Reply, NeedKeyLog | None]:
-        request = Request(kind, TXID, argument, token)
-        raw, need = self.server.answer(sender, request, len(request.encode()), now)
-        assert raw is not None
-        return Reply.decode(raw), need
-
-    def token(self, sender: Contact = ALICE, now: Now = NOW) -> bytes:
-        return self.ask(Kind.PING, sender=sender, now=now)[0].token
-
-    def put(self, held: Record | Provider, *, sender: Contact = ALICE, now: Now = NOW) -> tuple[int, NeedKeyLog | None]:
-        """Return the reason why it was refused, 0 if it was not."""
-        token = self.token(sender, now)
-        if isinstance(held, Provider):
-            reply, need = self.ask(Kind.PUT_PROVIDER, held.encode(), sender=sender, token=token, now=now)
-        else:
-            reply, need = self.ask(Kind.PUT_RECORD, b"\x00" + held.encode(), sender=sender, token=token, now=now)
-        assert (reply.kind is Answer.STORED) == (reply.reason == 0)
-        return reply.reason, need
+from tests.dht.publishers import NOW, Publisher, at
+from tests.dht.served import ADA, ALICE, BOB, EVE, TXID, Served
 
 
 def test_a_reply_names_the_request_and_where_it_came_from() -> None:
@@ -158,63 +115,16 @@ def test_s1_what_is_forged_or_old_or_malformed_is_not_stored() -> None:
     assert served.shelf.at(ADA.record().places[0], 0) == [ADA.record(5)]
 
 
-def test_what_waits_for_its_key_log_is_stored_when_that_has_come() -> None:
-    served = Served()
-    reason, need = served.put(ADA.record())
-    assert reason == Reason.KEY_LOG
-    assert need == NeedKeyLog(ADA.did, 0, ADA.digest(), ALICE)
-    assert len(served.shelf) == 0
-    served.server.key_log_known(EVE.did, NOW)
-    served.logs.known[ADA.did] = ADA
-    served.server.key_log_known(ADA.did, NOW)
-    assert served.shelf.at(ADA.record().places[0], 0) == [ADA.record()]
-    assert len(served.server._pending) == 0
-
-
-def test_what_one_sends_does_not_displace_what_another_sent_before_its_key_log_was_known() -> None:
-    served = Served()
-    served.put(ADA.record())
-    forged = replace(ADA.record(9), signature=bytes(64))
-    assert served.put(forged, sender=BOB)[0] == Reason.KEY_LOG
-    served.logs.known[ADA.did] = ADA
-    served.server.key_log_known(ADA.did, NOW)
-    assert served.shelf.at(ADA.record().places[0], 0) == [ADA.record()]
-
-
-def test_what_waits_for_key_logs_is_bounded_and_the_network_with_most_makes_room() -> None:
-    served = Served()
-    for number in range(PENDING_PER_NET):
-        served.put(Publisher(number).record(), sender=contact(100 + number, f"66.0.0.{number + 1}"))
-    for number in range(PENDING_PER_NET, PENDING_MAX + 2):
-        served.put(Publisher(number).record(), sender=contact(100 + number))
-    assert len(served.server._pending) == PENDING_MAX
-    waits = [bool(served.server._pending.take(Publisher(number).did)) for number in range(PENDING_MAX + 2)]
-    assert waits == [False] * 2 + [True] * PENDING_MAX
-
-
-@pytest.mark.parametrize(("host", "kept"), [("66.0.0.{}", PENDING_PER_NET), ("192.168.0.{}", 20)])
-def test_one_network_has_8_that_wait_for_key_logs_and_displaces_nobody_else_s(host: str, kept: int) -> None:
-    served = Served()
-    served.put(ADA.record())
-    for number in range(20):
-        served.put(Publisher(100 + number).record(), sender=contact(200 + number, host.format(number + 1)))
-    assert len(served.server._pending) == 1 + kept
-    assert [one.held for one in served.server._pending.take(ADA.did)] == [ADA.record()]
-
-
-def test_what_came_of_a_key_log_may_not_be_enough_and_then_more_is_asked_for_once() -> None:
+def test_what_is_held_and_not_true_any_more_is_neither_told_nor_stored_again() -> None:
     served = Served(ADA)
-    served.logs.length = 2
-    reason, need = served.put(ADA.record(log_seq=3))
-    assert (reason, need) == (Reason.KEY_LOG, NeedKeyLog(ADA.did, 3, ADA.digest(3), ALICE))
-    assert served.server.key_log_known(ADA.did, NOW) == [need]
-    assert served.server.key_log_known(ADA.did, NOW) == []
-    assert len(served.server._pending) == 0
-    assert served.put(ADA.record(log_seq=3)) == (reason, need)
-    served.server.key_log_known(ADA.did, NOW)
-    served.logs.length = 4
-    assert served.server.key_log_known(ADA.did, NOW) == []
-    assert served.shelf.at(ADA.record().places[0], 0) == [ADA.record(log_seq=3)]
+    assert served.put(ADA.record()) == (0, None)
+    served.logs.known[ADA.did] = EVE
+    assert served.put(ADA.record())[0] == Reason.BAD
+    assert served.ask(Kind.GET, ADA.record().places[0])[0].kind is Answer.CONTACTS
+    served.logs.known.clear()
+    served.shelf.put(ADA.record().places[0], ADA.record(), None, NOW)
+    assert served.ask(Kind.GET, ADA.record().places[0])[0].kind is Answer.CONTACTS
+    assert served.put(ADA.record())[0] == Reason.KEY_LOG
 
 
 def test_providers_of_a_topic_are_told_a_few_at_a_time_and_all_in_time() -> None:

@@ -112,13 +112,6 @@ def test_c5_an_id_at_the_middle_is_looked_for_in_the_half_that_it_is_kept_in(sid
     assert all(bucket.has_in_range(node) for bucket in made.buckets for node in bucket.nodes.values()), side
 
 
-def test_who_is_lost_where_it_never_was_stays_where_it_is() -> None:
-    made = table(1)
-    for _ in range(FAILURES_MAX):
-        made.failed(Contact.at(contact(1).key, "77.0.0.1", 4_000))
-    assert made.closest(target(1)) == [contact(1)]
-
-
 def test_c11_one_lost_request_evicts_nobody_and_two_in_a_row_do() -> None:
     made = table(5)
     made.failed(contact(1))
@@ -127,7 +120,9 @@ def test_c11_one_lost_request_evicts_nobody_and_two_in_a_row_do() -> None:
     for _ in range(FAILURES_MAX):
         assert contact(1).id in made
         made.failed(contact(1))
+        made.failed(Contact.at(contact(2).key, "77.0.0.1", 4_000))  # That is not where it is.
     assert contact(1).id not in made
+    assert contact(2) in known(made)
 
 
 def test_who_owes_us_an_answer_is_told_to_nobody() -> None:

@@ -60,6 +60,15 @@ def test_a_second_of_one_is_shown_while_there_is_room() -> None:
     assert browse.unchecked == [(one, contact(1)) for one in told]
 
 
+def test_what_one_told_of_second_and_another_first_has_a_first_turn() -> None:
+    browse = Browse(ADA.provider().topic, Lookup(target(1), [], contact(0).id))
+    lies = [EVE.provider(seq=number) for number in range(4)]
+    browse.heard(contact(1), reply(Answer.PROVIDERS, lies[0].encode(), ADA.provider().encode()), CHECK)
+    for number, told in ((2, lies[1]), (3, lies[2]), (4, lies[3]), (5, ADA.provider())):
+        browse.heard(contact(number), reply(Answer.PROVIDERS, told.encode()), CHECK)
+    assert browse.unchecked[0] == (ADA.provider(), contact(1))
+
+
 def test_who_says_it_again_is_not_counted_again() -> None:
     read = reading()
     for number, record in ((1, lie(5)), (1, lie(5)), (1, lie(5)), (2, ADA.record()), (3, ADA.record())):

@@ -15,6 +15,8 @@ SHELF: Final = "tests/dht/test_shelf.py"
 CHECKED: Final = "tests/dht/test_shelf_checked.py"
 SERVER: Final = "tests/dht/test_server.py"
 METER: Final = "tests/dht/test_meter.py"
+PENDING: Final = "tests/dht/test_pending.py"
+ASKED: Final = "tests/dht/test_asked_back.py"
 NODE: Final = "tests/dht/test_dht.py"
 UNCHECKED: Final = "tests/dht/test_unchecked.py"
 READING: Final = "tests/dht/test_publish_and_read.py"
@@ -194,7 +196,7 @@ MUTANTS: Final = (
         "dht/talos_dht/pending.py",
         "if len(alike) > PENDING_PER_NET:",
         "if len(alike) > PENDING_MAX:",
-        f"{SERVER}::test_one_network_has_8_that_wait_for_key_logs_and_displaces_nobody_else_s",
+        f"{PENDING}::test_one_network_has_8_that_wait_for_key_logs_and_displaces_nobody_else_s",
     ),
     Mutant(
         "need_dropped",
@@ -202,7 +204,7 @@ MUTANTS: Final = (
         "dht/talos_dht/server.py",
         "return [need for _, _, need in tried if need is not None]",
         "return []",
-        f"{SERVER}::test_what_came_of_a_key_log_may_not_be_enough_and_then_more_is_asked_for_once",
+        f"{PENDING}::test_what_came_of_a_key_log_may_not_be_enough_and_then_more_is_asked_for_once",
     ),
     Mutant(
         "reply_as_long_as_it_likes",
@@ -282,7 +284,7 @@ MUTANTS: Final = (
         "dht/talos_dht/dht.py",
         "Why.PROVEN if proven else Why.SAID",
         "Why.SAID",
-        f"{NODE}::test_forged_addresses_keep_nobody_from_being_asked_back_who_has_proved_its_own",
+        f"{ASKED}::test_forged_addresses_keep_nobody_from_being_asked_back_who_has_proved_its_own",
     ),
     Mutant(
         "client_gets_a_place",

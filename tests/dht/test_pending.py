@@ -1,0 +1,72 @@
+"""What was put before its key log was known: it waits, within a share, and is held once that has come."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from talos_dht import NeedKeyLog, Reason
+from talos_dht.pending import PENDING_MAX, PENDING_PER_NET
+from tests.dht.people import contact
+from tests.dht.publishers import NOW, Publisher
+from tests.dht.served import ADA, ALICE, BOB, EVE, Served
+
+
+def test_what_waits_for_its_key_log_is_stored_when_that_has_come() -> None:
+    served = Served()
+    reason, need = served.put(ADA.record())
+    assert reason == Reason.KEY_LOG
+    assert need == NeedKeyLog(ADA.did, 0, ADA.digest(), ALICE)
+    assert len(served.shelf) == 0
+    served.server.key_log_known(EVE.did, NOW)
+    served.logs.known[ADA.did] = ADA
+    served.server.key_log_known(ADA.did, NOW)
+    assert served.shelf.at(ADA.record().places[0], 0) == [ADA.record()]
+    assert len(served.server._pending) == 0
+
+
+def test_what_one_sends_does_not_displace_what_another_sent_before_its_key_log_was_known() -> None:
+    served = Served()
+    served.put(ADA.record())
+    forged = replace(ADA.record(9), signature=bytes(64))
+    assert served.put(forged, sender=BOB)[0] == Reason.KEY_LOG
+    served.logs.known[ADA.did] = ADA
+    served.server.key_log_known(ADA.did, NOW)
+    assert served.shelf.at(ADA.record().places[0], 0) == [ADA.record()]
+
+
+def test_what_waits_for_key_logs_is_bounded_and_the_network_with_most_makes_room() -> None:
+    served = Served()
+    crowd = range(10, 10 + PENDING_PER_NET)
+    for number in range(PENDING_MAX + 2):
+        host = f"66.0.0.{number}" if number in crowd else None
+        served.put(Publisher(number).record(), sender=contact(100 + number, host))
+    assert len(served.server._pending) == PENDING_MAX
+    gone = [number for number in range(PENDING_MAX + 2) if not served.server._pending.take(Publisher(number).did)]
+    assert gone == [10, 11]
+
+
+@pytest.mark.parametrize(("host", "kept"), [("66.0.0.{}", PENDING_PER_NET), ("192.168.0.{}", 20)])
+def test_one_network_has_8_that_wait_for_key_logs_and_displaces_nobody_else_s(host: str, kept: int) -> None:
+    served = Served()
+    served.put(ADA.record())
+    for number in range(20):
+        served.put(Publisher(100 + number).record(), sender=contact(200 + number, host.format(number + 1)))
+    assert len(served.server._pending) == 1 + kept
+    assert [one.held for one in served.server._pending.take(ADA.did)] == [ADA.record()]
+
+
+def test_what_came_of_a_key_log_may_not_be_enough_and_then_more_is_asked_for_once() -> None:
+    served = Served(ADA)
+    served.logs.length = 2
+    reason, need = served.put(ADA.record(log_seq=3))
+    assert (reason, need) == (Reason.KEY_LOG, NeedKeyLog(ADA.did, 3, ADA.digest(3), ALICE))
+    assert served.server.key_log_known(ADA.did, NOW) == [need]
+    assert served.server.key_log_known(ADA.did, NOW) == []
+    assert len(served.server._pending) == 0
+    assert served.put(ADA.record(log_seq=3)) == (reason, need)
+    served.server.key_log_known(ADA.did, NOW)
+    served.logs.length = 4
+    assert served.server.key_log_known(ADA.did, NOW) == []
+    assert served.shelf.at(ADA.record().places[0], 0) == [ADA.record(log_seq=3)]
