@@ -153,6 +153,7 @@ CLIENT: Final = {
         "no_passphrase: 'bool' = False, listen: 'Iterable[str]' = ('127.0.0.1:0',), peers: 'Iterable[str]' = (), "
         "bootstrap: 'Iterable[str]' = (), discovery: 'Iterable[str]' = ('registry', 'dht'), "
         "registries: 'Iterable[str]' = (), registry: 'bool' = False, topics: 'Iterable[str]' = (), "
+        "relay: 'bool' = False, relays: 'Iterable[str]' = (), "
         "advertise: 'Iterable[str]' = (), "
         "offline_mode: 'bool' = False, queue_limit: 'int' = 1000, replay_window: 'int' = 3600, "
         "retry_interval: 'float' = 30, store_size_max_mib: 'int' = 4096) -> 'Opening'"

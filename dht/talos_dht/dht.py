@@ -116,6 +116,10 @@ class Dht:
         job = Browse(name, self._begun(place_of(name, TOPIC_SALT), now, at))
         return job, self._go(job, now)
 
+    def waits_for(self, did: bytes) -> bool:
+        """Say whether something was put here that cannot be checked without this key log."""
+        return self._server.waits_for(did)
+
     def key_log_known(self, did: bytes, now: Now) -> list[Effect]:
         """A key log has come, or grown: what waited for it is checked and held, or needs more of it."""
         return [*self._server.key_log_known(did, now)]

@@ -41,6 +41,7 @@ class Walk:
         self.lookup = lookup
         self.put = put
         self.answers: list[int] = []  # To PUTs: 0 stored, else a `Reason`.
+        self.wanting: list[Contact] = []  # Who keeps what was put until it knows the key log.
         self._kind = kind
         self._putting: set[bytes] | None = None  # Contacts, as written, whose answer to a PUT is awaited; None before.
 
@@ -63,6 +64,8 @@ class Walk:
             self.lookup.answered(contact, told)
         elif contact.raw in self._putting:
             self._putting.remove(contact.raw)
+            if reply.reason == Reason.KEY_LOG:
+                self.wanting.append(contact)
             self.answers.append(0 if reply.kind is Answer.STORED else reply.reason or Reason.BAD)
 
     def late(self, contact: Contact) -> None:
@@ -184,6 +187,11 @@ class Publish(Job):
         else:
             puts = [(held.place, (Kind.PUT_PROVIDER, raw))]
         super().__init__([Walk(begin(place), Kind.FIND, put) for place, put in puts])
+
+    @property
+    def wanting(self) -> list[Contact]:
+        """To whom the key log is to be shown: then they hold it too. Each once."""
+        return list(dict.fromkeys(contact for walk in self.walks for contact in walk.wanting))
 
     @property
     def stored(self) -> list[int]:

@@ -49,6 +49,9 @@ class Pending:
             [(most, _)] = Counter(other.sender.network for other in self._waiting.values()).most_common(1)
             del self._waiting[next(name for name, other in self._waiting.items() if other.sender.network == most)]
 
+    def __contains__(self, did: bytes) -> bool:
+        return any(one.held.did == did for one in self._waiting.values())
+
     def take(self, did: bytes) -> list[Waiting]:
         """Return what waits for this key log; it does so no more."""
         taken = [one for one in self._waiting.values() if one.held.did == did]

@@ -75,6 +75,9 @@ class Server:
         reply = Reply(kind, request.txid, token, sender.place, items)
         return reply.encode(BODY_MAX if proven else size), need
 
+    def waits_for(self, did: bytes) -> bool:
+        return did in self._pending
+
     def key_log_known(self, did: bytes, now: Now) -> list[NeedKeyLog]:
         """Try again what was put before its key log was known; return what more of it is needed."""
         tried = [self._store(replace(one, needs=one.needs + 1), now) for one in self._pending.take(did)]

@@ -59,6 +59,10 @@ class Shelf:
     def __len__(self) -> int:
         return len(self._rows)
 
+    def has_of(self, did: bytes) -> bool:
+        """Say whether anything of this publisher is held."""
+        return self._publishers[did] > 0
+
     def at(self, place: bytes, now_ms: int) -> list[Held]:
         """Return what lies there: a record, or the providers of a topic; `checked` says what to tell others."""
         rows = (self._rows[name] for name in self._at.get(place, ()))

@@ -34,6 +34,8 @@ KEYS: Final[Mapping[str, str]] = {
     "registries": "registries",
     "registry": "registry",
     "topics": "topics",
+    "relay": "relay",
+    "relays": "relays",
     "advertise": "advertise",
     "queue_limit": "queue_limit",
     "inbox_limit": "inbox_limit",
@@ -48,6 +50,7 @@ SOURCES: Final = ("registry", "dht")  # What `discovery` may name.
 TOPICS_MAX: Final = 16  # As many as others hold of one publisher, beside its record.
 TOPIC_LENGTH_MAX: Final = 128  # Characters: a name, not a text.
 ADVERTISED_MAX: Final = 2  # As many as a record holds.
+RELAYS_MAX: Final = 2  # Each is an address of the record.
 LIST_MAX: Final = 1_000  # Addresses in one setting: bounds what a node does before it is ready.
 QUEUE_LIMIT_MAX: Final = 1_000_000  # Messages: about what the default store holds at 4 KiB each.
 RETRY_INTERVAL_MIN_S: Final = 0.1  # Below it, a node with peers away would do little else than dial.
@@ -70,6 +73,8 @@ class Config:
     discovery: tuple[str, ...] = ("registry", "dht")  # Whom to ask where a peer is, in this order; none: nobody.
     registries: tuple[PeerAddress, ...] = ()  # Nodes that hold what is published, to be asked and told directly.
     registry: bool = False  # True: be one.
+    relay: bool = False  # True: be a relay, through which others reach those that can only dial.
+    relays: tuple[PeerAddress, ...] = ()  # Where this node, if it can only dial, is to be reached: one or two.
     topics: tuple[str, ...] = ()  # What this identity offers, to be found by it.
     advertise: tuple[Address, ...] = ()  # Where others can dial us, at most 2; none: where we listen.
     queue_limit: int = 1_000  # Messages that may wait undelivered, for all peers together.
@@ -83,6 +88,7 @@ class Config:
     def __post_init__(self) -> None:
         _NAME.take(self.name, "Config.name")
         _DISCOVERY.take(self.discovery, "Config.discovery")
+        _RELAYS.take([str(one) for one in self.relays], "Config.relays")
         _TOPICS.take(self.topics, "Config.topics")
         _QUEUE_LIMIT.take(self.queue_limit, "Config.queue_limit")
         _INBOX_LIMIT.take(self.inbox_limit, "Config.inbox_limit")
@@ -157,6 +163,8 @@ def parse(text: str, folder: Path, environment: Mapping[str, str], flags: Mappin
         discovery=seek.find("discovery", _DISCOVERY, DEFAULTS.discovery),
         registries=seek.find("registries", _PEERS, DEFAULTS.registries),
         registry=seek.find("registry", _YES_OR_NO, DEFAULTS.registry),
+        relay=seek.find("relay", _YES_OR_NO, DEFAULTS.relay),
+        relays=seek.find("relays", _RELAYS, DEFAULTS.relays),
         topics=seek.find("topics", _TOPICS, DEFAULTS.topics),
         advertise=seek.find("advertise", _ADVERTISE, DEFAULTS.advertise),
         queue_limit=seek.find("queue_limit", _QUEUE_LIMIT, DEFAULTS.queue_limit),
@@ -311,6 +319,7 @@ _RETRY_INTERVAL: Final = _Kind(
     f"seconds, from {RETRY_INTERVAL_MIN_S} to {DAY_S}", _number(RETRY_INTERVAL_MIN_S, DAY_S), float
 )
 _TOPICS: Final = _list(_topic, f"a list of at most {TOPICS_MAX} names, without commas", TOPICS_MAX)
+_RELAYS: Final = _list(PeerAddress.parse, f"a list of at most {RELAYS_MAX} DID@HOST:PORT", RELAYS_MAX)
 _YES_OR_NO: Final = _Kind("true or false", _yes_or_no, lambda text: {"true": True, "false": False}.get(text, text))
 _REPLAY_WINDOW: Final = _whole(0, REPLAY_WINDOW_MAX_S)
 _STORE_SIZE: Final = _whole(STORE_SIZE_MIN_MIB, STORE_SIZE_MAX_MIB)

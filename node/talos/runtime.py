@@ -29,6 +29,8 @@ from talos.services.messages import Message, Messages, OnFailure
 from talos.services.peer import Peer
 from talos.services.post import Post
 from talos.services.redial import Redial
+from talos.services.relaying.homes import Homes
+from talos.services.relaying.relay import Relay
 from talos.services.requests import Handler, Requests, RequestType
 from talos.services.resets import Resets
 from talos.services.storage import Storage
@@ -134,6 +136,9 @@ class Node:
             RequestType.LOG_HEAD: self.audit.show_head,
         }
         requests = Requests(desk.post, self._host.clock, nursery, handlers)
+        homes = Homes(desk, links, requests, config.relays)
+        if config.relay:
+            links.relay = Relay(desk, requests)
         messages = Messages(desk, links, self._vault, queue_limit=config.queue_limit, offline=config.offline_mode)
         self._running = _Running(links, requests, messages, Resets(desk, links, offline=config.offline_mode))
         self.audit.requests = requests
@@ -143,11 +148,12 @@ class Node:
         nursery.start_soon(desk.post.keeper.run)
         if config.offline_mode:
             return
-        await self._listen(nursery, links)
+        await self._listen(nursery, links, homes)
+        nursery.start_soon(homes.run)
         nursery.start_soon(Redial(desk, links, retry_interval_s=config.retry_interval_s).run)
         nursery.start_soon(keep_up, desk, requests)
 
-    async def _listen(self, nursery: trio.Nursery, links: Links) -> None:
+    async def _listen(self, nursery: trio.Nursery, links: Links, homes: Homes) -> None:
         network, config, ports = self._host.network, self._config, list[Datagrams]()
         finds = bool(config.discovery) or config.registry
         for address in config.listen:
@@ -160,7 +166,7 @@ class Node:
             nursery.start_soon(links.accept_from, listener)
         if finds:
             ports = ports or [await network.open_datagrams(ANY_PORT)]
-            self.discovery = Discovery(self._desk, links, self._listeners, ports, _discovery(config))
+            self.discovery = Discovery(self._desk, links, self._listeners, ports, _discovery(config), homes)
             await nursery.start(self.discovery.run)
 
     async def _introduce_configured(self) -> None:

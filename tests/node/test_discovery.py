@@ -18,6 +18,7 @@ from talos.core.names import parse_peer
 from talos.core.report import ReceiptState
 from talos.errors import NotReachable, TalosError
 from talos.host import Address
+from talos.services.dial import Way
 from talos.services.discovery.service import Discovery
 from talos_dht import Kind, Request
 from talos_ratchet import KeyPair
@@ -32,7 +33,7 @@ def discovery(node: Node) -> Discovery:
     return node.discovery
 
 
-async def found(node: Node, peer: Node) -> list[Address]:
+async def found(node: Node, peer: Node) -> list[Way]:
     """Return where one finds the other, once it does."""
     with trio.fail_after(PATIENCE_S):
         while True:

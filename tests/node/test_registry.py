@@ -12,9 +12,11 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from talos import Config, Node
-from talos.core.names import parse_peer
+from talos.core.names import did_of, parse_peer
+from talos.core.tables import HELD
 from talos.errors import NotReachable
 from talos.host import Address
+from talos_dht.contact import ID_SIZE
 from tests.node.living import Lives
 from tests.node.test_discovery import PATIENCE_S, STEP_S, discovery, found
 from tests.processes.running import back_at, place, running, settings, until
@@ -31,6 +33,11 @@ async def around(registry: Node, *configs: Config) -> AsyncIterator[list[Node]]:
 
 def only_registry(name: str) -> Config:
     return replace(settings(name), discovery=REGISTRY)
+
+
+def held(node: Node) -> set[str]:
+    """Return whose records a node holds."""
+    return {did_of(name[ID_SIZE:]) for name in discovery(node)._kept[HELD]}
 
 
 async def offering(node: Node, topic: str) -> list[bytes]:
@@ -75,12 +82,12 @@ async def test_a_registry_that_comes_back_with_what_it_held_is_asked_again(tmp_p
         async with around(registry, only_registry("ada"), only_registry("bob")) as (ada, bob):
             where = place(registry)
             await found(ada, bob)
-            await until(lambda: len(discovery(registry).dht.shelf) == 2)
+            await until(lambda: ada.did in held(registry) and bob.did in held(registry))
             await lives.end(registry)
             with pytest.raises(NotReachable, match=f"{where.port}"):
                 await discovery(ada).find(bytes(32))
             registry = await lives.begin(back_at(config, where))
-            assert len(discovery(registry).dht.shelf) == 2
+            assert {ada.did, bob.did} <= held(registry)
             assert await found(ada, bob) == [Address("127.0.0.1", place(bob).port)]
         await lives.end(registry)
 

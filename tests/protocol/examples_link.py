@@ -10,15 +10,24 @@ from talos.core.greeting import (
     Ask,
     Card,
     Fetch,
+    Greeting,
+    Join,
+    Joined,
+    Log,
     NoSession,
     Offered,
     Open,
     Reason,
     Refusal,
     Resume,
+    Show,
+    Taken,
+    Through,
+    Wanted,
+    Word,
 )
 from talos_ratchet import Lane
-from tests.protocol.cast import ADA, BOB, PANTRY, drawn
+from tests.protocol.cast import ADA, BOB, PANTRY, drawn, secret
 from tests.protocol.layout import Example, Piece, cut, fields, referring
 from tests.protocol.meeting import ADA_ORIGIN, BOB_ORIGIN, GREETING, MEETING
 
@@ -85,6 +94,26 @@ def greetings() -> dict[str, Example]:
         ),
         "greeting-open": referring(fields(opening, "", ["version", "word: OPEN", "opening", "key_log"]), parts),
         "greeting-refusal": fields(refusal, "", ["version", "word: REFUSAL", "reason: BUSY"]),
+        **short_greetings(),
+        "greeting-log": referring(
+            fields(Log(parts["ada-key-log"]).encode(), "", ["version", "word: LOG", "key_log"]), parts
+        ),
+    }
+
+
+def short_greetings() -> dict[str, Example]:
+    """To and from a relay, and those who hold statements."""
+    said: dict[Word, tuple[Greeting, list[str]]] = {
+        Word.THROUGH: (Through(BOB.did), ["did: Bob's DID hash"]),
+        Word.JOIN: (Join(secret("relay token")[:16]), ["token: the first half of the secret `relay token`"]),
+        Word.JOINED: (Joined(), []),
+        Word.SHOW: (Show(ADA.did), ["did: Ada's DID hash"]),
+        Word.WANTED: (Wanted(), []),
+        Word.TAKEN: (Taken(), []),
+    }
+    return {
+        f"greeting-{word.name.lower()}": fields(value.encode(), "", ["version", f"word: {word.name}", *notes])
+        for word, (value, notes) in said.items()
     }
 
 

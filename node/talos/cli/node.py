@@ -43,6 +43,8 @@ SWITCH_INTERVAL_S: Final = 0.0005
 @click.option("--registries", multiple=True, metavar="DID@HOST:PORT", help="A registry to ask; may be repeated.")
 @click.option("--registry", is_flag=True, default=None, help="Be a registry: hold what is published, for all.")
 @click.option("--topics", multiple=True, metavar="NAME", help="What to be found by; may be repeated.")
+@click.option("--relay", is_flag=True, default=None, help="Be a relay for nodes that can only dial.")
+@click.option("--relays", multiple=True, metavar="DID@HOST:PORT", help="Be reached through it; may be repeated.")
 @click.option("--advertise", multiple=True, metavar="HOST:PORT", help="Where others can dial this node.")
 @click.option("--queue-limit", type=int, help="Messages that may wait undelivered.")
 @click.option("--retry-interval-s", type=float, help="Seconds between attempts to reach a peer.")
@@ -58,6 +60,8 @@ def main(
     registries: tuple[str, ...],
     registry: bool | None,
     topics: tuple[str, ...],
+    relay: bool | None,
+    relays: tuple[str, ...],
     advertise: tuple[str, ...],
     queue_limit: int | None,
     retry_interval_s: float | None,
@@ -81,6 +85,8 @@ def main(
             registries=registries or None,
             registry=registry,
             topics=topics or None,
+            relay=relay,
+            relays=relays or None,
             advertise=advertise or None,
             queue_limit=queue_limit,
             retry_interval_s=retry_interval_s,

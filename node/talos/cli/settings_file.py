@@ -36,6 +36,12 @@ listen = [{listen}]
 # What this identity offers, to be found by it: talos find NAME.
 # topics = ["translate"]
 
+# true: be a relay, through which others reach those that can only dial.
+# relay = {relay}
+
+# One or two relays through which to reach this node, if it can only dial.
+# relays = ["did:talos:...@node.example:7000"]
+
 # Where others can dial this node, at most 2, if not where it listens.
 # advertise = ["node.example:7000"]
 
@@ -70,6 +76,7 @@ def default_text(*, name: str, listen: Iterable[Address]) -> str:
         listen=", ".join(json.dumps(str(address)) for address in listen),
         discovery=", ".join(map(json.dumps, DEFAULTS.discovery)),
         registry=str(DEFAULTS.registry).lower(),
+        relay=str(DEFAULTS.relay).lower(),
         queue_limit=DEFAULTS.queue_limit,
         inbox_limit=DEFAULTS.inbox_limit,
         retry_interval_s=DEFAULTS.retry_interval_s,

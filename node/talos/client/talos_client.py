@@ -50,6 +50,8 @@ class TalosClient:
         registries: Iterable[str] = (),
         registry: bool = False,
         topics: Iterable[str] = (),
+        relay: bool = False,
+        relays: Iterable[str] = (),
         advertise: Iterable[str] = (),
         offline_mode: bool = False,
         queue_limit: int = 1000,
@@ -63,7 +65,8 @@ class TalosClient:
         0 takes any free one, and `advertise` where others can dial this node, if not there. `peers` are DID@HOST:PORT,
         and so are `bootstrap`, nodes that let this one into the DHT, and `registries`, which are asked and told
         directly; `registry=True` makes this one of them. `discovery` says whom to ask where a peer is, in this order;
-        `topics` are what this identity offers. `replay_window` and `retry_interval` are in seconds.
+        `topics` are what this identity offers. A node that can only dial is reached through one or two `relays`;
+        `relay=True` makes this one of them. `replay_window` and `retry_interval` are in seconds.
 
         Await the result, or use it in `async with`. That raises `UsageError`, `PassphraseNeeded`, `Locked`, `Damaged`
         or `StoreFailed`. An identity is made whole or not at all; one that was made stays, its seed in `root.sealed`,
@@ -79,6 +82,8 @@ class TalosClient:
             registries=tuple(PeerAddress.parse(one) for one in registries),
             registry=registry,
             topics=tuple(topics),
+            relay=relay,
+            relays=tuple(PeerAddress.parse(one) for one in relays),
             advertise=tuple(parse_address(one) for one in advertise),
             offline_mode=offline_mode,
             queue_limit=queue_limit,

@@ -10,6 +10,18 @@
                                          <-   a control frame | Refusal
     a control frame: the link is bound   ->
 
+With a relay, before all of that, on a stream of its own from each of the two who are to be joined:
+
+    HELLO: Through | Join                ->
+                                         <-   Joined | Refusal
+
+With whoever holds statements for the DHT:
+
+    HELLO: Show                          ->
+                                         <-   Wanted | Refusal
+    Log                                  ->
+                                         <-   Taken | Refusal
+
 The responder binds on that last frame alone: what came before it may be a recording.
 
 All are canonical msgpack arrays [version, kind, ...], sealed in the HELLO channel, save FETCH and CARD.
@@ -24,6 +36,7 @@ from typing import Final
 
 from talos.core import codec
 from talos.core.frames import CARD_SIZE_MAX, GREETING_SIZE_MAX
+from talos.core.reservations import TOKEN_SIZE
 from talos.errors import MalformedMessage
 
 VERSION: Final = 1
@@ -45,6 +58,13 @@ class Word(IntEnum):
     OPEN = 4
     NO_SESSION = 5
     REFUSAL = 6
+    THROUGH = 7
+    JOIN = 8
+    JOINED = 9
+    SHOW = 10
+    WANTED = 11
+    LOG = 12
+    TAKEN = 13
 
 
 class Reason(IntEnum):
@@ -53,6 +73,7 @@ class Reason(IntEnum):
     BUSY = 1  # Too many links or handshakes now; try later.
     NOT_ACCEPTED = 2  # The party record does not hold against its key log, or is not welcome here.
     HANDSHAKE = 3  # The opening did not authenticate: stale prekeys, or forged.
+    NO_WAY = 4  # A relay has no way to who is wanted, or nobody waits for who came, or for what is shown.
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +188,74 @@ class Refusal:
         return codec.pack(VERSION, Word.REFUSAL, self.reason)
 
 
-Greeting = Resume | Ask | Offered | Open | NoSession | Refusal
+@dataclass(frozen=True, slots=True)
+class Through:
+    """To a relay: join this stream to one of whom I want. Its DID hash, 32 bytes."""
+
+    did: bytes
+
+    def encode(self) -> bytes:
+        return codec.pack(VERSION, Word.THROUGH, self.did)
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """To a relay: here I am, whom you have told this token of."""
+
+    token: bytes  # 16 bytes.
+
+    def encode(self) -> bytes:
+        return codec.pack(VERSION, Word.JOIN, self.token)
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """From a relay: what you say from now on is heard by the other, and by me only as bytes."""
+
+    def encode(self) -> bytes:
+        return codec.pack(VERSION, Word.JOINED)
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """Offer a key log, without which what this identity has signed cannot be held. Its DID hash, 32 bytes."""
+
+    did: bytes
+
+    def encode(self) -> bytes:
+        return codec.pack(VERSION, Word.SHOW, self.did)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Something waits here for that key log: show it."""
+
+    def encode(self) -> bytes:
+        return codec.pack(VERSION, Word.WANTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    key_log: bytes
+
+    def encode(self) -> bytes:
+        return codec.pack(VERSION, Word.LOG, self.key_log)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The key log was verified; what waited for it has been looked at."""
+
+    def encode(self) -> bytes:
+        return codec.pack(VERSION, Word.TAKEN)
+
+
+Greeting = Resume | Ask | Offered | Open | NoSession | Refusal | Through | Join | Joined | Show | Wanted | Log | Taken
 
 
 def decode(raw: bytes) -> Greeting:
     """Return the greeting in `raw`. Raises `MalformedMessage`, naming the first field that is wrong."""
-    fields = codec.array(raw, length=range(3, 7), size_max=GREETING_SIZE_MAX)
+    fields = codec.array(raw, length=range(2, 7), size_max=GREETING_SIZE_MAX)
     codec.integer(fields[0], least=VERSION, most=VERSION, field="version")
     word = codec.integer(fields[1], least=min(Word), most=max(Word), field="word")
     rest = fields[2:]
@@ -202,6 +285,34 @@ def decode(raw: bytes) -> Greeting:
             return NoSession(codec.octets(rest[0], length=64, field="signature"))
         case Word.REFUSAL:
             return Refusal(Reason(codec.integer(rest[0], least=min(Reason), most=max(Reason), field="reason")))
+        case Word.THROUGH:
+            return Through(codec.octets(rest[0], length=32, field="did"))
+        case Word.JOIN:
+            return Join(codec.octets(rest[0], length=TOKEN_SIZE, field="token"))
+        case Word.JOINED:
+            return Joined()
+        case Word.SHOW:
+            return Show(codec.octets(rest[0], length=32, field="did"))
+        case Word.WANTED:
+            return Wanted()
+        case Word.LOG:
+            return Log(codec.octets(rest[0], least=1, most=KEY_LOG_SIZE_MAX, field="key_log"))
+        case Word.TAKEN:
+            return Taken()
 
 
-_FIELDS: Final = {Word.RESUME: 3, Word.ASK: 1, Word.OFFERED: 3, Word.OPEN: 2, Word.NO_SESSION: 1, Word.REFUSAL: 1}
+_FIELDS: Final = {
+    Word.RESUME: 3,
+    Word.ASK: 1,
+    Word.OFFERED: 3,
+    Word.OPEN: 2,
+    Word.NO_SESSION: 1,
+    Word.REFUSAL: 1,
+    Word.THROUGH: 1,
+    Word.JOIN: 1,
+    Word.JOINED: 0,
+    Word.SHOW: 1,
+    Word.WANTED: 0,
+    Word.LOG: 1,
+    Word.TAKEN: 0,
+}

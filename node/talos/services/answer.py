@@ -7,7 +7,8 @@ that whoever asks hears what is sent there. All of it within one deadline and on
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
 
 from talos.core import codec
 from talos.core.budgets import OverBudget, Source, Work
@@ -18,12 +19,19 @@ from talos.core.greeting import (
     Ask,
     Fetch,
     Greeting,
+    Join,
+    Joined,
+    Log,
     NoSession,
     Offered,
     Open,
     Reason,
     Refusal,
     Resume,
+    Show,
+    Taken,
+    Through,
+    Wanted,
     decode,
 )
 from talos.core.keylog import KeyLog
@@ -36,21 +44,48 @@ from talos.services.link import Link
 from talos.services.peer import Peer
 from talos_ratchet import Duplicate, Opening, RatchetError, read_opening
 
+Served = Callable[[], Awaitable[None]]  # What is left to do, or to say, once a greeting is over.
+
+
+class Holding(Protocol):
+    """Who holds statements for others: `talos.services.discovery.service.Discovery`."""
+
+    def waits_for(self, did: bytes) -> bool: ...
+
+    async def took(self, log: KeyLog) -> None: ...
+
+
+class Relaying(Protocol):
+    """What a relay does: `talos.services.relaying.relay.Relay`."""
+
+    def keeps(self, did: bytes) -> bool: ...
+
+    async def through(self, link: Link, did: bytes, source: Source, say: Served) -> Served: ...
+
+    async def join(self, link: Link, token: bytes, say: Served) -> Served: ...
+
+
 FIRST: Final = frozenset({Kind.FETCH, Kind.HELLO})
 
 
 class Answer:
     """One greeting. `greet` runs it to its end."""
 
-    def __init__(self, desk: Desk, link: Link, source: Source) -> None:
+    def __init__(
+        self, desk: Desk, link: Link, source: Source, relay: Relaying | None = None, holding: Holding | None = None
+    ) -> None:
         self._desk = desk
         self._link = link
         self._source = source
+        self._relay = relay
+        self._holding = holding
         self._channel: Channel | None = None
         self._held: list[Peer] = []  # Whom this may write of: none of them is let go until it ends.
 
-    async def greet(self) -> Peer:
+    async def greet(self) -> Peer | Served:
         """Return the peer that the link is bound to: it has proved itself, twice, on this link.
+
+        Or, where it wants to be joined to another, what is left to do for it.
 
         Raises `Refused`, `Damaged` or `LinkClosed`. Nothing is written for whom does not authenticate.
         """
@@ -62,12 +97,48 @@ class Answer:
             frame = await self._link.next_frame()
         await self._spend(Work.HELLO)
         self._channel, first = Channel.answer(frame[1:], self._desk.me.pair.secret, self._desk.host.entropy)
+        greeting = decode(first)
+        if isinstance(greeting, Through | Join):
+            return await self._relayed(greeting)
+        if isinstance(greeting, Show):
+            return await self._take_log(greeting.did)
         try:
-            peer, answer = await self._converse(decode(first))
+            peer, answer = await self._converse(greeting)
             return await self._prove(peer, answer)
         finally:
             for peer in self._held:
                 peer.holds -= 1
+
+    async def _relayed(self, greeting: Through | Join) -> Served:
+        if self._relay is None or self._link.is_relayed:
+            raise Refused("this node joins nobody to others")
+
+        async def say() -> None:
+            await self._send(Joined())
+
+        try:
+            if isinstance(greeting, Through):
+                return await self._relay.through(self._link, greeting.did, self._source, say)
+            return await self._relay.join(self._link, greeting.token, say)
+        except Refused:
+            await self._refuse(Reason.NO_WAY)
+            raise
+
+    async def _take_log(self, did: bytes) -> Served:
+        """Take the key log of whoever has put something here that waits for it."""
+        if self._holding is None or not self._holding.waits_for(did):
+            await self._refuse(Reason.NO_WAY)
+            raise Refused("nothing waits here for that key log")
+        await self._spend(Work.KEY_LOG)
+        await self._send(Wanted())
+        self._link.allow(frozenset({Kind.SEALED}))
+        answer = await self._receive()
+        log = self._desk.directory.read(answer.key_log) if isinstance(answer, Log) else None
+        if log is None or log.state.did != did:
+            raise MalformedMessage("another key log was shown than was spoken of")
+        await self._holding.took(log)
+        await self._send(Taken())
+        return _nothing
 
     async def _prove(self, peer: Peer, answer: bytes) -> Peer:
         # The opening or resuming frame may be a replay; words that name our answer cannot be.
@@ -234,3 +305,7 @@ class Answer:
 
     async def _receive(self) -> Greeting:
         return decode(self._open_channel.open((await self._link.next_frame())[1:]))
+
+
+async def _nothing() -> None:
+    """All is said."""

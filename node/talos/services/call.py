@@ -39,6 +39,7 @@ _WHY: Final = {
     Reason.BUSY: "the peer has no room for another link now",
     Reason.NOT_ACCEPTED: "the peer does not accept our identity",
     Reason.HANDSHAKE: "the peer could not take our handshake",
+    Reason.NO_WAY: "the peer answered as a relay does",
 }
 
 

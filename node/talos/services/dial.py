@@ -12,13 +12,14 @@ import trio
 from talos.core.greeting import Card
 from talos.core.keylog import KeyLog
 from talos.core.party import KeyLogBehind
-from talos.errors import Damaged, NotReachable, TalosError
+from talos.errors import Damaged, NotReachable, Refused, TalosError
 from talos.host import Address, DialError, LinkClosed, Stream
 from talos.services.call import Call, fetch, fetch_key_log
 from talos.services.desk import Desk
 from talos.services.directory import Introduction
 from talos.services.link import GREETING_S, Link
 from talos.services.peer import Peer
+from talos.services.relaying.through import Relayed, dial_through
 from talos_ratchet import RatchetError
 
 DIALS_MAX: Final = 32  # At once.
@@ -28,23 +29,26 @@ Serve = Callable[[Peer, Link, trio.Event], Awaitable[None]]  # Runs a greeted li
 Spawn = Callable[[str, Callable[[], Awaitable[None]]], None]  # Starts a supervised task. Raises `NodeStopped`.
 
 
+Way = Address | Relayed  # To a peer.
+
+
 class Whereabouts(Protocol):
     """Where peers are that are not where they were, or whom nobody has told us of."""
 
-    def cached(self, did: bytes) -> list[Address]:
+    def cached(self, did: bytes) -> list[Way]:
         """Return what was found before and still holds."""
 
-    async def find(self, did: bytes) -> list[Address]:
-        """Return where it is now, one address at least. Raises `NotReachable` with the reason."""
+    async def find(self, did: bytes) -> list[Way]:
+        """Return where it is now, one way at least. Raises `NotReachable` with the reason."""
 
 
 class Nowhere:
     """No discovery: only what the user says."""
 
-    def cached(self, did: bytes) -> list[Address]:
+    def cached(self, did: bytes) -> list[Way]:
         return []
 
-    async def find(self, did: bytes) -> list[Address]:
+    async def find(self, did: bytes) -> list[Way]:
         raise NotReachable("no address of the peer is known", fix="Run `talos peers add DID@HOST:PORT`")
 
 
@@ -128,7 +132,7 @@ class Dialler:
 
     async def _greeted(self, peer: Peer) -> Link:
         """Dial where the peer is said to be; if it is not there, where discovery finds it now."""
-        known = [*self._desk.directory.addresses(peer.did), *self.whereabouts.cached(peer.did)]
+        known: list[Way] = [*self._desk.directory.addresses(peer.did), *self.whereabouts.cached(peer.did)]
         failure: TalosError | None = None
         if known:
             try:
@@ -139,14 +143,14 @@ class Dialler:
             found = await self.whereabouts.find(peer.did)
         except NotReachable as error:
             raise failure or error from None
-        moved = [address for address in found if address not in known]
+        moved = [way for way in found if way not in known]
         if failure is not None and not moved:
             raise failure
         return await self._reach(peer, moved)
 
-    async def _reach(self, peer: Peer, addresses: list[Address]) -> Link:
+    async def _reach(self, peer: Peer, ways: list[Way]) -> Link:
         with self._desk.host.clock.move_on_after(GREETING_S):
-            link = self._dialled(await self._first_to_answer(addresses))
+            link = self._dialled(await self._first_to_answer(ways))
             greeted = False
             try:
                 await self._greet(peer, link)
@@ -155,7 +159,7 @@ class Dialler:
                 if not greeted:
                     await link.aclose()
             return link
-        raise NotReachable(f"no answer within {GREETING_S:.0f} s from {', '.join(map(str, addresses))}")
+        raise NotReachable(f"no answer within {GREETING_S:.0f} s from {', '.join(map(str, ways))}")
 
     async def _greet(self, peer: Peer, link: Link) -> None:
         desk = self._desk
@@ -176,20 +180,20 @@ class Dialler:
         await self._desk.learn(who.key_log)
         await self._desk.directory.keep_card(who.did, card)
 
-    async def _first_to_answer(self, addresses: list[Address]) -> Stream:
-        """Dial the addresses one after the other, a little apart; the first stream wins."""
+    async def _first_to_answer(self, ways: list[Way]) -> Stream:
+        """Dial the ways one after the other, a little apart; the first stream wins."""
         streams: list[Stream] = []
-        failures: list[DialError] = []
+        failures: list[TalosError] = []
         winner: Stream | None = None
         try:
             async with trio.open_nursery() as nursery:
-                for address in addresses:
+                for way in ways:
                     answered = trio.Event()
 
-                    async def attempt(address: Address = address, answered: trio.Event = answered) -> None:
+                    async def attempt(way: Way = way, answered: trio.Event = answered) -> None:
                         try:
-                            stream = await self._desk.host.network.dial_stream(address)
-                        except DialError as error:
+                            stream = await self._stream(way)
+                        except (DialError, LinkClosed, Refused, Damaged) as error:
                             failures.append(error)
                             answered.set()
                             return
@@ -207,6 +211,12 @@ class Dialler:
             for stream in streams:
                 if stream is not winner:
                     await stream.aclose()
+
+    async def _stream(self, way: Way) -> Stream:
+        host = self._desk.host
+        if isinstance(way, Relayed):
+            return await dial_through(host.network, host.entropy, way)
+        return await host.network.dial_stream(way)
 
     def _dialled(self, stream: Stream) -> Link:
         return Link(stream, self._desk.host.clock, dialled=True, allowed=frozenset())

@@ -12,6 +12,7 @@ from typing import Final
 import trio
 
 from talos.core.frames import FrameReader, Kind, wrap
+from talos.errors import MalformedMessage
 from talos.host import Clock, LinkClosed, Stream
 
 GREETING_S: Final = 10.0  # From accept or dial to a bound link.
@@ -38,7 +39,9 @@ class _Lane:
 class Link:
     """A stream to one peer. `dialled`: we opened it."""
 
-    def __init__(self, stream: Stream, clock: Clock, *, dialled: bool, allowed: frozenset[Kind]) -> None:
+    def __init__(
+        self, stream: Stream, clock: Clock, *, dialled: bool, allowed: frozenset[Kind], is_relayed: bool = False
+    ) -> None:
         self._stream = stream
         self._clock = clock
         self._reader = FrameReader(allowed)
@@ -48,6 +51,7 @@ class Link:
         self._frame_began: float | None = None
         self._scope: trio.CancelScope | None = None
         self.dialled = dialled
+        self.is_relayed = is_relayed  # It came through a relay: whoever is there gets no further relay from us.
         self.heard_at = clock.monotonic()
         self.bound_at = self.heard_at  # On the monotonic clock too; once it is bound.
         self.close_reason: str | None = None
@@ -59,6 +63,12 @@ class Link:
     def host(self) -> str:
         """Where the other end is."""
         return self._stream.peer.host
+
+    def taken_over(self) -> Stream:
+        """Return the stream, for whoever passes its bytes on from here. Raises `MalformedMessage` if some are here."""
+        if self._reader.inside_a_frame:
+            raise MalformedMessage("the other end did not wait for the answer")
+        return self._stream
 
     def allow(self, kinds: frozenset[Kind]) -> None:
         """Accept only these kinds of frames from now on."""

@@ -9,14 +9,14 @@ from typing import Final
 
 import trio
 
-from talos.core.budgets import FAMILIAR_MAX, Source, Work, source_of
+from talos.core.budgets import FAMILIAR_MAX, OverBudget, Source, Work, source_of
 from talos.core.content import Ping
 from talos.core.entry_types import Refusal
 from talos.core.frames import Kind
 from talos.core.refusals import STRANGER, refusal_of
 from talos.errors import MalformedMessage, NodeStopped, TalosError
-from talos.host import LinkClosed, Listener
-from talos.services.answer import FIRST, Answer
+from talos.host import LinkClosed, Listener, Stream
+from talos.services.answer import FIRST, Answer, Holding, Relaying, Served
 from talos.services.desk import Desk
 from talos.services.dial import Dialler
 from talos.services.link import DRAIN_S, GREETING_S, Link
@@ -49,6 +49,8 @@ class Links:
         self.connect = dialler.connect
         desk.post.redial = self.redial
         self.look = dialler.look
+        self.holding: Holding | None = None  # If this node holds statements for others.
+        self.relay: Relaying | None = None  # If this node is one.
         self.crashes = 0
         self.last_crash: str | None = None
         for did in islice(desk.directory.known(), FAMILIAR_MAX):
@@ -112,23 +114,38 @@ class Links:
             return None
         return self._places.enter(source, familiar=self._desk.budgets.is_familiar(source))
 
+    async def take(self, stream: Stream) -> None:
+        """Take a stream that came through a relay, as one that was accepted. Raises `OverBudget`."""
+        source = source_of(stream.peer.host)
+        place = self._place(source)
+        if place is None:
+            await stream.aclose()
+            raise OverBudget("too many come through that relay")
+        link = Link(stream, self._desk.host.clock, dialled=False, allowed=FIRST, is_relayed=True)
+        self.spawn(f"link through {stream.peer}", partial(self._welcome, link, place))
+
     async def _welcome(self, link: Link, place: Place) -> None:
-        peer: Peer | None = None
+        greeted: Peer | Served | None = None
         kind = Refusal.GAVE_UP
         try:
             try:
                 with place.scope, self._desk.host.clock.move_on_after(GREETING_S):
-                    peer = await Answer(self._desk, link, place.source).greet()
+                    greeted = await Answer(self._desk, link, place.source, self.relay, self.holding).greet()
             except (TalosError, RatchetError) as error:
                 kind = refusal_of(error)
-            if peer is None:
+            if greeted is None:
                 self._desk.post.refusals.refuse(kind, STRANGER, link.last_greeting, self._desk.now_ms())
         finally:
             self._places.leave(place)
-            if peer is None:
+            if greeted is None:
                 await link.aclose()
-        if peer is not None:
-            await self._serve(peer, link)
+        if isinstance(greeted, Peer):
+            await self._serve(greeted, link)
+        elif greeted is not None:
+            try:
+                await greeted()
+            finally:
+                await link.aclose()
 
     # A bound link
 
@@ -166,13 +183,15 @@ class Links:
 
     def _trim(self, newest: Link) -> None:
         """Make room before there is none. Whoever is cut off is greeted again when there is something to say."""
-        new = [link for link, peer in self._bound.items() if peer.conversation.is_newcomer]
+        kept = {link for link, peer in self._bound.items() if self.relay is not None and self.relay.keeps(peer.did)}
+        new = [link for link, peer in self._bound.items() if peer.conversation.is_newcomer and link not in kept]
         if len(new) > NEWCOMER_LINKS_MAX:
             oldest = min((link for link in new if link is not newest), key=lambda link: link.heard_at)
             oldest.close(f"more than {NEWCOMER_LINKS_MAX} links of peers that have said nothing, the longest of all")
         if len(self._bound) <= LINKS_HIGH:
             return
-        idle = [link for link, peer in self._bound.items() if link is not newest and not peer.conversation.has_work]
+        spared = {newest} | kept
+        idle = [link for link, peer in self._bound.items() if link not in spared and not peer.conversation.has_work]
         for link in sorted(idle, key=lambda link: link.heard_at)[: len(self._bound) - LINKS_LOW]:
             link.close(f"more than {LINKS_HIGH} links, and this one was silent longest")
 

@@ -36,6 +36,8 @@ Handler = Callable[[Peer, bytes], Awaitable[bytes]]
 class RequestType(IntEnum):
     KEY_LOG = 1  # Body empty; the reply is the answering node's own key log.
     LOG_HEAD = 2  # Body empty; the reply is the card of its audit log, and the newest checkpoint.
+    RESERVE = 3  # To a relay. Body empty; the reply is for how long the asker can be called there.
+    CALLED = 4  # From a relay. Body: the token of a call; the reply, empty, says that the asked will come.
 
 
 class PeerBusy(Refused):

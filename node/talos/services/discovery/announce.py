@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-import trio
-
 from talos.core.whereabouts import COUNT_SIZE, next_seq, own_provider, own_record
 from talos.errors import StoreFailed
 from talos.services.desk import Desk
 from talos.services.discovery.kept import Kept
+from talos.services.signal import Signal
 from talos_dht import REPUBLISH_MS, Address, Held
 
 SEQ_KEY: Final = b"seq"
@@ -21,7 +20,10 @@ Tell = Callable[[Held], Awaitable[int]]  # Gives something to whoever is to hold
 
 
 class Announcer:
-    """`met` is set once there is somebody to tell."""
+    """`may` says whether there is somebody to tell; `news` is sent when that, or what is to be said, may have changed.
+
+    `neighbours` is part of it: where few were known, those who are to hold it were not, and it is said again.
+    """
 
     def __init__(
         self,
@@ -31,30 +33,37 @@ class Announcer:
         addresses: Callable[[], list[Address]],
         topics: Sequence[str],
         tell: Tell,
-        met: trio.Event,
+        neighbours: Callable[[], int],
+        may: Callable[[], bool],
+        news: Signal,
     ) -> None:
         self._desk = desk
         self._kept = kept
         self._addresses = addresses
         self._topics = topics
         self._tell = tell
-        self._met = met
+        self._neighbours = neighbours
+        self._may = may
+        self._news = news
         self.holders = 0  # How many said that they hold our newest record; 0 if none.
 
     async def run(self) -> None:
-        """From when there is somebody to tell, until cancelled."""
-        await self._met.wait()
+        """Until cancelled."""
         clock = self._desk.host.clock
         said, due_ms, wait_s = b"", 0, AGAIN_S
         while True:
             addresses, now_ms = self._addresses(), self._desk.steady_ms()
-            saying = repr((addresses, self._desk.ring.bundle, self._desk.me.key_log.state.digest)).encode()
-            if addresses and (saying != said or now_ms >= due_ms):
+            state = self._desk.me.key_log.state
+            saying = repr((addresses, self._desk.ring.bundle, state.digest, self._neighbours())).encode()
+            if addresses and self._may() and (saying != said or now_ms >= due_ms):
                 self.holders = await self._announce(addresses)
                 said = saying if self.holders else b""
                 wait_s = AGAIN_S if self.holders else min(2 * wait_s, LOOK_S)
                 due_ms = now_ms + REPUBLISH_MS - self._drawn(REPUBLISH_MS // 10)
-            await clock.sleep(LOOK_S if said else wait_s)
+                if said:
+                    continue  # News that came meanwhile woke nobody.
+            with clock.move_on_after(LOOK_S if said else wait_s):
+                await self._news.wait()
 
     async def _announce(self, addresses: list[Address]) -> int:
         """Say everything anew, under one new number; return how many hold the record."""

@@ -10,24 +10,29 @@ import trio
 from talos.services.desk import Desk
 from talos.services.discovery.ports import Ports
 from talos.services.signal import Signal
-from talos_dht import Contact, Dht, Done, Effect, Job, NeedKeyLog, Now, Send
+from talos_dht import Contact, Dht, Done, Effect, Job, K, NeedKeyLog, Now, Send
 
 J = TypeVar("J", bound=Job)
-
-Need = Callable[[NeedKeyLog], None]  # Starts to fetch a key log.
 
 
 class DhtRunner:
     """`run` in one task, and `Ports.read` with `heard` in one for each port."""
 
-    def __init__(self, desk: Desk, dht: Dht, ports: Ports, need: Need) -> None:
+    """`news` is sent when markedly more neighbours are known than before."""
+
+    def __init__(self, desk: Desk, dht: Dht, ports: Ports, news: Signal) -> None:
         self.dht = dht
         self._desk = desk
         self._ports = ports
-        self._need = need
         self._waiting: dict[Job, trio.Event] = {}
-        self.met = trio.Event()  # Set once anybody has answered us.
+        self._news = news
+        self._known = 0
         self._earlier = Signal()  # Something may be due earlier than was known.
+
+    @property
+    def neighbours(self) -> int:
+        """How many are known, in steps of twice as many, up to a bucket: 0 for none, 5 for 16 and more."""
+        return min(len(self.dht.table), K).bit_length()
 
     def now(self) -> Now:
         return Now(self._desk.steady_ms(), self._desk.now_ms())
@@ -47,8 +52,9 @@ class DhtRunner:
 
     async def heard(self, sender: Contact, body: bytes) -> None:
         await self._do(self.dht.receive(sender, body, self.now()))
-        if len(self.dht.table):
-            self.met.set()
+        if self.neighbours != self._known:
+            self._known = self.neighbours
+            self._news.send()
 
     async def key_log_came(self, did: bytes) -> None:
         """What waited for this key log is checked, and held if it is true."""
@@ -71,7 +77,7 @@ class DhtRunner:
                 case Send():
                     await self._ports.send(effect.to, effect.body)
                 case NeedKeyLog():
-                    self._need(effect)
+                    pass  # Whoever brought the statement shows it: a stranger must not say whom we dial.
                 case Done() if effect.job in self._waiting:
                     self._waiting[effect.job].set()
         self._earlier.send()

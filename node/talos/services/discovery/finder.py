@@ -17,9 +17,11 @@ from talos.core.names import did_of
 from talos.errors import NotReachable
 from talos.host import Address
 from talos.services.desk import Desk
+from talos.services.dial import Way
 from talos.services.discovery.fetching import Fetcher
 from talos.services.discovery.key_logs import KeyLogs
 from talos.services.discovery.sources import Source
+from talos.services.relaying.through import Relayed
 from talos_dht import BadStatement, Contact, Held, KeyLogUnknown, Provider, Record, check, rank
 
 H = TypeVar("H", bound=Held)
@@ -107,6 +109,11 @@ class Finder:
         return record
 
 
-def addresses_of(record: Record) -> list[Address]:
-    """Return where the record says one can dial directly, the first instance first."""
-    return [Address(at.host, at.port) for one in record.instances for at in one.addresses if not at.relay]
+def ways_of(record: Record) -> list[Way]:
+    """Return how one can get there, the first instance first, and what needs no relay before what does."""
+    places = [at for one in record.instances for at in one.addresses]
+    ways = [
+        Relayed(Address(at.host, at.port), at.relay, record.did) if at.relay else Address(at.host, at.port)
+        for at in places
+    ]
+    return sorted(ways, key=lambda way: isinstance(way, Relayed))

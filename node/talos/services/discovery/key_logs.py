@@ -9,6 +9,7 @@ proves itself.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Final
 
 from talos.core.frames import SHOWN_LOG_MAX
@@ -32,6 +33,7 @@ class KeyLogs:
         self._used: OrderedDict[bytes, None] = OrderedDict.fromkeys(kept)  # Least recently used first.
         self._size = sum(len(raw) for raw in kept.values())
         self._parsed: OrderedDict[bytes, KeyLog] = OrderedDict()
+        self.is_held: Callable[[bytes], bool] = lambda did: False  # Whether a statement of this identity is here.
 
     def known(self, did: bytes) -> KeyLog | None:
         """Return the key log of an identity, verified."""
@@ -40,13 +42,13 @@ class KeyLogs:
 
     def shown(self, did: bytes) -> bytes | None:
         """Return what to show of somebody else: only of whom a statement is here, never of our peers as such."""
-        raw = self._kept.get(did)
-        if raw is None:
+        if did not in self._kept and not self.is_held(did):
             return None
-        self._used.move_to_end(did)
+        if did in self._kept:
+            self._used.move_to_end(did)
         log = self.known(did)
-        newest = raw if log is None else log.encode()
-        return newest if len(newest) <= SHOWN_LOG_MAX else None
+        raw = b"" if log is None else log.encode()
+        return raw if 0 < len(raw) <= SHOWN_LOG_MAX else None
 
     def key_of(self, did: bytes, seq: int, digest: bytes) -> bytes | None:
         """A `talos_dht.KeyOf`."""

@@ -10,21 +10,24 @@ from typing import Final
 import trio
 
 from talos.core.boxes import Boxes
+from talos.core.keylog import KeyLog
 from talos.core.names import PeerAddress, did_of
 from talos.core.tables import DHT, HELD, VOUCHERS
 from talos.errors import NotReachable, StoreFailed
 from talos.host import Address, Datagrams, LinkClosed, Listener
 from talos.services.desk import Desk
+from talos.services.dial import Way
 from talos.services.discovery.announce import Announcer
 from talos.services.discovery.dht import DhtRunner
 from talos.services.discovery.fetching import Fetcher
-from talos.services.discovery.finder import Finder, addresses_of
+from talos.services.discovery.finder import Finder, ways_of
 from talos.services.discovery.kept import FLUSH_S, Kept
 from talos.services.discovery.key_logs import KeyLogs
 from talos.services.discovery.ports import Ports
 from talos.services.discovery.sources import DhtSource, RegistrySource, Source
 from talos.services.discovery.ways_in import WaysIn
 from talos.services.links import Links
+from talos.services.relaying.homes import Homes
 from talos_dht import Address as Place
 from talos_dht import Contact, Dht, Malformed, Now, load
 
@@ -50,16 +53,23 @@ class Discovery:
     """One per node. `listeners` are what others can dial: none if it only dials. It closes the `ports` in the end."""
 
     def __init__(
-        self, desk: Desk, links: Links, listeners: Sequence[Listener], ports: Sequence[Datagrams], settings: Settings
+        self,
+        desk: Desk,
+        links: Links,
+        listeners: Sequence[Listener],
+        ports: Sequence[Datagrams],
+        settings: Settings,
+        homes: Homes,
     ) -> None:
         host = desk.host
         self._desk = desk
         dialler = links.dialler
         self._listeners = listeners
         self._settings = settings
+        self._homes = homes
         self._kept = {table: Kept(host, table) for table in (HELD, VOUCHERS, DHT)}
         self._logs = KeyLogs(desk, self._kept[VOUCHERS])
-        self._fetcher = Fetcher(dialler.ask_key_log, self._logs, host.clock, links.spawn)
+        self._fetcher = Fetcher(dialler.ask_key_log, self._logs)
         self.ports = Ports(desk, Boxes(desk.me.pair, host.entropy), list(ports))
         self.dht = Dht(
             desk.me.pair.public,
@@ -70,28 +80,30 @@ class Discovery:
             serves=bool(listeners) and "dht" in settings.sources,
             is_registry=settings.is_registry,
         )
-        self._runner = DhtRunner(desk, self.dht, self.ports, self._fetcher.need)
-        self._fetcher.came = self._runner.key_log_came
+        self._runner = DhtRunner(desk, self.dht, self.ports, homes.moved)
         self.ways_in = WaysIn(dialler)
         every: dict[str, Source] = {
-            "registry": RegistrySource(self._runner, self.ways_in, settings.registries),
-            "dht": DhtSource(self._runner),
+            "registry": RegistrySource(desk, self._runner, self.ways_in, settings.registries),
+            "dht": DhtSource(desk, self._runner),
         }
         has = {"registry": bool(settings.registries), "dht": True}
         sources = {name: every[name] for name in settings.sources if has[name]}
         self.finder = Finder(desk, self._logs, self._fetcher, sources)
-        if settings.registries:
-            self._runner.met.set()
         self._announcer = Announcer(
             desk,
             self._kept[DHT],
             addresses=self.addresses,
             topics=settings.topics,
             tell=self.finder.tell,
-            met=self._runner.met,
+            neighbours=lambda: self._runner.neighbours,
+            may=lambda: self._is_settled,
+            news=homes.moved,
         )
+        self._is_settled = "dht" not in settings.sources  # Else once we have tried to join.
         self.trouble: str | None = None  # Why others may not find us, or we them.
+        self._logs.is_held = self.dht.shelf.has_of
         desk.directory.shown = self._logs.shown
+        links.holding = self
         dialler.whereabouts = self
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -114,22 +126,33 @@ class Discovery:
 
     # `talos.services.dial.Whereabouts`
 
-    def cached(self, did: bytes) -> list[Address]:
+    def cached(self, did: bytes) -> list[Way]:
         record = self.finder.cached(did)
-        return [] if record is None else addresses_of(record)
+        return [] if record is None else ways_of(record)
 
-    async def find(self, did: bytes) -> list[Address]:
-        found = addresses_of(await self.finder.find(did))
+    async def find(self, did: bytes) -> list[Way]:
+        found = ways_of(await self.finder.find(did))
         if not found:
             raise NotReachable(f"{did_of(did)} can be reached at no address", fix="It must listen, or use a relay")
         return found
 
+    # `talos.services.answer.Holding`
+
+    def waits_for(self, did: bytes) -> bool:
+        return self.dht.waits_for(did)
+
+    async def took(self, log: KeyLog) -> None:
+        await self._logs.learn(log)
+        await self._runner.key_log_came(log.state.did)
+
     # What we say
 
     def addresses(self) -> list[Place]:
-        """Return where others can dial us: as configured, else where we listen."""
+        """Return where others can reach us: as configured, else at relays of ours, else where we listen."""
         if self._settings.advertise:
             return [Place(one.host, one.port) for one in self._settings.advertise]
+        if self._homes.homes:
+            return self._homes.addresses()
         return [Place(host, one.address.port) for one in self._listeners if (host := self._outside(one.address.host))]
 
     def _outside(self, host: str) -> str | None:
@@ -156,6 +179,8 @@ class Discovery:
             if not len(self.dht.table):
                 contacts = [*saved, *await self.ways_in.contacts(self._settings.ways_in)]
                 await self._runner.finished(partial(self.dht.join, contacts))
+                self._is_settled = True
+                self._homes.moved.send()
             await self._desk.host.clock.sleep(JOIN_S)
 
     def _saved(self) -> list[Contact]:

@@ -8,7 +8,9 @@ from functools import partial
 from typing import Protocol
 
 from talos.core.names import PeerAddress
+from talos.services.desk import Desk
 from talos.services.discovery.dht import DhtRunner
+from talos.services.discovery.showing import show_key_log
 from talos.services.discovery.ways_in import WaysIn
 from talos_dht import Browse, Contact, Held, Provider, Publish, Read, Record
 
@@ -45,7 +47,8 @@ class Source(Protocol):
 class DhtSource:
     """Whoever is nearest to the place of a statement."""
 
-    def __init__(self, runner: DhtRunner) -> None:
+    def __init__(self, desk: Desk, runner: DhtRunner) -> None:
+        self._desk = desk
         self._runner = runner
 
     async def find(self, did: bytes) -> Finding:
@@ -55,13 +58,15 @@ class DhtSource:
         return _offers(await self._runner.finished(partial(self._runner.dht.browse, topic)))
 
     async def tell(self, held: Held) -> int:
-        return sum((await self._runner.finished(partial(self._runner.dht.publish, held))).stored)
+        job = await self._runner.finished(partial(self._runner.dht.publish, held))
+        return sum(job.stored) + await show_key_log(self._desk, job.wanting)
 
 
 class RegistrySource:
     """Nodes that hold whatever they are given. One that is down is as if it knew nothing."""
 
-    def __init__(self, runner: DhtRunner, ways_in: WaysIn, registries: Sequence[PeerAddress]) -> None:
+    def __init__(self, desk: Desk, runner: DhtRunner, ways_in: WaysIn, registries: Sequence[PeerAddress]) -> None:
+        self._desk = desk
         self._runner = runner
         self._ways_in = ways_in
         self._registries = registries
@@ -88,7 +93,7 @@ class RegistrySource:
             return 0
         job: Publish = await self._runner.finished(partial(self._runner.dht.publish, held, at=at))
         self._answered(at, job)
-        return sum(job.stored)
+        return sum(job.stored) + await show_key_log(self._desk, job.wanting)
 
     def _answered(self, asked: list[Contact], job: Read | Browse | Publish) -> bool:
         """Say whether anybody did; who did not is looked for anew next time."""

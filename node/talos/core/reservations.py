@@ -1,0 +1,124 @@
+"""Whom a relay keeps a way to, and the calls that wait for them. Times are ms on the monotonic clock.
+
+A client reserves, over a session, to be called at this relay. A caller names it; the relay draws a token, tells the
+client over that session, and joins the caller's stream to the one on which the client shows the token. What passes over
+them then is nobody's but theirs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from talos.core.dice import Entropy
+from talos.errors import Refused
+
+LIFE_MS: Final = 3_600_000  # Of a reservation. Renewed after four fifths of it.
+RESERVATIONS_MAX: Final = 128  # Half of a node's links: each client keeps one.
+PER_HOST_MAX: Final = 8  # Reservations from one IP address, or /64.
+CALLS_MAX: Final = 256  # Under way or waiting, of all clients: two streams each.
+PER_CLIENT_MAX: Final = 64  # Of one client: as many as it greets strangers at once.
+PER_CALLER_MAX: Final = 16  # From one host, so that nobody has all of a client's.
+CALL_MS: Final = 8_000  # For a client to come: within the caller's 10 s for a greeting.
+RATE_BYTES: Final = 1024 * 1024  # Bytes a second of one client, all its calls and both ways together ...
+BURST_BYTES: Final = 4 * RATE_BYTES  # ... and so many at once.
+TOKEN_SIZE: Final = 16  # Bytes, random: who shows it is who was told.
+
+
+class NoReservation(Refused):
+    """Nobody of that name keeps a link to this relay."""
+
+
+class RelayFull(Refused):
+    """A limit of the relay is reached; its name is in the text."""
+
+
+@dataclass(slots=True)
+class _Client:
+    host: bytes
+    until_ms: int
+    full_at_us: int = 0  # When its bytes are all there again: a leaky bucket, as in `talos.core.budgets`.
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """A call that waits for its client, or has been joined."""
+
+    did: bytes
+    caller: bytes  # The host it comes from.
+    token: bytes
+    until_ms: int
+
+
+class Reservations:
+    def __init__(self, entropy: Entropy) -> None:
+        self._entropy = entropy
+        self._clients: dict[bytes, _Client] = {}
+        self._rings: dict[bytes, Ring] = {}  # By token.
+
+    def __len__(self) -> int:
+        return len(self._clients)
+
+    @property
+    def calls(self) -> int:
+        return len(self._rings)
+
+    def reserve(self, did: bytes, host: bytes, now_ms: int) -> int:
+        """Return for how many ms from now the client can be called here. Raises `RelayFull`."""
+        self._expire(now_ms)
+        others = [client for one, client in self._clients.items() if one != did]
+        if len(others) >= RESERVATIONS_MAX:
+            raise RelayFull(f"{RESERVATIONS_MAX} others have a reservation")
+        if sum(client.host == host for client in others) >= PER_HOST_MAX:
+            raise RelayFull(f"{PER_HOST_MAX} others have one from the same address")
+        self._clients[did] = _Client(host, now_ms + LIFE_MS)
+        return LIFE_MS
+
+    def __contains__(self, did: bytes) -> bool:
+        return did in self._clients
+
+    def prune(self, is_here: Callable[[bytes], bool]) -> None:
+        """Forget those whose link has ended: nobody could tell them of a call."""
+        for did in [did for did in self._clients if not is_here(did)]:
+            del self._clients[did]
+
+    def ring(self, did: bytes, caller: bytes, now_ms: int) -> Ring:
+        """Begin a call. Raises `NoReservation` or `RelayFull`."""
+        self._expire(now_ms)
+        if did not in self._clients:
+            raise NoReservation("whom you want keeps no link to this relay")
+        if len(self._rings) >= CALLS_MAX:
+            raise RelayFull(f"{CALLS_MAX} calls are under way")
+        counts = Counter(one.did for one in self._rings.values())
+        if counts[did] >= PER_CLIENT_MAX:
+            raise RelayFull(f"{PER_CLIENT_MAX} calls of this client are under way")
+        if sum(one.caller == caller for one in self._rings.values()) >= PER_CALLER_MAX:
+            raise RelayFull(f"{PER_CALLER_MAX} calls from your address are under way")
+        ring = Ring(did, caller, self._entropy(TOKEN_SIZE), now_ms + CALL_MS)
+        self._rings[ring.token] = ring
+        return ring
+
+    def answered(self, token: bytes, now_ms: int) -> Ring:
+        """Return the call that waits for whoever was told this token. Raises `NoReservation`."""
+        ring = self._rings.get(token)
+        if ring is None or now_ms >= ring.until_ms:
+            raise NoReservation("no call waits for this token")
+        return ring
+
+    def over(self, ring: Ring) -> None:
+        self._rings.pop(ring.token, None)
+
+    def wait_ms(self, did: bytes, size: int, now_ms: int) -> int:
+        """Count bytes that passed for a client; return how many ms to read no more, so that it keeps to its share."""
+        client = self._clients.get(did)
+        if client is None:  # Its reservation is gone; what was joined goes on, slowly.
+            return 1_000 * size // RATE_BYTES
+        client.full_at_us = max(client.full_at_us, 1_000 * now_ms) + 1_000_000 * size // RATE_BYTES
+        ahead_us = client.full_at_us - 1_000 * now_ms - 1_000_000 * BURST_BYTES // RATE_BYTES
+        return max(0, ahead_us // 1_000)
+
+    def _expire(self, now_ms: int) -> None:
+        for did in [did for did, client in self._clients.items() if client.until_ms <= now_ms]:
+            del self._clients[did]

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+
+import pytest
+
+from talos.core import reservations as page
+from talos.core.reservations import NoReservation, RelayFull, Reservations
+
+NOW = 1_000_000
+
+
+def did(number: int) -> bytes:
+    return number.to_bytes(32, "big")
+
+
+def host(number: int) -> bytes:
+    return number.to_bytes(4, "big")
+
+
+def made() -> Reservations:
+    numbers = count(1)
+    return Reservations(lambda size: next(numbers).to_bytes(size, "big"))
+
+
+def test_who_has_a_reservation_can_be_called_until_it_ends_and_nobody_else() -> None:
+    relay = made()
+    life_ms = relay.reserve(did(1), host(1), NOW)
+    ring = relay.ring(did(1), host(9), NOW + life_ms - 1)
+    assert relay.answered(ring.token, NOW + life_ms) == ring
+    for wanted, now_ms in ((did(2), NOW), (did(1), NOW + life_ms)):
+        with pytest.raises(NoReservation):
+            relay.ring(wanted, host(9), now_ms)
+
+
+def test_a_renewal_counts_from_when_it_is_made_and_takes_no_second_place() -> None:
+    relay = made()
+    life_ms = relay.reserve(did(1), host(1), NOW)
+    relay.reserve(did(1), host(1), NOW + life_ms - 1)
+    relay.ring(did(1), host(9), NOW + 2 * life_ms - 2)
+    assert len(relay) == 1
+
+
+def test_a_client_whose_link_has_ended_is_forgotten() -> None:
+    relay = made()
+    relay.reserve(did(1), host(1), NOW)
+    relay.reserve(did(2), host(1), NOW)
+    relay.prune(lambda one: one == did(2))
+    assert did(1) not in relay
+    assert did(2) in relay
+
+
+def test_an_address_has_8_reservations_and_all_together_128() -> None:
+    relay = made()
+    for number in range(page.PER_HOST_MAX):
+        relay.reserve(did(number), host(1), NOW)
+    with pytest.raises(RelayFull, match="same address"):
+        relay.reserve(did(99), host(1), NOW)
+    relay.reserve(did(0), host(1), NOW)  # Its own again.
+    for number in range(page.PER_HOST_MAX, page.RESERVATIONS_MAX):
+        relay.reserve(did(number), host(number), NOW)
+    with pytest.raises(RelayFull, match="128 others"):
+        relay.reserve(did(9_999), host(9_999), NOW)
+    assert len(relay) == page.RESERVATIONS_MAX
+    relay.reserve(did(9_999), host(9_999), NOW + page.LIFE_MS)
+
+
+@pytest.mark.parametrize(
+    ("most", "client", "caller", "text"),
+    [
+        (page.PER_CALLER_MAX, lambda n: n, lambda n: 7, "from your address"),
+        (page.PER_CLIENT_MAX, lambda n: 0, lambda n: n, "of this client"),
+        (page.CALLS_MAX, lambda n: n % 128, lambda n: n, "under way"),
+    ],
+    ids=["caller", "client", "all"],
+)
+def test_calls_have_a_limit_and_one_that_is_over_makes_room(
+    most: int, client: Callable[[int], int], caller: Callable[[int], int], text: str
+) -> None:
+    relay = made()
+    for number in range(page.RESERVATIONS_MAX):
+        relay.reserve(did(number), host(number), NOW)
+    rings = [relay.ring(did(client(number)), host(caller(number)), NOW) for number in range(most)]
+    with pytest.raises(RelayFull, match=text):
+        relay.ring(did(client(most)), host(caller(most)), NOW)
+    assert relay.calls == most
+    relay.over(rings[0])
+    relay.ring(did(client(most)), host(caller(most)), NOW)
+
+
+def test_a_token_is_good_for_its_call_for_8_seconds() -> None:
+    relay = made()
+    relay.reserve(did(1), host(1), NOW)
+    ring = relay.ring(did(1), host(9), NOW)
+    assert relay.answered(ring.token, NOW + page.CALL_MS - 1) == ring
+    for token, now_ms in ((bytes(16), NOW), (ring.token, NOW + page.CALL_MS)):
+        with pytest.raises(NoReservation):
+            relay.answered(token, now_ms)
+    relay.over(ring)
+    with pytest.raises(NoReservation):
+        relay.answered(ring.token, NOW)
+
+
+def test_a_client_has_its_burst_at_once_and_then_its_rate() -> None:
+    relay = made()
+    relay.reserve(did(1), host(1), NOW)
+    relay.reserve(did(2), host(2), NOW)
+    piece = 16 * 1024
+    waits = [relay.wait_ms(did(1), piece, NOW) for _ in range(page.BURST_BYTES // piece + 64)]
+    assert set(waits[: page.BURST_BYTES // piece]) == {0}
+    assert 900 <= waits[-1] <= 1_000  # 64 more are 1 MiB: a second.
+    assert relay.wait_ms(did(2), piece, NOW) == 0
+    assert relay.wait_ms(did(1), piece, NOW + 60_000) == 0
+    assert relay.wait_ms(did(3), page.RATE_BYTES, NOW) == 1_000

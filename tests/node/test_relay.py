@@ -1,0 +1,89 @@
+"""A node that can only dial is reached through a relay, with the very same frames."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from talos import Node
+from talos.core.names import parse_peer
+from talos.core.report import ReceiptState
+from talos.host import Address
+from talos.services.relaying.relay import Relay
+from talos.services.relaying.through import Relayed
+from tests.node.living import Lives
+from tests.node.test_discovery import PATIENCE_S, STEP_S, discovery, found
+from tests.processes.running import place, running, settings, until
+
+
+def relay_of(node: Node) -> Relay:
+    relay = node._running_now().links.relay
+    assert isinstance(relay, Relay)
+    return relay
+
+
+@asynccontextmanager
+async def hidden(name: str, *relays: Node) -> AsyncIterator[Node]:
+    """Run a node that listens nowhere."""
+    places = tuple(map(place, relays))
+    async with running(replace(settings(name), listen=(), bootstrap=places, relays=places)) as node:
+        yield node
+
+
+@asynccontextmanager
+async def near(name: str, other: Node) -> AsyncIterator[Node]:
+    async with running(replace(settings(name), bootstrap=(place(other),))) as node:
+        yield node
+
+
+async def test_a_node_that_only_dials_is_found_and_reached_through_its_relay() -> None:
+    relays = replace(settings("relay"), relay=True)
+    async with running(relays) as relay, hidden("bob", relay) as bob, near("ada", relay) as ada:
+        way = Relayed(Address("127.0.0.1", place(relay).port), relay._me.pair.public, parse_peer(bob.did))
+        assert await found(ada, bob) == [way]
+        receipt = await ada.send(bob.did, b"hello", timeout=PATIENCE_S)
+        assert receipt.state is ReceiptState.DELIVERED
+        assert (await bob.receive()).body == b"hello"
+        await bob.send(ada.did, b"hello yourself", timeout=PATIENCE_S)
+        assert (await ada.receive()).body == b"hello yourself"
+        assert relay_of(relay).passed > 0
+        assert relay.status().inbox == 0
+
+
+async def test_two_that_only_dial_reach_each_other() -> None:
+    relays = replace(settings("relay"), relay=True)
+    async with running(relays) as relay, hidden("ada", relay) as ada, hidden("bob", relay) as bob:
+        await found(ada, bob)  # The relay knows bob as a peer, and shows his key log, because it holds his record.
+        body = bytes(100_000)
+        await ada.send(bob.did, body, timeout=PATIENCE_S)
+        assert (await bob.receive()).body == body
+
+
+async def test_when_a_relay_is_gone_the_second_takes_over_and_nothing_is_lost() -> None:
+    async with running(replace(settings("second"), relay=True)) as second, trio.open_nursery() as nursery:
+        lives = Lives(nursery)
+        first = await lives.begin(replace(settings("first"), relay=True))
+        async with hidden("bob", first, second) as bob, near("ada", second) as ada:
+            await until(lambda: len(discovery(bob).addresses()) == 2)
+            with trio.fail_after(PATIENCE_S):
+                while len(await found(ada, bob)) < 2:
+                    await wait_all_tasks_blocked(STEP_S)
+            await ada.send(bob.did, b"0", timeout=PATIENCE_S)
+            assert relay_of(first).passed > 0
+            for number in range(1, 30):
+                if number == 10:
+                    await lives.end(first)
+                await ada.send(bob.did, b"%d" % number, timeout=PATIENCE_S)
+            assert [(await bob.receive()).body for _ in range(30)] == [b"%d" % number for number in range(30)]
+            assert relay_of(second).passed > 0
+
+
+async def test_a_node_that_is_no_relay_says_so_and_is_no_address() -> None:
+    async with running(settings("plain")) as plain, hidden("bob", plain) as bob:
+        homes = discovery(bob)._homes.homes
+        await until(lambda: "does not answer" in str(homes[0].reason))
+        assert discovery(bob).addresses() == []
