@@ -161,6 +161,7 @@ VALUES: Final = frozenset(
         "audit-tree",
         "audit-lookup",
         "dht-places",
+        "did-document",
     }
 )
 

@@ -24,6 +24,7 @@ PUBLIC: Final[dict[str, frozenset[str]]] = {
             "ChainReport",
             "Config",
             "DeliveryFailed",
+            "DidDocument",
             "LogHead",
             "Message",
             "Node",
@@ -165,6 +166,7 @@ CLIENT: Final = {
     "public_key": "bytes",
     "receive": "(self) -> 'Message'",
     "recovery_seed": "bytes | None",
+    "resolve": "(self, did: 'str') -> 'DidDocument'",
     "reset_session": "(self, peer_id: 'str') -> 'PeerStatus'",
     "send": (
         "(self, peer_id: 'str', message: 'bytes', timeout: 'float' = 30, retry_count: 'int' = 3, "

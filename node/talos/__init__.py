@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from talos.client.asyncio_client import AsyncioClient, AsyncioMessage
     from talos.client.blocking_client import BlockingClient, BlockingMessage
     from talos.config import Config
+    from talos.core.did_document import DidDocument
     from talos.core.proof_file import Proof
     from talos.core.report import AuditEntry, ChainReport, LogHead, Receipt
     from talos.errors import DeliveryFailed, NodeStopped, PassphraseNeeded, QueueFull, TalosError
@@ -28,6 +29,7 @@ __all__ = [
     "ChainReport",
     "Config",
     "DeliveryFailed",
+    "DidDocument",
     "LogHead",
     "Message",
     "Node",
@@ -49,6 +51,7 @@ _HOMES: Final = {
     "ChainReport": "talos.core.report",
     "Config": "talos.config",
     "DeliveryFailed": "talos.errors",
+    "DidDocument": "talos.core.did_document",
     "LogHead": "talos.core.report",
     "Message": "talos.services.messages",
     "Node": "talos.runtime",

@@ -4,35 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 import trio
 
 from talos.config import Config
 from talos.core.diary import Diary
+from talos.core.did_document import DidDocument
 from talos.core.names import PeerAddress, did_of, parse_peer, peer_id_of
-from talos.core.prekeys import PrekeyRing
-from talos.core.report import NodeStatus, PeerCard, PeerStatus, Receipt
-from talos.core.sessions import WEAR, Ours, Wear
-from talos.core.tables import PREKEYS, SEEN
+from talos.core.report import NodeStatus, PeerCard, PeerStatus, Ping, Receipt
+from talos.core.sessions import WEAR, Wear
 from talos.drivers.data_folder import Created, DataFolder, Opened, in_memory
-from talos.errors import Damaged, NodeStopped, TalosError, UsageError
+from talos.errors import NodeStopped, TalosError, UsageError
 from talos.host import Address, Datagrams, Listener
 from talos.services.audit import Audit
 from talos.services.commit import Committer
-from talos.services.desk import Desk
-from talos.services.directory import Directory
+from talos.services.discovery.finder import Finder
 from talos.services.discovery.ports import ANY_PORT, listen
+from talos.services.discovery.resolver import resolve
 from talos.services.discovery.service import Discovery, Settings
+from talos.services.furnish import furnish
 from talos.services.links import Links
 from talos.services.messages import Message, Messages, OnFailure
 from talos.services.peer import Peer
-from talos.services.post import Post
+from talos.services.ping import ping
 from talos.services.redial import Redial
 from talos.services.relaying.homes import Homes
 from talos.services.relaying.relay import Relay
 from talos.services.requests import Handler, Requests, RequestType
 from talos.services.resets import Resets
+from talos.services.roll import peer_status, roll
 from talos.services.storage import Storage
 from talos.services.upkeep import keep_up, rotate_prekeys
 from talos_ratchet import SUITE_1, Suite
@@ -64,22 +66,17 @@ class Node:
         self._host = host
         self._me = me
         self._committer = Committer(host.store, host.blocking, Diary.open(host.store, opened.vault, host.entropy))
-        secrets = (opened.vault, host.entropy, host.encapsulate)
-        ours = Ours(me.did, me.party.encode(), me.pair, me.origin, *secrets, suite, wear)
-        ring = PrekeyRing(
-            sign=me.sign, signer=me.party.ed25519, agreement=me.party.x25519, entropy=host.entropy, vault=opened.vault
-        )
-        ring.load(host.store.scan(PREKEYS), seen=sum(1 for _ in host.store.scan(SEEN)))
-        post = Post(
+        self._desk = furnish(
             host,
-            ours,
+            me,
+            opened.vault,
             self._committer,
+            suite,
+            wear,
             store_size_max_mib=config.store_size_max_mib,
             replay_window_s=config.replay_window_s,
             inbox_limit=config.inbox_limit,
         )
-        directory = Directory(host, self._committer, me.key_log, post.newcomers)
-        self._desk = Desk(host, me, ring, directory, post)
         self._vault = opened.vault
         self.audit = Audit(host, self._committer, self._desk, opened.vault)
         self._storage = Storage(host, self._committer, opened.vault, opened.keep)
@@ -228,26 +225,14 @@ class Node:
 
     def peers(self) -> tuple[PeerStatus, ...]:
         """Return every peer that has an address or a conversation, by DID."""
-        dids = {peer.did for peer in self._desk.post.peers()} | set(self._desk.directory.known())
-        return tuple(map(self._status_of, sorted(dids)))
-
-    def _status_of(self, did: bytes) -> PeerStatus:
-        """Return how a peer is; where its rows are damaged, that. One peer's damage must not hide all others."""
-        try:
-            return self._peer_status(self._desk.post.peer(did))
-        except Damaged as error:
-            addresses = tuple(map(str, self._desk.directory.addresses(did)))
-            return PeerStatus(did_of(did), addresses, linked=False, session=False, undelivered=0, reason=str(error))
+        return roll(self._desk, self._finder)
 
     def _peer_status(self, peer: Peer) -> PeerStatus:
-        return PeerStatus(
-            did=did_of(peer.did),
-            addresses=tuple(map(str, self._desk.directory.addresses(peer.did))),
-            linked=peer.link is not None,
-            session=peer.conversation.has_session(),
-            undelivered=peer.conversation.undelivered,
-            reason=peer.reason,
-        )
+        return peer_status(self._desk, self._finder, peer)
+
+    @property
+    def _finder(self) -> Finder | None:
+        return None if self.discovery is None else self.discovery.finder
 
     # Peers and messages
 
@@ -267,6 +252,18 @@ class Node:
             except TalosError as error:
                 known.reason = str(error)  # Kept all the same: the peer may be away.
         return self._peer_status(known)
+
+    async def resolve(self, did: str) -> DidDocument:
+        """Return the DID document of an identity. What it raises: `services.discovery.resolver.resolve`."""
+        running = self._running_now()
+        dialler = None if self._config.offline_mode else running.links.dialler
+        own = () if self.discovery is None else self.discovery.addresses()
+        return await resolve(did, self._desk, dialler, self._finder, own)
+
+    async def ping(self, peer: str) -> Ping:
+        """Measure one round trip to a peer. What it raises: `services.ping.ping`."""
+        running = self._running_now()
+        return await ping(peer, self._desk, running.resets, running.requests, self._finder)
 
     async def establish_session(self, peer: str) -> PeerStatus:
         """Return once there is a session that both ends hold. What it raises: `services.resets.Resets.establish`."""
@@ -314,16 +311,14 @@ def _discovery(config: Config) -> Settings:
     )
 
 
+@dataclass(frozen=True, slots=True)
 class _Running:
     """What exists only while the node runs."""
 
-    __slots__ = ("links", "messages", "requests", "resets")
-
-    def __init__(self, links: Links, requests: Requests, messages: Messages, resets: Resets) -> None:
-        self.links = links
-        self.requests = requests
-        self.messages = messages
-        self.resets = resets
+    links: Links
+    requests: Requests
+    messages: Messages
+    resets: Resets
 
 
 @contextmanager

@@ -1,13 +1,15 @@
-"""The examples of dht.md and record.md."""
+"""The examples of dht.md, record.md and did.md."""
 
 from __future__ import annotations
 
+import json
 from hashlib import sha256
 
+from talos.core.did_document import document_of
 from talos.core.keylog_keys import rotation_key, signer
 from talos_dht import Address, Answer, Contact, Instance, Kind, Provider, Record, Reply, Request, topic_of
 from tests.protocol.cast import ADA, BOB, NOW_MS, PANTRY, secret
-from tests.protocol.layout import Example, Notes, Piece, cut, fields
+from tests.protocol.layout import Example, Notes, Piece, Text, cut, fields
 
 LIFE_MS = 3 * 3_600_000
 TOPIC = "translate"
@@ -52,7 +54,9 @@ def dht() -> dict[str, Example]:
     contacts = Reply(Answer.CONTACTS, find.txid, find.token, ada.place, [other.raw])
     asked = ["version", "kind", "txid", "token", "serves", "argument", "padding"]
     told: Notes = ["version", "kind: CONTACTS", "txid", "token", "seen: Ada's address and port", ("items", ["contact"])]
+    document = document_of(BOB.key_log, record(), NOW_MS).resolution()
     return {
+        "did-document": Text(json.dumps(document, indent=2) + "\n"),
         "dht-record": fields(
             record().encode(),
             "",

@@ -1,10 +1,13 @@
-"""dht.md and record.md, followed by hand: from the bytes on the pages and named secrets alone."""
+"""dht.md, record.md and did.md, followed by hand: from the bytes on the pages and named secrets alone."""
 
 from __future__ import annotations
 
+import json
+from base64 import b32encode
+from datetime import UTC, datetime
 from hashlib import sha256
 from ipaddress import ip_address
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -13,6 +16,7 @@ from tests.protocol.layout import Shown
 from tests.protocol.test_identity_by_hand import did, events, rotation_seed
 
 SHOWN: Final = Shown()
+BASE_58: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 EXPIRES_MS: Final = 1_700_003_600_000 + 3 * 3_600_000
 
 
@@ -60,3 +64,39 @@ def test_the_requests_and_the_reply_are_arrays_of_what_the_page_says() -> None:
     seen = bytes(10) + b"\xff\xff" + ip_address("198.51.100.9").packed + (4_040).to_bytes(2, "big")
     other = secret("other x25519") + ip_address("2001:db8::7").packed + (4_040).to_bytes(2, "big")
     assert SHOWN["dht-contacts"] == packed([1, 18, find_txid, token, seen, [other]])
+
+
+def multikey(prefix: str, key: bytes) -> str:
+    number = int.from_bytes(bytes.fromhex(prefix) + key, "big")
+    return "z" + "".join(BASE_58[number // 58**place % 58] for place in reversed(range(47)))
+
+
+def test_the_document_has_the_keys_of_the_log_and_the_addresses_of_the_record() -> None:
+    resolved: Any = json.loads(SHOWN.text("did-document"))
+    name = f"did:talos:{b32encode(did('bob')).decode().lower().rstrip('=')}"
+    _, certificate = (fields for fields, _, _ in events("bob"))
+    key, instance = (multikey("ed01", one) for one in (ed25519(rotation_seed("bob", 0)), octets(certificate[5])))
+    agreement = multikey("ec01", octets(certificate[6]))
+    ends_ms = certificate[8]
+    assert isinstance(ends_ms, int)
+    expires = {"expires": datetime.fromtimestamp(ends_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    relayed = {"uri": "talos://ada.example:443", "relay": multikey("ec01", x25519(secret("ada agreement")))}
+    assert resolved["didDocument"] == {
+        "@context": ["https://www.w3.org/ns/did/v1", "https://w3id.org/security/multikey/v1"],
+        "id": name,
+        "verificationMethod": [
+            {"id": f"{name}#{one}", "type": "Multikey", "controller": name, "publicKeyMultibase": one} | until
+            for one, until in ((key, {}), (instance, expires), (agreement, expires))
+        ],
+        "authentication": [f"{name}#{key}", f"{name}#{instance}"],
+        "assertionMethod": [f"{name}#{key}"],
+        "keyAgreement": [f"{name}#{agreement}"],
+        "service": [
+            {
+                "id": f"{name}#node-{instance}",
+                "type": "TalosNode",
+                "serviceEndpoint": ["talos://bob.example:4040", relayed],
+            }
+        ],
+    }
+    assert resolved["didDocumentMetadata"]["versionId"] == f"1-{octets(log_end()[1]).hex()}"

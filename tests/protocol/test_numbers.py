@@ -170,6 +170,7 @@ VALUES: Final[Mapping[str, type]] = {
     "status": values.Status,
     "peer": report.PeerStatus,
     "message_id": report.MessageId,
+    "ping": report.Ping,
     "receipt": report.Receipt,
     "handed": values.Handed,
     "entry": report.AuditEntry,
@@ -205,7 +206,7 @@ FORMATS: Final = (
     *("talos.core." + name for name in (
         "codec", "names", "frames", "greeting", "channel", "content", "party", "marks", "entries", "entry_types",
         "keylog", "keylog_event", "keylog_kinds", "keylog_keys", "keylog_rules", "keylog_rank2", "log_card",
-        "log_index", "proof_file",
+        "log_index", "multikey", "proof_file",
     )),
     *("talos_ratchet." + name for name in (
         "bundle", "frame", "keys", "late", "opening", "receive", "rows", "session", "session_set", "suite",

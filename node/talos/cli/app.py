@@ -9,6 +9,8 @@ from talos.cli.demo import demo
 from talos.cli.inbox import inbox
 from talos.cli.init import init
 from talos.cli.peers import peers
+from talos.cli.ping import ping
+from talos.cli.resolve import resolve
 from talos.cli.send import send
 from talos.cli.simulate import simulate
 from talos.cli.status import status
@@ -26,5 +28,5 @@ def app() -> None:
     """
 
 
-for verb in (init, whoami, status, peers, send, inbox, audit, demo, simulate):
+for verb in (init, whoami, status, peers, ping, resolve, send, inbox, audit, demo, simulate):
     app.add_command(verb)

@@ -65,10 +65,11 @@ def add(place: Place, peer: str, yes: bool) -> None:
 
 
 def peer_row(peer: PeerStatus) -> tuple[str, ...]:
+    addresses = [*peer.addresses, *(f"{one} ({peer.found_by})" for one in peer.found)]
     state = "linked" if peer.linked else "away"
     return (
         peer.did,
-        ", ".join(peer.addresses) or "no address",
+        ", ".join(addresses) or "no address",
         state if peer.session else f"{state}, no session yet",
         f"{peer.undelivered} undelivered",
         peer.reason or "",

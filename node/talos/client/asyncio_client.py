@@ -89,6 +89,7 @@ class AsyncioClient(NearClient):
     add_peer = awaitable(TalosClient.add_peer)
     establish_session = awaitable(TalosClient.establish_session)
     reset_session = awaitable(TalosClient.reset_session)
+    resolve = awaitable(TalosClient.resolve)
     send = awaitable(TalosClient.send)
 
     async def status(self) -> NodeStatus:

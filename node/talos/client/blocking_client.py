@@ -85,6 +85,7 @@ class BlockingClient(NearClient):
     add_peer = blocking(TalosClient.add_peer)
     establish_session = blocking(TalosClient.establish_session)
     reset_session = blocking(TalosClient.reset_session)
+    resolve = blocking(TalosClient.resolve)
     send = blocking(TalosClient.send)
 
     def status(self) -> NodeStatus:

@@ -18,6 +18,7 @@ from typing import Final
 from talos.client.audit import ClientAudit
 from talos.client.run import Run
 from talos.config import DEFAULTS, Config, parse_address
+from talos.core.did_document import DidDocument
 from talos.core.names import PeerAddress
 from talos.core.report import NodeStatus, PeerStatus, Receipt
 from talos.errors import PassphraseNeeded
@@ -148,6 +149,14 @@ class TalosClient:
         the new one. Raises `Refused`, with nothing done, within 10 s of the last reset.
         """
         return await self._run.call(lambda: self._node.reset_session(peer_id))
+
+    async def resolve(self, did: str) -> DidDocument:
+        """Return the DID document of an identity (a DID or peer id), or of a did:key: its keys, and where it is now.
+
+        Our own needs no network, nor does a did:key. Raises `UsageError` for what names nobody, `NotReachable`, with
+        every reason, if nobody shows its key log, or `NodeStopped`.
+        """
+        return await self._run.call(lambda: self._node.resolve(did))
 
     async def send(
         self,

@@ -14,11 +14,13 @@ import trio
 from talos import errors
 from talos.control import audit_values, values
 from talos.control.audit_values import ENTRIES_MAX
+from talos.control.did_values import read_document
 from talos.control.fields import Fields, pack_octets
 from talos.control.protocol import LINE_SIZE_MAX, REQUEST_ID_MAX, LineSplitter, Request, decode_line
 from talos.control.values import ON_FAILURE_DEFAULT, RETRIES, TIMEOUT_S
+from talos.core.did_document import DidDocument
 from talos.core.proof_file import TEXT_SIZE_MAX, Proof
-from talos.core.report import AuditEntry, LogHead, PeerCard, PeerStatus, Receipt
+from talos.core.report import AuditEntry, LogHead, PeerCard, PeerStatus, Ping, Receipt
 from talos.drivers.clock import RealClock
 from talos.drivers.control_socket import dial_control
 from talos.errors import DeliveryFailed, MalformedMessage, NotReachable, TalosError, UsageError
@@ -95,6 +97,14 @@ class ControlClient:
     async def reset_session(self, peer: str) -> PeerStatus:
         """Return once there is a new session in place of the current one."""
         return values.read_peer(await self._call("reset_session", peer=peer))
+
+    async def resolve(self, did: str) -> DidDocument:
+        """Return the document of a DID, peer id or did:key."""
+        return read_document(await self._call("resolve", did=did))
+
+    async def ping(self, peer: str) -> Ping:
+        """Measure one round trip to a peer."""
+        return values.read_ping(await self._call("ping", peer=peer))
 
     async def look(self, address: str, did: str | None = None) -> PeerCard:
         """`address` is HOST:PORT."""

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Final, Self
 
 from talos.control.fields import Fields, pack_octets
-from talos.core.report import MessageId, NodeStatus, PeerCard, PeerStatus, Receipt, ReceiptState
+from talos.core.report import MessageId, NodeStatus, PeerCard, PeerStatus, Ping, Receipt, ReceiptState
 from talos.errors import MalformedMessage
 from talos.services.messages import OnFailure
 
@@ -131,6 +131,22 @@ def read_peer(fields: Fields) -> PeerStatus:
         session=fields.yes_or_no("session"),
         undelivered=fields.integer("undelivered", least=0, most=COUNT_MAX),
         reason=fields.optional_text("reason"),
+        found=fields.texts("found"),
+        found_by=fields.optional_text("found_by"),
+    )
+
+
+def write_ping(value: Ping) -> Written:
+    return asdict(value)
+
+
+def read_ping(fields: Fields) -> Ping:
+    return Ping(
+        did=fields.text("did"),
+        found=fields.text("found"),
+        address=fields.text("address"),
+        link_s=None if fields.values.get("link_s") is None else fields.number("link_s", most=SECONDS_MAX),
+        round_trip_s=fields.number("round_trip_s", most=SECONDS_MAX),
     )
 
 

@@ -8,6 +8,8 @@
 | peers_add | address: DID@HOST:PORT | `PeerStatus` |
 | establish_session | peer | `PeerStatus`, once there is a session |
 | reset_session | peer | `PeerStatus`, once there is a new one |
+| resolve | did | as `DidDocument.resolution` has it |
+| ping | peer | `Ping` |
 | look | address: HOST:PORT; did, if one is expected | `PeerCard` |
 | send | peer, message; timeout_s, retry_count, on_failure | `Receipt` |
 | receive | wait_s | `message`: `Handed`, or null if none came in time |
@@ -72,6 +74,16 @@ async def establish_session(visit: Visit, arguments: Fields) -> Mapping[str, obj
 async def reset_session(visit: Visit, arguments: Fields) -> Mapping[str, object]:
     arguments.only("peer")
     return values.write_peer(await visit.node.reset_session(arguments.text("peer")))
+
+
+async def resolve(visit: Visit, arguments: Fields) -> Mapping[str, object]:
+    arguments.only("did")
+    return (await visit.node.resolve(arguments.text("did"))).resolution()
+
+
+async def ping(visit: Visit, arguments: Fields) -> Mapping[str, object]:
+    arguments.only("peer")
+    return values.write_ping(await visit.node.ping(arguments.text("peer")))
 
 
 async def look(visit: Visit, arguments: Fields) -> Mapping[str, object]:
@@ -156,6 +168,8 @@ VERBS: Final[Mapping[str, Verb]] = {
     "peers_add": peers_add,
     "establish_session": establish_session,
     "reset_session": reset_session,
+    "resolve": resolve,
+    "ping": ping,
     "look": look,
     "send": send,
     "receive": receive,

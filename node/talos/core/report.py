@@ -42,6 +42,19 @@ class PeerStatus:
     session: bool  # A confirmed session exists.
     undelivered: int  # Messages of ours that it has not acknowledged.
     reason: str | None  # Why it is not linked, where that is known: the last failure, in words.
+    found: tuple[str, ...] = ()  # HOST:PORT, as discovery found it; what was given as well is not here again.
+    found_by: str | None = None  # The source that found it: one of `discovery`.
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """One round trip to a peer and back, on its session."""
+
+    did: str
+    found: str  # How we know `address`: "static" (it was given), a source of `discovery`, "incoming" (it dialled us).
+    address: str  # HOST:PORT of the link: as it was dialled, or where the peer dialled from.
+    link_s: float | None  # What it took until there was a link, finding included; None: there was one.
+    round_trip_s: float  # From asking to the answer, which came on the session and so is the peer's.
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from talos.services.desk import Desk
 from talos.services.directory import Introduction
 from talos.services.link import GREETING_S, Link
 from talos.services.peer import Peer
-from talos.services.relaying.through import Relayed, dial_through
+from talos.services.relaying.through import Relayed, Way, dial_through
 from talos_ratchet import RatchetError
 
 DIALS_MAX: Final = 32  # At once.
@@ -27,9 +27,6 @@ STAGGER_S: Final = 0.25  # Before the next address of a peer is tried beside the
 
 Serve = Callable[[Peer, Link, trio.Event], Awaitable[None]]  # Runs a greeted link to its end; the event: it is bound.
 Spawn = Callable[[str, Callable[[], Awaitable[None]]], None]  # Starts a supervised task. Raises `NodeStopped`.
-
-
-Way = Address | Relayed  # To a peer.
 
 
 class Whereabouts(Protocol):
@@ -104,7 +101,7 @@ class Dialler:
     async def _visit(self, address: Address) -> AsyncIterator[Link]:
         """A link for a question or two, within one deadline. Raises `DialError`."""
         with self._desk.host.clock.move_on_after(GREETING_S) as deadline:
-            link = self._dialled(await self._desk.host.network.dial_stream(address))
+            link = self._dialled(address, await self._desk.host.network.dial_stream(address))
             try:
                 yield link
             finally:
@@ -150,7 +147,7 @@ class Dialler:
 
     async def _reach(self, peer: Peer, ways: list[Way]) -> Link:
         with self._desk.host.clock.move_on_after(GREETING_S):
-            link = self._dialled(await self._first_to_answer(ways))
+            link = self._dialled(*await self._first_to_answer(ways))
             greeted = False
             try:
                 await self._greet(peer, link)
@@ -180,11 +177,11 @@ class Dialler:
         await self._desk.learn(who.key_log)
         await self._desk.directory.keep_card(who.did, card)
 
-    async def _first_to_answer(self, ways: list[Way]) -> Stream:
+    async def _first_to_answer(self, ways: list[Way]) -> tuple[Way, Stream]:
         """Dial the ways one after the other, a little apart; the first stream wins."""
-        streams: list[Stream] = []
+        streams: list[tuple[Way, Stream]] = []
         failures: list[TalosError] = []
-        winner: Stream | None = None
+        winner: tuple[Way, Stream] | None = None
         try:
             async with trio.open_nursery() as nursery:
                 for way in ways:
@@ -197,7 +194,7 @@ class Dialler:
                             failures.append(error)
                             answered.set()
                             return
-                        streams.append(stream)
+                        streams.append((address, stream))
                         nursery.cancel_scope.cancel()
 
                     nursery.start_soon(attempt)
@@ -208,9 +205,9 @@ class Dialler:
             winner = streams[0]
             return winner
         finally:
-            for stream in streams:
-                if stream is not winner:
-                    await stream.aclose()
+            for dialled in streams:
+                if dialled is not winner:
+                    await dialled[1].aclose()
 
     async def _stream(self, way: Way) -> Stream:
         host = self._desk.host
@@ -218,8 +215,8 @@ class Dialler:
             return await dial_through(host.network, host.entropy, way)
         return await host.network.dial_stream(way)
 
-    def _dialled(self, stream: Stream) -> Link:
-        return Link(stream, self._desk.host.clock, dialled=True, allowed=frozenset())
+    def _dialled(self, way: Way, stream: Stream) -> Link:
+        return Link(stream, self._desk.host.clock, dialled=True, allowed=frozenset(), at=way)
 
 
 class _Dialling:

@@ -14,6 +14,7 @@ import trio
 from talos.core.frames import FrameReader, Kind, wrap
 from talos.errors import MalformedMessage
 from talos.host import Clock, LinkClosed, Stream
+from talos.services.relaying.through import Way
 
 GREETING_S: Final = 10.0  # From accept or dial to a bound link.
 READ_SIZE: Final = 64 * 1024  # Bytes per read.
@@ -37,10 +38,17 @@ class _Lane:
 
 
 class Link:
-    """A stream to one peer. `dialled`: we opened it."""
+    """A stream to one peer. `dialled`: we opened it, to what was called `at`."""
 
     def __init__(
-        self, stream: Stream, clock: Clock, *, dialled: bool, allowed: frozenset[Kind], is_relayed: bool = False
+        self,
+        stream: Stream,
+        clock: Clock,
+        *,
+        dialled: bool,
+        allowed: frozenset[Kind],
+        at: Way | None = None,
+        is_relayed: bool = False,
     ) -> None:
         self._stream = stream
         self._clock = clock
@@ -52,6 +60,7 @@ class Link:
         self._scope: trio.CancelScope | None = None
         self.dialled = dialled
         self.is_relayed = is_relayed  # It came through a relay: whoever is there gets no further relay from us.
+        self.at = stream.peer if at is None else at
         self.heard_at = clock.monotonic()
         self.bound_at = self.heard_at  # On the monotonic clock too; once it is bound.
         self.close_reason: str | None = None

@@ -10,11 +10,11 @@ import pytest
 from talos.control import values
 from talos.control.fields import Fields
 from talos.control.values import PEERS_MAX, Handed, Peers, Status, Whoami
-from talos.core.report import MessageId, NodeStatus, PeerCard, PeerStatus, Receipt, ReceiptState
+from talos.core.report import MessageId, NodeStatus, PeerCard, PeerStatus, Ping, Receipt, ReceiptState
 from talos.errors import MalformedMessage
 
 ID: Final = MessageId("peer", b"\x01" * 16, 3)
-PEER: Final = PeerStatus("did:talos:p", ("a:1", "b:2"), True, False, 4, "away")
+PEER: Final = PeerStatus("did:talos:p", ("a:1", "b:2"), True, False, 4, "away", ("c:3",), "dht")
 STATUS: Final = NodeStatus("did:talos:n", "n", ("a:1",), 1.5, 1, 2, 3, 4, 5, True, None, (PEER,))
 MANY: Final = PEERS_MAX + 5
 
@@ -23,13 +23,15 @@ CASES: Final[list[tuple[object, Callable[[Any], values.Written], Callable[[Field
     (Status.of(STATUS), values.write_status, values.read_status),
     (Peers((PEER,), 7), values.write_peers, values.read_peers),
     (PEER, values.write_peer, values.read_peer),
+    (Ping("did:talos:p", "dht", "a:1", 0.25, 0.002), values.write_ping, values.read_ping),
+    (Ping("did:talos:p", "static", "a:1", None, 0.002), values.write_ping, values.read_ping),
     (PeerCard("did:talos:p", "a:1"), values.write_card, values.read_card),
     (ID, values.write_id, values.read_id),
     (Receipt(ID, ReceiptState.DELIVERED, 9, None), values.write_receipt, values.read_receipt),
     (Receipt(ID, ReceiptState.QUEUED, 9, "away"), values.write_receipt, values.read_receipt),
     (Handed(1, ID, b"\x00hi", True, 1_700_000_000_000), values.write_handed, values.read_handed),
 ]
-MAY_BE_MISSING: Final = {"reason", "why_queued", "left_out"}
+MAY_BE_MISSING: Final = {"reason", "why_queued", "left_out", "found_by", "link_s"}
 
 
 @pytest.mark.parametrize(("value", "write", "read"), CASES)

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
 
 import trio
 
+from talos.core.keylog import KeyLog
 from talos.core.names import did_of
 from talos.errors import NotReachable
 from talos.host import Address
 from talos.services.desk import Desk
-from talos.services.dial import Way
+from talos.services.relaying.through import Way
 from talos.services.discovery.fetching import Fetcher
 from talos.services.discovery.key_logs import KeyLogs
 from talos.services.discovery.sources import Source
@@ -29,6 +31,16 @@ H = TypeVar("H", bound=Held)
 FOUND_MAX: Final = 4_096  # Records kept until they expire: 4 MB.
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    record: Record  # It was true when it was found.
+    source: str  # Which source had it, by name.
+
+    @property
+    def addresses(self) -> list[Address]:
+        return addresses_of(self.record)
+
+
 class Finder:
     """`sources` by name, in the order in which they are asked."""
 
@@ -37,12 +49,21 @@ class Finder:
         self._logs = logs
         self._fetcher = fetcher
         self._sources = sources
-        self._found: OrderedDict[bytes, Record] = OrderedDict()
+        self._found: OrderedDict[bytes, Found] = OrderedDict()
 
     def cached(self, did: bytes) -> Record | None:
         """Return what was found before, while it holds."""
-        record = self._found.get(did)
-        return record if record is not None and self._holds(record) else None
+        found = self._found.get(did)
+        return found.record if found is not None and self._holds(found.record) else None
+
+    def found(self, did: bytes) -> Found | None:
+        """Return what was found before, until it expires. Unlike `cached` it checks no signature again."""
+        found = self._found.get(did)
+        return found if found is not None and self._desk.now_ms() < found.record.expires_ms else None
+
+    def key_log(self, did: bytes) -> KeyLog | None:
+        """Return the key log of an identity, if it is known: it was fetched with what was found, or is a peer's."""
+        return self._logs.known(did)
 
     async def find(self, did: bytes) -> Record:
         """Return the record of the first source that has one newer than what was found before; else that.
@@ -55,7 +76,7 @@ class Finder:
             found = [finding.record] if finding.record else await self._true(finding.unchecked)
             newest = max(found, key=rank, default=None)
             if newest is not None and (known is None or rank(newest) > rank(known)):
-                return self._keep(newest)
+                return self._keep(Found(newest, name))
             reasons.append(f"{name}: {finding.why}")
         if known is not None:
             return known
@@ -101,12 +122,13 @@ class Finder:
             return False
         return True
 
-    def _keep(self, record: Record) -> Record:
-        self._found[record.did] = record
-        self._found.move_to_end(record.did)
+    def _keep(self, found: Found) -> Record:
+        did = found.record.did
+        self._found[did] = found
+        self._found.move_to_end(did)
         if len(self._found) > FOUND_MAX:
             self._found.popitem(last=False)
-        return record
+        return found.record
 
 
 def ways_of(record: Record) -> list[Way]:

@@ -16,7 +16,7 @@ from talos.core.tables import DHT, HELD, VOUCHERS
 from talos.errors import NotReachable, StoreFailed
 from talos.host import Address, Datagrams, LinkClosed, Listener
 from talos.services.desk import Desk
-from talos.services.dial import Way
+from talos.services.relaying.through import Way
 from talos.services.discovery.announce import Announcer
 from talos.services.discovery.dht import DhtRunner
 from talos.services.discovery.fetching import Fetcher

@@ -23,6 +23,9 @@ class Relayed:
         return f"{self.relay} (relay)"
 
 
+Way = Address | Relayed  # To a peer.
+
+
 async def dial_through(network: Network, entropy: Entropy, way: Relayed) -> Stream:
     """Return a stream to a peer. Raises `DialError`, `LinkClosed`, `Refused` or `Damaged`."""
     return await _joined(network, entropy, way.relay, way.key, Through(way.did))
