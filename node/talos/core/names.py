@@ -123,6 +123,15 @@ def parse_place(text: str, *, port_least: int) -> tuple[str, int]:
     return _host(host), _port(port, port_least)
 
 
+def is_place(text: str) -> bool:
+    """Say whether this is HOST:PORT, as `parse_place` reads it, with a port that can be dialled."""
+    try:
+        parse_place(text, port_least=1)
+    except UsageError:
+        return False
+    return True
+
+
 def _host(text: str) -> str:
     bracketed = text.startswith("[") and text.endswith("]")
     host = text[1:-1] if bracketed else text

@@ -194,7 +194,7 @@ class Dialler:
                             failures.append(error)
                             answered.set()
                             return
-                        streams.append((address, stream))
+                        streams.append((way, stream))
                         nursery.cancel_scope.cancel()
 
                     nursery.start_soon(attempt)

@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 import trio
 
 from talos.core.keylog import KeyLog
-from talos.core.names import did_of
+from talos.core.names import did_of, is_place
 from talos.errors import NotReachable
 from talos.host import Address
 from talos.services.desk import Desk
@@ -132,8 +132,11 @@ class Finder:
 
 
 def ways_of(record: Record) -> list[Way]:
-    """Return how one can get there, the first instance first, and what needs no relay before what does."""
-    places = [at for one in record.instances for at in one.addresses]
+    """Return how one can get there, the first instance first, and what needs no relay before what does.
+
+    A host is a stranger's text: only what one could have typed is an address.
+    """
+    places = [at for one in record.instances for at in one.addresses if is_place(str(Address(at.host, at.port)))]
     ways = [
         Relayed(Address(at.host, at.port), at.relay, record.did) if at.relay else Address(at.host, at.port)
         for at in places

@@ -16,7 +16,6 @@ from talos.core.tables import DHT, HELD, VOUCHERS
 from talos.errors import NotReachable, StoreFailed
 from talos.host import Address, Datagrams, LinkClosed, Listener
 from talos.services.desk import Desk
-from talos.services.relaying.through import Way
 from talos.services.discovery.announce import Announcer
 from talos.services.discovery.dht import DhtRunner
 from talos.services.discovery.fetching import Fetcher
@@ -28,6 +27,7 @@ from talos.services.discovery.sources import DhtSource, RegistrySource, Source
 from talos.services.discovery.ways_in import WaysIn
 from talos.services.links import Links
 from talos.services.relaying.homes import Homes
+from talos.services.relaying.through import Way
 from talos_dht import Address as Place
 from talos_dht import Contact, Dht, Malformed, Now, load
 
