@@ -42,6 +42,14 @@ async def test_an_address_that_was_given_is_static_whoever_else_knows_it() -> No
         assert (len(peer.addresses), peer.found) == (1, ())
 
 
+async def test_an_address_is_told_as_it_was_given_not_as_it_was_looked_up() -> None:
+    async with running(replace(settings("ada"), discovery=())) as ada, running(settings("bob")) as bob:
+        by_name = replace(place(bob), host="localhost")
+        await ada.add_peer(by_name)
+        trip = await ada.ping(bob.did)
+        assert (trip.found, trip.address) == ("static", f"localhost:{by_name.port}")
+
+
 async def test_who_has_dialled_us_is_pinged_on_its_own_link() -> None:
     async with running(replace(settings("ada"), discovery=())) as ada, running(settings("bob")) as bob:
         await ada.add_peer(place(bob))

@@ -71,6 +71,13 @@ async def test_who_is_not_where_it_is_said_to_be_is_resolved_by_nobody() -> None
         assert parse_peer(NOBODY) not in ada._desk.directory
 
 
+async def test_a_node_that_nobody_knows_yet_resolves_itself_with_where_it_listens() -> None:
+    async with running(settings("ada")) as ada:
+        document = await ada.resolve(ada.did)
+        check_keys(document, ada)
+        assert endpoints(document) == [f"talos://{address}" for address in ada.addresses]
+
+
 async def test_an_offline_node_resolves_itself_and_dials_nobody() -> None:
     async with running(settings("bob")) as bob, running(replace(settings("ada"), offline_mode=True)) as ada:
         check_keys(await ada.resolve(ada.did), ada)

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Final, NoReturn
+
 import pytest
 
-from talos.host import Address
-from talos.services.discovery.finder import addresses_of
+from talos import Config, Node
+from talos.core.tables import VOUCHERS
+from talos.drivers.data_folder import in_memory
+from talos.host import Address, LinkClosed
+from talos.services.discovery.fetching import Fetcher
+from talos.services.discovery.finder import Finder, Found, addresses_of
+from talos.services.discovery.kept import Kept
+from talos.services.discovery.key_logs import KeyLogs
 from talos_dht import Address as Place
 from talos_dht import Instance, Record
+
+HOUR_MS: Final = 3_600_000
+
+
+async def nobody_shows(address: Address, did: bytes) -> NoReturn:
+    raise LinkClosed("nobody is there")
 
 
 def record(*places: Place) -> Record:
@@ -15,6 +30,23 @@ def record(*places: Place) -> Record:
     return Record(
         did=bytes(32), log_seq=0, log_digest=bytes(32), instances=instances, bundle=bytes(32), seq=1, expires_ms=1
     )
+
+
+def test_what_was_found_is_told_until_it_expires() -> None:
+    with in_memory("ada") as opened:
+        desk = Node(Config(discovery=()), opened)._desk
+        logs = KeyLogs(desk, Kept(opened.host, VOUCHERS))
+        fetcher = Fetcher(nobody_shows, logs, opened.host.clock, lambda name, work: None)
+        finder = Finder(desk, logs, fetcher, {})
+        now_ms = desk.now_ms()
+        ends_ms = {b"\x01" * 32: now_ms - 1, b"\x02" * 32: now_ms + HOUR_MS}
+        for did, expires_ms in ends_ms.items():
+            finder._found[did] = Found(replace(record(Place("a", 1)), did=did, expires_ms=expires_ms), "dht")
+        over, still = map(finder.found, ends_ms)
+        assert over is None
+        assert still is not None
+        assert (still.source, still.addresses) == ("dht", [Address("a", 1)])
+        assert finder.found(bytes(32)) is None
 
 
 def test_direct_addresses_are_dialled_in_the_order_of_the_record() -> None:
