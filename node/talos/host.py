@@ -54,7 +54,8 @@ class Stream(Protocol):
     """An ordered byte stream with backpressure. One task sends, one receives."""
 
     @property
-    def peer(self) -> Address: ...
+    def peer(self) -> Address:
+        """Where the other end is: an IP address, whatever name was dialled."""
 
     async def send_all(self, data: bytes) -> None:
         """Raises `LinkClosed`. Not cancel-safe: after a cancel the stream can only be closed."""

@@ -64,6 +64,13 @@ async def test_nodes_that_know_one_other_find_each_other_by_did() -> None:
         assert not ada.peers()[0].addresses  # It is kept as found, not as something that the user said.
 
 
+async def test_a_way_in_may_be_given_by_its_host_name() -> None:
+    async with running(settings("hub")) as hub:
+        by_name = replace(place(hub), host="localhost")
+        async with running(replace(settings("ada"), bootstrap=(by_name,))) as ada:
+            assert await found(ada, hub) == [Address("127.0.0.1", by_name.port)]
+
+
 async def test_a_peer_that_has_moved_is_found_again(tmp_path: Path) -> None:
     bobs = settings("bob", tmp_path)
     async with town("hub", "ada") as (hub, ada):

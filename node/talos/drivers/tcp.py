@@ -108,7 +108,12 @@ class TcpNetwork:
 
     async def dial_stream(self, address: Address) -> TcpStream:
         try:
-            return TcpStream(await trio.open_tcp_stream(*_checked(address)), address)
+            stream = await trio.open_tcp_stream(*_checked(address))
+            try:
+                return TcpStream(stream, _address(stream.socket.getpeername()))
+            except OSError:  # Whoever was there has broken it off already.
+                stream.socket.close()
+                raise
         # A peer may have told us this address, so nonsense in it is no bug of ours.
         except (OSError, ValueError) as error:
             raise DialError(f"nobody answered at {address}: {_reason(error)}") from error
