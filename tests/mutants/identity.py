@@ -9,6 +9,8 @@ from tests.mutants.mutant import Mutant
 FORK: Final = "tests/node/core/test_keylog_fork.py"
 INSTANCES: Final = "tests/node/core/test_keylog_instances.py"
 PARTY: Final = "tests/node/core/test_party.py"
+DOCUMENT: Final = "tests/node/core/test_did_document.py"
+MULTIKEY: Final = "tests/node/core/test_multikey.py"
 RULES: Final = "tests/node/core/test_keylog_rules.py"
 
 MUTANTS: Final = (
@@ -131,5 +133,37 @@ MUTANTS: Final = (
         "if (instance.x25519, instance.role) != (party.x25519, party.role):",
         "if instance.role != party.role:",
         f"{PARTY}::test_a_genuine_record_that_does_not_hold_is_refused",
+    ),
+    Mutant(
+        "document_of_the_revoked",
+        "Programs of others go on believing the keys of an identity that was revoked.",
+        "node/talos/core/did_document.py",
+        "    if not state.is_usable():",
+        "    if False:",
+        f"{DOCUMENT}::test_a_revoked_identity_is_deactivated_and_has_no_key",
+    ),
+    Mutant(
+        "old_key_for_ever",
+        "Programs of others go on believing a key after its migration window.",
+        "node/talos/core/did_document.py",
+        "        if now_ms < old.ends_ms:",
+        "        if old.ends_ms:",
+        f"{DOCUMENT}::test_an_old_key_asserts_until_its_window_ends_and_authenticates_nothing",
+    ),
+    Mutant(
+        "service_of_the_retired",
+        "An instance that was retired is dialled by whoever resolves its identity.",
+        "node/talos/core/did_document.py",
+        " if one.key in active]",
+        "]",
+        f"{DOCUMENT}::test_an_instance_that_is_gone_or_over_is_in_no_document",
+    ),
+    Mutant(
+        "key_of_any_length",
+        "A text of a megabyte is worked through before it is refused.",
+        "node/talos/core/multikey.py",
+        'if len(text) == MULTIKEY_LENGTH and text[0] == "z" else ""',
+        'if text[:1] == "z" else ""',
+        f"{MULTIKEY}::test_what_is_no_key_of_ours_is_refused",
     ),
 )

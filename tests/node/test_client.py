@@ -45,6 +45,16 @@ async def test_a_session_is_established_and_reset_and_the_log_tells_of_it() -> N
                 await ada.reset_session(bob.did)
 
 
+async def test_a_peer_and_oneself_are_resolved() -> None:
+    with trio.fail_after(PATIENCE_S):
+        async with TalosClient.create("ada") as ada, TalosClient.create("bob") as bob:
+            await ada.add_peer(bob.addresses[0])
+            theirs, ours = await ada.resolve(bob.peer_id), await ada.resolve(ada.did)
+            assert [one.methods[0].key for one in (theirs, ours)] == [bob.public_key, ada.public_key]
+            with pytest.raises(UsageError):
+                await ada.resolve("did:web:example.org")
+
+
 async def test_awaiting_and_entering_give_the_same_kind_of_client() -> None:
     with trio.fail_after(PATIENCE_S):
         client = await TalosClient.create("ada")
