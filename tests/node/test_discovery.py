@@ -18,8 +18,8 @@ from talos.core.names import parse_peer
 from talos.core.report import ReceiptState
 from talos.errors import NotReachable, TalosError
 from talos.host import Address
-from talos.services.relaying.through import Way
 from talos.services.discovery.service import Discovery
+from talos.services.relaying.through import Way
 from talos_dht import Kind, Request
 from talos_ratchet import KeyPair
 from tests.processes.running import back_at, place, running, settings, until

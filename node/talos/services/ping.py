@@ -48,4 +48,4 @@ def _how(desk: Desk, finder: Finder | None, peer: Peer, link: Link) -> str:
     if link.at in desk.directory.addresses(peer.did):
         return STATIC
     found = None if finder is None else finder.found(peer.did)
-    return found.source if found is not None and link.at in found.addresses else FORGOTTEN
+    return found.source if found is not None and link.at in found.ways else FORGOTTEN

@@ -26,7 +26,7 @@ def peer_status(desk: Desk, finder: Finder | None, peer: Peer) -> PeerStatus:
         session=peer.conversation.has_session(),
         undelivered=peer.conversation.undelivered,
         reason=peer.reason,
-        found=() if found is None else tuple(str(one) for one in found.addresses if one not in addresses),
+        found=() if found is None else tuple(str(one) for one in found.ways if one not in addresses),
         found_by=None if found is None else found.source,
     )
 

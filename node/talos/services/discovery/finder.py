@@ -19,11 +19,10 @@ from talos.core.names import did_of, is_place
 from talos.errors import NotReachable
 from talos.host import Address
 from talos.services.desk import Desk
-from talos.services.relaying.through import Way
 from talos.services.discovery.fetching import Fetcher
 from talos.services.discovery.key_logs import KeyLogs
 from talos.services.discovery.sources import Source
-from talos.services.relaying.through import Relayed
+from talos.services.relaying.through import Relayed, Way
 from talos_dht import BadStatement, Contact, Held, KeyLogUnknown, Provider, Record, check, rank
 
 H = TypeVar("H", bound=Held)
@@ -37,8 +36,8 @@ class Found:
     source: str  # Which source had it, by name.
 
     @property
-    def addresses(self) -> list[Address]:
-        return addresses_of(self.record)
+    def ways(self) -> list[Way]:
+        return ways_of(self.record)
 
 
 class Finder:

@@ -12,9 +12,10 @@ from talos.core.tables import VOUCHERS
 from talos.drivers.data_folder import in_memory
 from talos.host import Address, LinkClosed
 from talos.services.discovery.fetching import Fetcher
-from talos.services.discovery.finder import Finder, Found, addresses_of
+from talos.services.discovery.finder import Finder, Found, ways_of
 from talos.services.discovery.kept import Kept
 from talos.services.discovery.key_logs import KeyLogs
+from talos.services.relaying.through import Relayed
 from talos_dht import Address as Place
 from talos_dht import Instance, Record
 
@@ -36,7 +37,7 @@ def test_what_was_found_is_told_until_it_expires() -> None:
     with in_memory("ada") as opened:
         desk = Node(Config(discovery=()), opened)._desk
         logs = KeyLogs(desk, Kept(opened.host, VOUCHERS))
-        fetcher = Fetcher(nobody_shows, logs, opened.host.clock, lambda name, work: None)
+        fetcher = Fetcher(nobody_shows, logs)
         finder = Finder(desk, logs, fetcher, {})
         now_ms = desk.now_ms()
         ends_ms = {b"\x01" * 32: now_ms - 1, b"\x02" * 32: now_ms + HOUR_MS}
@@ -45,21 +46,23 @@ def test_what_was_found_is_told_until_it_expires() -> None:
         over, still = map(finder.found, ends_ms)
         assert over is None
         assert still is not None
-        assert (still.source, still.addresses) == ("dht", [Address("a", 1)])
+        assert (still.source, still.ways) == ("dht", [Address("a", 1)])
         assert finder.found(bytes(32)) is None
 
 
 def test_direct_addresses_are_dialled_in_the_order_of_the_record() -> None:
     places = Place("b.example", 2), Place("::1", 3), Place("a.example", 1)
-    assert addresses_of(record(*places)) == [Address("b.example", 2), Address("::1", 3), Address("a.example", 1)]
+    assert ways_of(record(*places)) == [Address("b.example", 2), Address("::1", 3), Address("a.example", 1)]
 
 
-def test_a_relayed_address_is_not_dialled_as_if_it_were_direct() -> None:
-    assert addresses_of(record(Place("relay.example", 1, bytes(32)))) == []
+def test_a_relayed_address_is_a_way_through_the_relay_and_comes_behind_those_that_need_none() -> None:
+    places = Place("relay.example", 1, b"k" * 32), Place("a.example", 2)
+    relayed = Relayed(Address("relay.example", 1), b"k" * 32, bytes(32))
+    assert ways_of(record(*places)) == [Address("a.example", 2), relayed]
 
 
 @pytest.mark.parametrize(
     "host", ["\x1b[2J", "a\nb", "a b", "b\u202ea", "bücher.example", "a@b", "[::1]", "[", "a,b", " "]
 )
 def test_a_host_that_nobody_could_have_written_is_neither_dialled_nor_shown(host: str) -> None:
-    assert addresses_of(record(Place(host, 1), Place("good", 1))) == [Address("good", 1)]
+    assert ways_of(record(Place(host, 1), Place("good", 1))) == [Address("good", 1)]
