@@ -302,8 +302,8 @@ MUTANTS: Final = (
         "proof_of_anything",
         "The dialler's third word names nothing, so that it is refused, or has to be believed.",
         "node/talos/core/meeting.py",
-        "Proof(_name(frame))",
-        "Proof(_name(asked))",
+        "Proof(name_of(frame))",
+        "Proof(name_of(asked))",
         f"{FORGERY}::test_a_changed_word_of_a_greeting_is_refused_and_changes_nothing",
     ),
     Mutant(

@@ -8,6 +8,7 @@ from tests.mutants.mutant import Mutant
 
 LIFE: Final = "tests/node/core/test_session_life.py"
 CORE: Final = "tests/node/core/test_session_resets.py"
+LINKS: Final = "tests/node/services/test_links.py"
 NODES: Final = "tests/node/services/test_resets.py"
 
 MUTANTS: Final = (
@@ -34,6 +35,22 @@ MUTANTS: Final = (
         "            session.reinstate()\n",
         "",
         "tests/node/core/test_session_life.py::test_every_move_of_the_table_is_made",
+    ),
+    Mutant(
+        "what_came_meanwhile_is_stuck",
+        "What was read on the old link during a greeting comes again, and the new link is closed for it.",
+        "node/talos/core/conversation.py",
+        "has_taken = heard is not None and heard != self._talk.high_water.newest",
+        "has_taken = False",
+        f"{CORE}::test_what_was_read_on_the_old_link_during_a_greeting_comes_again_and_the_new_link_is_not_stuck",
+    ),
+    Mutant(
+        "link_without_what_was_told",
+        "Who was dialled does not know what the dialler has heard, and closes a good link.",
+        "node/talos/services/answer.py",
+        "        self._link.told = answer\n",
+        "",
+        f"{LINKS}::test_a_link_comes_with_what_either_told_in_its_greeting",
     ),
     Mutant(
         "reset_gives_nothing_up",

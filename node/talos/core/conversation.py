@@ -17,7 +17,7 @@ from talos.core.entry_types import SessionEvent
 from talos.core.inbox import Inbox
 from talos.core.intake import UNREADABLE_MS, Intake
 from talos.core.keylog import KeyLog
-from talos.core.meeting import Meeting
+from talos.core.meeting import Meeting, name_of
 from talos.core.outbox import AckedUnsent, Row
 from talos.core.refusals import refusal_of
 from talos.core.sessions import Ours
@@ -163,9 +163,15 @@ class Conversation(Meeting):
         """Say whether there is a session to resume, or to send on."""
         return self._talk.sessions.is_met()
 
-    def link_up(self, session_id: bytes, now_ms: int) -> Step:
-        """A bound link is there: everything undelivered is sent on it, in order, on the session it was greeted on."""
+    def link_up(self, session_id: bytes, now_ms: int, told: bytes = b"") -> Step:
+        """A bound link is there: everything undelivered is sent on it, in order, on the session it was greeted on.
+
+        `told` are the words of ours that the peer has heard in the greeting.
+        """
         self._new_link(up=True)
+        heard = self._talk.told.pop(name_of(told), None)
+        # What else was read since, on an older link, is sent once more on this one.
+        self._talk.on_link.has_taken = heard is not None and heard != self._talk.high_water.newest
         draft = Draft(self._talk, now_ms)
         if not self._talk.sessions.use(session_id, now_ms):
             draft.effects.append(Broken("the session that the link was greeted on was given up meanwhile"))

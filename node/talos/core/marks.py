@@ -40,6 +40,11 @@ class HighWater:
         return self._highs.get(origin, 0)
 
     @property
+    def newest(self) -> tuple[bytes, int]:
+        """The origin that was taken from last, and the highest seq of it."""
+        return self.last_origin, self.high(self.last_origin)
+
+    @property
     def are_none(self) -> bool:
         """True while nothing was taken from this peer, and nothing numbered towards it."""
         return not self._highs and self.next_seq == 1

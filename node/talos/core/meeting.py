@@ -35,6 +35,7 @@ class Meeting:
         if session is None or session.superseded_ms is not None:  # It was given up, and its link is about to end.
             return None
         frame = self._talk.sessions.seal(session, Lane.CONTROL, self._talk.marks().encode())
+        self._talk.told_in(name_of(frame))
         return session.id, frame, Draft(self._talk, now_ms).step()
 
     def resumed(self, frame: bytes, now_ms: int) -> tuple[bytes, Step]:
@@ -43,7 +44,8 @@ class Meeting:
         Raises `RatchetError` or `MalformedMessage`, changing nothing, where no session of ours opens it.
         """
         session, draft = self._bind(frame, Marks, now_ms, answers=b"")
-        answer = self._talk.sessions.seal(session, Lane.CONTROL, self._talk.marks(_name(frame)).encode())
+        answer = self._talk.sessions.seal(session, Lane.CONTROL, self._talk.marks(name_of(frame)).encode())
+        self._talk.told_in(name_of(answer))
         return answer, draft.step()
 
     def answered(self, frame: bytes, asked: bytes, now_ms: int) -> tuple[bytes, bytes, Step]:
@@ -53,8 +55,8 @@ class Meeting:
         authenticate, was taken before or answers something else; `MalformedMessage` or `AckedUnsent` if it is
         authentic, and makes no sense.
         """
-        session, draft = self._bind(frame, Marks | Welcome, now_ms, answers=_name(asked))
-        proof = self._talk.sessions.seal(session, Lane.CONTROL, Proof(_name(frame)).encode())
+        session, draft = self._bind(frame, Marks | Welcome, now_ms, answers=name_of(asked))
+        proof = self._talk.sessions.seal(session, Lane.CONTROL, Proof(name_of(frame)).encode())
         return session.id, proof, draft.step()
 
     def proved(self, frame: bytes, answer: bytes, now_ms: int, steady_ms: int) -> tuple[bytes, Step]:
@@ -62,7 +64,7 @@ class Meeting:
 
         `steady_ms` is on the monotonic clock, here and below: what a peer may do in a minute is no matter of the date.
         """
-        session, draft = self._bind(frame, Proof, now_ms, answers=_name(answer))
+        session, draft = self._bind(frame, Proof, now_ms, answers=name_of(answer))
         if self.may_greet(steady_ms):  # Two greetings may have been let in on the last one.
             self._talk.allowance.charge(Deed.GREETING, steady_ms)
         return session.id, draft.step()
@@ -88,6 +90,7 @@ class Meeting:
         """Start a session with the peer's checked `party`; returns the opening. It carries marks, no message."""
         first = self._talk.marks().encode()
         opening = self._talk.sessions.start(party, bundle, offer, first, now_ms=now_ms)
+        self._talk.told_in(name_of(opening))
         return opening, Draft(self._talk, now_ms).step()
 
     def accept(
@@ -107,8 +110,9 @@ class Meeting:
         Raises `RatchetError`, changing nothing, if it does not authenticate.
         """
         session = self._talk.sessions.accept(opening, agreement, prekeys, now_ms=now_ms).session
-        welcome = Welcome(self._talk.sessions.lane_keys(session), self._talk.marks(_name(opening.encode())))
+        welcome = Welcome(self._talk.sessions.lane_keys(session), self._talk.marks(name_of(opening.encode())))
         frame = self._talk.sessions.seal(session, Lane.CONTROL, welcome.encode())
+        self._talk.told_in(name_of(frame))
         draft = Draft(self._talk, now_ms)
         draft.writes += consumed
         if arrival is not None:
@@ -121,6 +125,6 @@ class Meeting:
         return self._talk.allowance.has(Deed.GREETING, steady_ms)
 
 
-def _name(words: bytes) -> bytes:
+def name_of(words: bytes) -> bytes:
     """Return what names the words of a greeting to whoever answers them."""
     return sha256(words).digest()

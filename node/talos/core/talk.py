@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from talos.core.allowance import Allowance
 from talos.core.content import Marks
@@ -12,6 +13,8 @@ from talos.core.outbox import SESSION_ID_SIZE, Outbox
 from talos.core.sessions import Ours, Sessions
 from talos.core.tables import FRAMES, NEWCOMERS, OUTBOX, Rows
 from talos_ratchet import Lane
+
+TOLD_MAX: Final = 8  # Greetings with one peer: more are not under way at once.
 
 
 @dataclass(slots=True)
@@ -23,7 +26,7 @@ class OnLink:
     unreadable: int = 0  # Since the last message that could be opened.
     unreadable_since: int | None = None  # Monotonic ms, if there are any.
     unopened: set[Lane] = field(default_factory=set)  # It counts in `Talk.unopened` once.
-    has_taken: bool = False  # A message has been taken since the link came up.
+    has_taken: bool = False  # A message has been taken since the peer was told, in the greeting, how far we are.
 
 
 @dataclass(slots=True)
@@ -42,6 +45,7 @@ class Talk:
     allowance: Allowance = field(default_factory=Allowance)
     # Links in a row on which a frame of this lane came that no session opened, and none that one did.
     unopened: dict[Lane, int] = field(default_factory=dict)
+    told: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)  # Marks, by the words of ours that they are in.
     on_link: OnLink = field(default_factory=OnLink)
 
     @classmethod
@@ -55,5 +59,10 @@ class Talk:
 
     def marks(self, answers: bytes = b"") -> Marks:
         """Who we are as a sender, how far we have the peer's messages, and what we answer."""
-        theirs = self.high_water.last_origin
-        return Marks(self.ours.origin, theirs, self.high_water.high(theirs), answers)
+        return Marks(self.ours.origin, *self.high_water.newest, answers)
+
+    def told_in(self, name: bytes) -> None:
+        """Remember how far we have the peer's messages now, as words of ours tell it: 32 bytes name them."""
+        self.told[name] = self.high_water.newest
+        while len(self.told) > TOLD_MAX:
+            del self.told[next(iter(self.told))]

@@ -149,6 +149,7 @@ class Answer:
             self._link.session_id, step = peer.conversation.proved(spoken, answer, now_ms, steady_ms)
         except RatchetError as error:
             raise Damaged(f"the dialler did not prove itself: {error}") from error
+        self._link.told = answer
         await self._desk.post.submit(peer, step, self._link).on_disk()
         return peer
 

@@ -135,6 +135,7 @@ class Call:
             self._link.session_id, proof, step = self._peer.conversation.answered(frame, asked, now_ms)
         except RatchetError as error:
             raise Damaged(f"the peer's answer does not authenticate: {error}") from error
+        self._link.told = asked
         await self._desk.post.submit(self._peer, step, self._link).on_disk()
         await self._link.send_now(proof)
 

@@ -66,6 +66,7 @@ class Link:
         self.close_reason: str | None = None
         self.last_greeting = b""  # The last frame that `next_frame` returned: a sample, if it is refused.
         self.session_id = b""  # 16 bytes, once it is greeted: what both ends send on while it is the peer's link.
+        self.told = b""  # The words of ours that the peer has heard in the greeting.
         self.ends_at: float | None = None  # On the monotonic clock: it is being drained.
 
     @property

@@ -179,7 +179,7 @@ class Post:
         if old is not None:
             self._say_goodbye(peer, old)
         peer.link, peer.reason = link, None
-        self.submit(peer, peer.conversation.link_up(link.session_id, self.now_ms()))
+        self.submit(peer, peer.conversation.link_up(link.session_id, self.now_ms(), link.told))
         return True
 
     def unbind(self, peer: Peer, link: Link) -> None:

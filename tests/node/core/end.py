@@ -201,9 +201,9 @@ class End:
 
     # The links
 
-    def bind(self, wire: Wire, session_id: bytes) -> None:
+    def bind(self, wire: Wire, session_id: bytes, told: bytes) -> None:
         self.wire = wire
-        self.submit(self.conversation.link_up(session_id, self.now_ms))
+        self.submit(self.conversation.link_up(session_id, self.now_ms, told))
 
     def unbind(self, wire: Wire) -> None:
         if self.wire is wire:

@@ -79,7 +79,7 @@ def proof(wire: Wire, asked: bytes, answer: bytes) -> Iterator[None]:
     except RatchetError:
         return
     commit(dialler, step, said)
-    take_over(dialler, wire, session_id)
+    take_over(dialler, wire, session_id, asked)
     yield
     if wire.is_cut:
         return
@@ -90,18 +90,21 @@ def proof(wire: Wire, asked: bytes, answer: bytes) -> Iterator[None]:
         return
     commit(answerer, step)
     if not wire.is_cut:
-        take_over(answerer, wire, session_id)
+        take_over(answerer, wire, session_id, answer)
 
 
-def take_over(end: End, wire: Wire, session_id: bytes) -> None:
-    """Bind the wire as `services.post` does: of two that both dialled the smaller DID's stays, else the newer."""
+def take_over(end: End, wire: Wire, session_id: bytes, told: bytes) -> None:
+    """Bind the wire as `services.post` does: of two that both dialled the smaller DID's stays, else the newer.
+
+    `told` are the words of this end that the other has heard.
+    """
     old = end.wire
     if old is not None and old.dialler is not wire.dialler and wire.dialler.did > wire.dialler.peer.did:
         cut(wire)
         return
     if old is not None:
         cut(old)
-    end.bind(wire, session_id)
+    end.bind(wire, session_id, told)
 
 
 def commit(end: End, step: Step, *said: bytes) -> None:

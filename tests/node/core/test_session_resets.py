@@ -12,9 +12,10 @@ from talos.core.intake import UNOPENED_MAX, UNREADABLE_MS
 from talos.core.names import did_of
 from talos.core.sessions import RENEW_MESSAGES, RENEW_MS, Wear
 from talos.core.step import Step
+from talos.core.talk import TOLD_MAX
 from talos_ratchet import Lane
 from tests.node.core.end import DAY_MS, NOW_MS, End, cut
-from tests.node.core.pair import commit, connect, linked, pair, read_all, settle
+from tests.node.core.pair import commit, connect, greeting, linked, outbox, pair, read_all, settle
 
 GARBAGE = {lane: bytes((0x10 + lane,)) + bytes(range(200)) for lane in Lane}
 
@@ -199,3 +200,33 @@ def test_a_link_is_stuck_when_nothing_has_opened_for_ten_seconds() -> None:
     effects_of(b, GARBAGE[Lane.MESSAGE])
     cut(b.wire)
     assert not b.conversation.is_stuck(steady_ms + UNREADABLE_MS)
+
+
+@pytest.mark.parametrize("dialler", "ab")
+def test_what_was_read_on_the_old_link_during_a_greeting_comes_again_and_the_new_link_is_not_stuck(
+    dialler: str,
+) -> None:
+    a, b = linked()
+    for number in range(3):
+        a.send(b"%d" % number)
+    a.flush()
+    words = greeting(a if dialler == "a" else b)
+    for _ in range(2 if dialler == "a" else 1):
+        next(words)  # `b` has told that it has none of them.
+    b.receive()
+    b.flush()
+    for _ in words:
+        pass
+    settle(a, b)
+    assert read_all(b) == [b"0", b"1", b"2"]
+    assert outbox(a) == []
+    assert b.conversation._talk.unopened == {}
+    assert not b.conversation.is_stuck(b.steady_ms + UNREADABLE_MS)
+
+
+def test_what_was_told_in_greetings_that_led_to_no_link_is_forgotten_in_the_end() -> None:
+    a, _ = linked()
+    assert a.conversation._talk.told == {}
+    for _ in range(2 * TOLD_MAX):
+        next(greeting(a))
+    assert len(a.conversation._talk.told) == TOLD_MAX

@@ -79,6 +79,15 @@ async def test_messages_cross_and_survive_the_loss_of_the_link(autojump_clock: M
         await talk(a, b)
 
 
+async def test_a_link_comes_with_what_either_told_in_its_greeting(autojump_clock: MockClock) -> None:
+    async with running("a", "b") as (a, b):
+        for dialler, other in ((a, b), (a, b), (b, a)):  # It opens a session, and resumes it twice.
+            await dialler.links.connect(dialler.peer(other))
+            await until(lambda: a.links.bound == b.links.bound == 1)
+            assert a.peer(b).conversation._talk.told == b.peer(a).conversation._talk.told == {}
+            await lose(a, b)
+
+
 LATENCIES = [0.001, 0.02, 0.021, 0.03]
 
 
