@@ -109,8 +109,8 @@ MUTANTS: Final = (
         "one_try_less",
         "A message is tried once less than was asked for.",
         "node/talos/services/messages.py",
-        "for _ in range(1 + retry_count):",
-        "for _ in range(max(1, retry_count)):",
+        "left = 1 + retry_count",
+        "left = max(1, retry_count)",
         f"{LIMITS}::test_a_message_is_tried_as_often_as_was_asked_for",
     ),
     Mutant(

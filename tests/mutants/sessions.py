@@ -8,6 +8,7 @@ from tests.mutants.mutant import Mutant
 
 LIFE: Final = "tests/node/core/test_session_life.py"
 CORE: Final = "tests/node/core/test_session_resets.py"
+GIVEN_UP: Final = "tests/node/services/test_given_up.py"
 LINKS: Final = "tests/node/services/test_links.py"
 NODES: Final = "tests/node/services/test_resets.py"
 
@@ -35,6 +36,30 @@ MUTANTS: Final = (
         "            session.reinstate()\n",
         "",
         "tests/node/core/test_session_life.py::test_every_move_of_the_table_is_made",
+    ),
+    Mutant(
+        "sealed_behind_the_goodbye",
+        "What is sent for five seconds after a renewal is sealed, sent and lost, and sealed once more.",
+        "node/talos/core/sessions.py",
+        "return None if session is None or session.superseded_ms is not None else session",
+        "return session",
+        f"{CORE}::test_behind_the_goodbye_nothing_more_is_sealed_on_a_session_that_was_given_up",
+    ),
+    Mutant(
+        "renewal_is_a_failed_try",
+        "A message fails because we renewed its session.",
+        "node/talos/services/messages.py",
+        "            if peer.given_up == given_up:",
+        "            if True:",
+        f"{GIVEN_UP}::test_a_message_that_waits_when_we_renew_needs_no_second_try",
+    ),
+    Mutant(
+        "ending_link_is_a_link",
+        "Who asks for a link just after a renewal gets the one that is about to end.",
+        "node/talos/services/links.py",
+        "        while peer.link is not None and peer.link.ends_at is not None:",
+        "        while False:",
+        f"{GIVEN_UP}::test_what_is_sent_while_the_link_of_a_session_given_up_ends_needs_one_try",
     ),
     Mutant(
         "what_came_meanwhile_is_stuck",
@@ -71,9 +96,9 @@ MUTANTS: Final = (
     Mutant(
         "given_up_and_resumed",
         "Who has given a session up resumes it while the old link has not ended, and its own dial fails.",
-        "node/talos/core/meeting.py",
-        "        if session is None or session.superseded_ms is not None:  # It was given up",
-        "        if session is None:  # It was given up",
+        "node/talos/core/sessions.py",
+        "return None if session is None or session.superseded_ms is not None else session",
+        "return session",
         f"{CORE}::test_a_session_that_was_given_up_is_not_resumed_though_its_link_is_still_there",
     ),
     Mutant(
@@ -96,8 +121,8 @@ MUTANTS: Final = (
         "worn_for_both",
         "Both ends renew a session at once, each time.",
         "node/talos/core/sessions.py",
-        "        if session is None or not session.initiated or session.superseded_ms is not None:",
-        "        if session is None or session.superseded_ms is not None:",
+        "        if session is None or not session.initiated:",
+        "        if session is None:",
         f"{CORE}::test_a_session_is_worn_out_after_a_week_to_the_millisecond_whichever_way_the_clock_went",
     ),
     Mutant(

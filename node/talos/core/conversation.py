@@ -222,7 +222,7 @@ class Conversation(Meeting):
 
     def goodbye(self, now_ms: int) -> tuple[bytes | None, Step]:
         """Return a GOAWAY frame, for a link that is not to be used any more; None if no session can say it."""
-        session = self._talk.sessions.sending(now_ms)
+        session = self._talk.sessions.of_link
         frame = None
         if session is not None and session.can_send(Lane.CONTROL):
             frame = self._talk.sessions.seal(session, Lane.CONTROL, GoAway().encode())

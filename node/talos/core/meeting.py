@@ -32,7 +32,7 @@ class Meeting:
     def resume(self, now_ms: int) -> tuple[bytes, bytes, Step] | None:
         """Return session id, control frame and step to resume a session with; None if there is none."""
         session = self._talk.sessions.sending(now_ms)
-        if session is None or session.superseded_ms is not None:  # It was given up, and its link is about to end.
+        if session is None:
             return None
         frame = self._talk.sessions.seal(session, Lane.CONTROL, self._talk.marks().encode())
         self._talk.told_in(name_of(frame))

@@ -193,7 +193,7 @@ class Sessions:
 
     def rest(self) -> None:
         """The link has ended."""
-        session = None if self._in_use is None else self._set.get(self._in_use)
+        session = self.of_link
         if session is not None:
             self._move(session, Event.LINK_ENDED)
         self._in_use = None
@@ -225,7 +225,7 @@ class Sessions:
         Its age is judged either way: a clock that was set back must not keep a session for ever.
         """
         session, wear = self.sending(now_ms), self._ours.wear
-        if session is None or not session.initiated or session.superseded_ms is not None:
+        if session is None or not session.initiated:
             return None
         if abs(now_ms - session.created_ms) >= wear.age_ms:
             return f"renewed after {wear.age_ms // 1000} s"
@@ -249,10 +249,15 @@ class Sessions:
                 dropped.append(session)
         return dropped
 
+    @property
+    def of_link(self) -> Session | None:
+        """The session that the link was greeted on, though it may have been given up since."""
+        return None if self._in_use is None else self._set.get(self._in_use)
+
     def sending(self, now_ms: int) -> Session | None:
-        """Return the session of the link, else the one to resume; None if there is none."""
-        in_use = None if self._in_use is None else self._set.get(self._in_use)
-        return in_use or self._set.sending(now_ms)
+        """Return the session of the link, else the one to resume; None if there is none, or it was given up."""
+        session = self.of_link or self._set.sending(now_ms)
+        return None if session is None or session.superseded_ms is not None else session
 
     def holds(self, session_id: bytes) -> bool:
         return session_id in self._set

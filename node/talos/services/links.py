@@ -44,11 +44,9 @@ class Links:
         self._nursery = nursery
         self._places = Places()
         self._bound: dict[Link, Peer] = {}
-        dialler = Dialler(desk, self.spawn, self._serve)
-        self.dialler = dialler
-        self.connect = dialler.connect
+        self.dialler = Dialler(desk, self.spawn, self._serve)
+        self.look = self.dialler.look
         desk.post.redial = self.redial
-        self.look = dialler.look
         self.holding: Holding | None = None  # If this node holds statements for others.
         self.relay: Relaying | None = None  # If this node is one.
         self.crashes = 0
@@ -65,6 +63,12 @@ class Links:
         """Return once no bound link has a frame waiting. A peer that does not read keeps it waiting."""
         while any(link.has_queued for link in self._bound):
             await self._desk.host.clock.sleep(FLUSH_POLL_S)
+
+    async def connect(self, peer: Peer) -> None:
+        """Return once the peer has a link on which something can be sent. Raises as `Dialler.connect` does."""
+        while peer.link is not None and peer.link.ends_at is not None:
+            await self.ended(peer, peer.link)
+        await self.dialler.connect(peer)
 
     def redial(self, peer: Peer) -> None:
         """Dial the peer once its link, which is to end, has ended. What comes of it is in `peer.reason`.

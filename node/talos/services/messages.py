@@ -66,7 +66,8 @@ class Messages:
         """Accept a message and see it delivered, if that can be now (DECISIONS 14).
 
         `timeout` (seconds) is how long one acknowledgement may take on a live link; then the peer is dialled anew
-        and the message sent again, up to `retry_count` times. Without a link, `on_failure` applies after the first
+        and the message sent again, up to `retry_count` times; a link that we end to renew its session does not count.
+        Without a link, `on_failure` applies after the first
         failed dial: "queue" returns a receipt QUEUED, and the node goes on trying for ever; "raise" gives the
         message up and raises `DeliveryFailed`.
         Raises `UsageError`, `Refused` (to ourselves), `QueueFull` or `StoreFailed`, with nothing accepted. Once it is
@@ -115,7 +116,9 @@ class Messages:
         if self._offline:
             return "the node is offline (offline_mode)"
         why: str | None = "no try was allowed"
-        for _ in range(1 + retry_count):
+        left = 1 + retry_count
+        while left:
+            given_up = peer.given_up
             try:
                 await self._links.connect(peer)
             except TalosError as error:
@@ -123,6 +126,8 @@ class Messages:
             why = await self._acknowledged(peer, awaited, timeout)
             if why is None:
                 break
+            if peer.given_up == given_up:  # Else the link has ended at our own word, which is no fault of its.
+                left -= 1
         return why
 
     async def _acknowledged(self, peer: Peer, awaited: Awaited, timeout: float) -> str | None:

@@ -33,6 +33,7 @@ class Peer:
     deliveries: int = 0  # Acknowledgements of our messages so far.
     taken_at: float = inf  # Monotonic: when its newest message was taken; before this node started, if it is inf.
     reason: str | None = None  # Why there is no link, if that is known.
+    given_up: int = 0  # Times that we have given its session up, and with it a link.
     reset_at: float = -inf  # Monotonic: when we last gave its session up unasked.
     renewed_at: float = -inf  # Monotonic: when we last had it renewed.
     asked_at: float = -inf  # Monotonic: when the application last had it given up.

@@ -207,6 +207,7 @@ class Post:
     def _give_up(self, peer: Peer, step: Step) -> Submitted:
         submitted = self.submit(peer, step)
         if peer.link is not None:
+            peer.given_up += 1
             self._say_goodbye(peer, peer.link)
             self.redial(peer)
         return submitted

@@ -6,16 +6,18 @@ from dataclasses import replace
 
 import pytest
 
+from talos.core.content import Ping
 from talos.core.effects import Unopened, WornOut
 from talos.core.entry_types import EntryType, read_body
 from talos.core.intake import UNOPENED_MAX, UNREADABLE_MS
 from talos.core.names import did_of
 from talos.core.sessions import RENEW_MESSAGES, RENEW_MS, Wear
 from talos.core.step import Step
+from talos.core.tables import SESSIONS
 from talos.core.talk import TOLD_MAX
 from talos_ratchet import Lane
 from tests.node.core.end import DAY_MS, NOW_MS, End, cut
-from tests.node.core.pair import commit, connect, greeting, linked, outbox, pair, read_all, settle
+from tests.node.core.pair import commit, connect, frames_of, greeting, linked, outbox, pair, read_all, settle
 
 GARBAGE = {lane: bytes((0x10 + lane,)) + bytes(range(200)) for lane in Lane}
 
@@ -85,6 +87,30 @@ def test_a_session_that_was_given_up_is_not_resumed_though_its_link_is_still_the
     assert a.conversation.goodbye(a.now_ms)[0] is not None  # There it can still say so.
     a.crash()
     assert a.conversation.resume(a.now_ms) is None
+
+
+def test_behind_the_goodbye_nothing_more_is_sealed_on_a_session_that_was_given_up() -> None:
+    a, b = linked()
+    talk(a, b)
+    commit(a, a.conversation.reset("asked for", a.now_ms))
+    assert a.wire is not None
+    assert a.conversation.goodbye(a.now_ms)[0] is not None
+    before = a.rows(SESSIONS)
+    _, sent = a.conversation.submit(b"waits for the next link", a.now_ms)
+    assert frames_of(sent) == []
+    commit(a, sent)
+    assert frames_of(a.conversation.say(Ping(), a.now_ms)) == []
+    assert a.rows(SESSIONS) == before
+    b.send(b"still arrives")
+    b.flush()
+    a.receive()
+    a.flush()
+    assert read_all(a) == [b"still arrives"]
+    cut(a.wire)
+    connect(b)
+    settle(a, b)
+    assert read_all(b) == [b"waits for the next link"]
+    assert outbox(b) == []
 
 
 def test_what_is_under_way_on_a_session_that_was_given_up_arrives_and_what_is_not_is_sent_anew() -> None:
