@@ -202,7 +202,7 @@ class Node:
 
     def status(self) -> NodeStatus:
         running, post = self._running_now(), self._desk.post
-        trouble = post.trouble or self.audit.trouble or post.keeper.reason or self._storage.trouble
+        trouble = self._committer.trouble or self.audit.trouble or post.keeper.reason or self._storage.trouble
         return NodeStatus(
             did=self.did,
             name=self._me.name,

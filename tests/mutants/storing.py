@@ -12,9 +12,34 @@ COMMIT: Final = "tests/node/services/test_commit.py"
 FILES: Final = "tests/node/drivers/test_files.py"
 FOLDER: Final = "tests/node/drivers/test_data_folder.py"
 KEYSTORE: Final = "tests/node/drivers/test_keystore.py"
+OWN_STEPS: Final = "tests/node/services/test_own_steps.py"
 VAULT: Final = "tests/node/core/test_vault.py"
 
 MUTANTS: Final = (
+    Mutant(
+        "own_steps_read_nothing_back",
+        "A node whose store is gone goes on handing out what it was told is done, until a peer says something.",
+        "node/talos/services/commit.py",
+        "            self.failed()\n",
+        "",
+        f"{OWN_STEPS}::test_a_node_ends_at_a_step_of_its_own_if_it_cannot_read_back_what_is_on_disk",
+    ),
+    Mutant(
+        "own_steps_fail_in_silence",
+        "A store that takes nothing is shown as well, for only peers count.",
+        "node/talos/services/commit.py",
+        "            self.trouble = str(failure)\n",
+        "",
+        f"{OWN_STEPS}::test_what_the_store_did_not_take_shows_until_it_has_taken_something",
+    ),
+    Mutant(
+        "well_again_without_a_write",
+        "A store that takes nothing is shown as well, because somebody asked for nothing.",
+        "node/talos/services/commit.py",
+        "        if not any(request.size for request in group):\n            return\n",
+        "        if not any(request.size for request in group):\n            self.trouble = None\n            return\n",
+        f"{OWN_STEPS}::test_what_the_store_did_not_take_shows_until_it_has_taken_something",
+    ),
     Mutant(
         "frames_have_no_room",
         "Messages are taken without room for their frames: when all peers come at once the reserve is used up.",

@@ -65,6 +65,8 @@ class Committer:
         self.room = Room()
         self._space = self.room.space  # After the last commit.
         self.measured: Callable[[], None] = lambda: None  # Called when `room` was.
+        self.failed: Callable[[], None] = lambda: None  # Puts back memory that many steps share; see `submit`.
+        self.trouble: str | None = None  # Why the store did not take what it should, until it has taken something.
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Commit until cancelled; whoever still waits then gets `NodeStopped`. Starts at once.
@@ -106,7 +108,8 @@ class Committer:
 
         The committer calls `granted` when they are on disk, in the order of all calls, before it grants anything
         else; or `refused` with the failure, before anybody can build on what was refused. Neither may block or
-        raise, but for one thing: a `refused` that cannot read back what is on disk raises `StoreFailed` or `Damaged`.
+        raise, but for one thing: a `refused`, or `failed` before all of them, that cannot read back what is on disk
+        raises `StoreFailed` or `Damaged`.
         Then `run` ends with that, and everybody who waits gets `NodeStopped`: on memory that is ahead of the disk
         nothing more may be built. Raises `NodeStopped` once `run` has ended.
         """
@@ -142,6 +145,8 @@ class Committer:
         try:
             await self._write(group)
         except StoreFailed as failure:
+            self.trouble = str(failure)
+            self.failed()
             # Those behind stepped on from state that never reached the disk, so they cannot be granted either.
             for request in group:
                 self._refuse(request, _copy(failure))
@@ -162,6 +167,7 @@ class Committer:
             await self._blocking(partial(self._commit, group))
         finally:
             self._writing.release()
+        self.trouble = None
         self._see_growth()
 
     def _see_growth(self) -> None:

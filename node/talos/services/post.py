@@ -66,6 +66,7 @@ class Post:
         self._peers: dict[bytes, Peer] = {}
         self.keeper = Keeper(host, committer, ours.did, store_size_max_mib)
         self.keeper.went_well = self.let_go_on
+        committer.failed = self._look_back
         self.inbox = Inbox(self.keeper.room, inbox_limit)
         self.inbox.load(host.store.scan(INBOX))
         self.mail_came = Signal()
@@ -75,9 +76,7 @@ class Post:
         self.redial: Callable[[Peer], None] = lambda peer: None  # Once the link that it has now has ended.
         self.refusals = Refusals(host.store)
         self.newcomers = Newcomers(host.store)
-        self._failure: BaseException | None = None  # The last failure of the store ...
-        self._reloaded: set[bytes] = set()  # ... and whose conversations it has put back to what is on disk.
-        self.trouble: str | None = None  # Why the store does not take what it should.
+        self._reloaded: set[bytes] = set()  # Whose conversations are as they are on disk since the store last failed.
 
     def start(self) -> None:
         """Load every peer that something waits for, and find out how full the store is. Raises `Damaged`."""
@@ -233,7 +232,6 @@ class Post:
     # What comes of a step
 
     def _release(self, peer: Peer, step: Step, link: Link | None, out: Link | None) -> None:
-        self.trouble = None
         broken = link or out
         if peer.link is not out:
             out = None
@@ -282,19 +280,22 @@ class Post:
             awaited.delivered = True
             awaited.wake()
 
-    def _forget(self, peer: Peer, failure: TalosError) -> None:
-        """A commit failed: memory goes back to what is on disk, and the link starts anew.
+    def _look_back(self) -> None:
+        """A commit failed, whoever it was of: what is no one peer's goes back to what is on disk.
 
         Raises `StoreFailed` or `Damaged` where that cannot be read, which ends the node (see `Committer.submit`).
         """
+        self._reloaded = set()
+        self.inbox.load(self._host.store.scan(INBOX), restarted=False)
+        self.newcomers.reload()
+
+    def _forget(self, peer: Peer, failure: TalosError) -> None:
+        """A step of the peer's failed: its conversation goes back to what is on disk, and the link starts anew.
+
+        Raises as `_look_back` does.
+        """
         if isinstance(failure, NodeStopped):
             return  # Nobody builds on memory any more.
-        self.trouble = str(failure)
-        cause = failure.__cause__ or failure  # One failure refuses many steps; all were made before it.
-        if cause is not self._failure:
-            self._failure, self._reloaded = cause, set()
-            self.inbox.load(self._host.store.scan(INBOX), restarted=False)
-            self.newcomers.reload()
         if peer.did not in self._reloaded:
             self._reloaded.add(peer.did)
             peer.conversation.reload()

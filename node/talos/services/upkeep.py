@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
 from talos.core.entries import Entry
@@ -20,10 +21,8 @@ async def keep_up(desk: Desk, requests: Requests) -> None:
     """Do a round every hour, until cancelled."""
     while True:
         await desk.host.clock.sleep(ROUND_S)
-        try:
+        with suppress(StoreFailed):  # The node's status says why, and the next round tries again.
             await rotate_prekeys(desk)
-        except StoreFailed as error:
-            desk.post.trouble = f"the prekeys could not be rotated: {error}"  # The next round tries again.
         for peer in desk.post.peers():
             desk.post.submit(peer, peer.conversation.expire(desk.now_ms()))
             desk.recheck(peer)

@@ -10,10 +10,9 @@ from talos.core.inbox import Arrived, Inbox
 from talos.core.log_index import Index, bundle_key
 from talos.core.step import Put, Step
 from talos.core.tables import INBOX
-from talos.errors import NodeStopped, StoreFailed, TalosError
+from talos.errors import NodeStopped, StoreFailed
 from talos.services.commit import Committer, Submitted
 from talos.services.messages import Message, Messages
-from talos.services.peer import Peer
 from talos.services.post import Post
 from talos_simulations.mutants import mutant
 
@@ -89,20 +88,13 @@ def deleted_when_handed_out(real: Any) -> Any:
     return message
 
 
-@mutant(Post, "_forget", "After a failed commit the inbox keeps the places of messages that did not reach the disk.")
+@mutant(Post, "_look_back", "After a failed commit the inbox keeps the places of messages that did not reach the disk.")
 def inbox_stays_ahead(real: Any) -> Any:
-    def forget(self: Post, peer: Peer, failure: TalosError) -> None:
-        load = self.inbox.load
-        self._failure = failure.__cause__ or failure
-        del load
-        if isinstance(failure, NodeStopped):
-            return
-        self.trouble = str(failure)
-        peer.conversation.reload()
-        if peer.link is not None:
-            peer.link.close(f"the store failed: {failure}")
+    def look_back(self: Post) -> None:
+        self._reloaded = set()
+        self.newcomers.reload()
 
-    return forget
+    return look_back
 
 
 @mutant(Inbox, "load", "After a restart nothing is marked as perhaps handed out before.")

@@ -85,7 +85,7 @@ async def test_a_peer_is_told_to_wait_and_goes_on_when_there_is_room_without_a_n
         assert a.node.status().undelivered == 0
         assert [(await b.node.receive()).body for _ in range(2)] == [b"before", b"waits"]
         assert len(a.wire.streams) == links
-        assert b.desk.post.trouble is None
+        assert b.node._committer.trouble is None
 
 
 async def test_what_is_there_is_brought_to_its_end_all_the_same_and_written_down(autojump_clock: MockClock) -> None:

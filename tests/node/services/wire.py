@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
@@ -21,13 +21,14 @@ from talos.core.identity import enrol, load
 from talos.core.names import parse_peer
 from talos.core.room import Space
 from talos.core.sessions import WEAR, Wear
+from talos.core.step import Put
 from talos.core.storage_key import new_vault
 from talos.core.tables import CACHE_TABLES, STATE_TABLES
 from talos.drivers.clock import RealClock
 from talos.drivers.data_folder import Opened, settle
 from talos.drivers.kem import encapsulate
 from talos.drivers.memory_store import MemoryStore
-from talos.errors import UsageError
+from talos.errors import StoreFailed, UsageError
 from talos.host import Address, Clock, Datagrams, DialError, Host, LinkClosed
 from talos.runtime import Node
 from talos.services.desk import Desk
@@ -172,11 +173,30 @@ class WireHost:
 
 
 class LimitedStore(MemoryStore):
-    """A store that says how much room it has left, and takes everything all the same: those who ask must obey."""
+    """A store that says how much room it has left, and takes everything all the same: those who ask must obey.
+
+    Unless the disk below it is made to fail.
+    """
 
     def __init__(self) -> None:
         super().__init__(STATE_TABLES)
         self.space = super().room()
+        self.refusal: StoreFailed | None = None  # What every commit raises,
+        self.writes_all_the_same = False  # having written; and
+        self.is_unreadable = False  # every scan too.
+
+    def commit(self, writes: Sequence[Put]) -> None:
+        if self.refusal is None or self.writes_all_the_same:
+            super().commit(writes)
+        if self.refusal is not None:
+            raise StoreFailed(self.refusal.what)
+
+    def scan(
+        self, table: str, prefix: bytes = b"", *, start: bytes = b"", reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        if self.is_unreadable:
+            raise StoreFailed("the store cannot be read")
+        return super().scan(table, prefix, start=start, reverse=reverse)
 
     def room(self) -> Space:
         return self.space
