@@ -8,6 +8,7 @@ from tests.mutants.mutant import Mutant
 
 CHANNEL: Final = "tests/node/core/test_channel.py"
 FRAMES: Final = "tests/node/core/test_frames.py"
+GIVEN_UP: Final = "tests/node/services/test_given_up.py"
 GREETING: Final = "tests/node/services/test_greeting.py"
 GREETING_ON_DISK: Final = "tests/node/services/test_greeting_on_disk.py"
 LINK: Final = "tests/node/services/test_link.py"
@@ -219,11 +220,19 @@ MUTANTS: Final = (
     ),
     Mutant(
         "drained_link_lives_on",
-        "A link that lost against another is drained anew each time, and never ends.",
-        "node/talos/services/link.py",
-        "        if self.ends_at is None:\n            self.ends_at",
-        "        if True:\n            self.ends_at",
-        f"{LINK}::test_a_drained_link_is_over_after_five_seconds",
+        "A link that lost against another is kept until its peer closes it, which may be never.",
+        "node/talos/services/links.py",
+        "                    nursery.start_soon(_until_closed, link, link.until_drained)\n",
+        "",
+        f"{GIVEN_UP}::test_a_link_whose_place_another_has_taken_lives_five_seconds_more_though_nobody_speaks_on_it",
+    ),
+    Mutant(
+        "replaced_link_slept_through",
+        "Who waits for a link to end sleeps on though another has taken its place.",
+        "node/talos/services/post.py",
+        "            self.work_came.send()  # For whoever waits for the old one to end.\n",
+        "",
+        f"{GIVEN_UP}::test_who_waits_for_a_link_to_end_hears_at_once_of_the_one_in_its_place",
     ),
     Mutant(
         "done_before_it_is_on_disk",

@@ -67,7 +67,8 @@ class Link:
         self.last_greeting = b""  # The last frame that `next_frame` returned: a sample, if it is refused.
         self.session_id = b""  # 16 bytes, once it is greeted: what both ends send on while it is the peer's link.
         self.told = b""  # The words of ours that the peer has heard in the greeting.
-        self.ends_at: float | None = None  # On the monotonic clock: it is being drained.
+        self._draining = trio.Event()
+        self._why_drained = ""
 
     @property
     def host(self) -> str:
@@ -166,14 +167,20 @@ class Link:
         if self._scope is not None:
             self._scope.cancel()
 
-    def drain(self) -> None:
-        """Read on for a while what the peer has sent already, then end."""
-        if self.ends_at is None:
-            self.ends_at = self._clock.monotonic() + DRAIN_S
+    def drain(self, why: str) -> None:
+        """Read on for DRAIN_S what the peer has sent already, then end. The first reason stands."""
+        self._why_drained = self._why_drained or why
+        self._draining.set()
 
-    def is_over(self) -> bool:
-        """True once a drained link has had its time."""
-        return self.ends_at is not None and self._clock.monotonic() >= self.ends_at
+    @property
+    def is_draining(self) -> bool:
+        return self._draining.is_set()
+
+    async def until_drained(self) -> None:
+        """Raises `LinkClosed` once it has been drained for DRAIN_S; waits for ever if it is not."""
+        await self._draining.wait()
+        await self._clock.sleep(DRAIN_S)
+        raise LinkClosed(self._why_drained)
 
     @property
     def scope(self) -> trio.CancelScope:

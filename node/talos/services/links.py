@@ -19,7 +19,7 @@ from talos.host import LinkClosed, Listener, Stream
 from talos.services.answer import FIRST, Answer, Holding, Relaying, Served
 from talos.services.desk import Desk
 from talos.services.dial import Dialler
-from talos.services.link import DRAIN_S, GREETING_S, Link
+from talos.services.link import GREETING_S, Link
 from talos.services.peer import Peer
 from talos.services.places import Place, Places
 from talos.services.supervise import supervise
@@ -66,7 +66,7 @@ class Links:
 
     async def connect(self, peer: Peer) -> None:
         """Return once the peer has a link on which something can be sent. Raises as `Dialler.connect` does."""
-        while peer.link is not None and peer.link.ends_at is not None:
+        while peer.link is not None and peer.link.is_draining:
             await self.ended(peer, peer.link)
         await self.dialler.connect(peer)
 
@@ -87,13 +87,7 @@ class Links:
             peer.reason = str(error)
 
     async def ended(self, peer: Peer, link: Link | None) -> None:
-        """Return once the peer's drained `link` has ended, for it must within DRAIN_S, or another is the peer's."""
-        clock = self._desk.host.clock
-        with clock.move_on_after(DRAIN_S):
-            while link is not None and peer.link is link:
-                await self._desk.post.work_came.wait()
-        if link is not None:
-            link.close("its session was given up")
+        """Return once the peer's drained `link` has ended, as it does within DRAIN_S, or another is the peer's."""
         while link is not None and peer.link is link:
             await self._desk.post.work_came.wait()
 
@@ -157,7 +151,7 @@ class Links:
         """Run a bound link to its end."""
         link.allow(LANES)
         for older, owner in self._bound.items():
-            if owner is peer and older.ends_at is not None:
+            if owner is peer and older.is_draining:
                 older.close("two newer links have taken its place")  # So that no peer holds more than two.
         self._bound[link] = peer
         peer.holds += 1
@@ -171,6 +165,7 @@ class Links:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(_until_closed, link, link.write_queued)
                     nursery.start_soon(_until_closed, link, partial(self._read, peer, link))
+                    nursery.start_soon(_until_closed, link, link.until_drained)
         finally:
             del self._bound[link]
             peer.holds -= 1
@@ -203,7 +198,7 @@ class Links:
         clock, post = self._desk.host.clock, self._desk.post
         while True:
             try:
-                frames = await link.next_frames(PING_S if link.ends_at is None else DRAIN_S)
+                frames = await link.next_frames(PING_S)
             except MalformedMessage:
                 post.refusals.refuse(Refusal.MALFORMED, peer.did, b"", post.now_ms())
                 raise
@@ -214,8 +209,6 @@ class Links:
             silent_s = clock.monotonic() - link.heard_at
             if silent_s >= DEAD_S:
                 raise LinkClosed(f"nothing was heard for {silent_s:.0f} s")
-            if link.is_over():
-                raise LinkClosed("another link has taken its place")
             if peer.link is link and peer.conversation.is_stuck(self._desk.steady_ms()):
                 raise LinkClosed("what the peer sends does not open")
             if not frames and peer.link is link:

@@ -43,6 +43,7 @@ from talos.services.signal import Signal
 
 REPLAY_WINDOW_S: Final = 3_600  # A duplicate is written down if the peer's newest message is no older than this.
 RESET_LEAST_S: Final = 600.0  # Between two resets of ours that nobody asked for: they cost the peer a handshake each.
+REPLACED: Final = "another link has taken its place"
 CROSSING_S: Final = 10.0  # Two dials that cross are bound no further apart than one greeting may take.
 
 
@@ -173,10 +174,11 @@ class Post:
         old, link.bound_at = peer.link, self._host.clock.monotonic()
         crossed = old is not None and old.dialled != link.dialled and link.bound_at - old.bound_at <= CROSSING_S
         if crossed and link.dialled != (self.did < peer.did):
-            self._say_goodbye(peer, link)
+            self._say_goodbye(peer, link, REPLACED)
             return False
         if old is not None:
-            self._say_goodbye(peer, old)
+            self._say_goodbye(peer, old, REPLACED)
+            self.work_came.send()  # For whoever waits for the old one to end.
         peer.link, peer.reason = link, None
         self.submit(peer, peer.conversation.link_up(link.session_id, self.now_ms(), link.told))
         return True
@@ -207,7 +209,7 @@ class Post:
         submitted = self.submit(peer, step)
         if peer.link is not None:
             peer.given_up += 1
-            self._say_goodbye(peer, peer.link)
+            self._say_goodbye(peer, peer.link, "its session was given up")
             self.redial(peer)
         return submitted
 
@@ -222,9 +224,9 @@ class Post:
     def did(self) -> bytes:
         return self._ours.did
 
-    def _say_goodbye(self, peer: Peer, link: Link) -> None:
+    def _say_goodbye(self, peer: Peer, link: Link, why: str) -> None:
         """Send nothing more on `link`; it ends when the peer has read that, or soon."""
-        link.drain()
+        link.drain(why)
         frame, step = peer.conversation.goodbye(self.now_ms())
         if frame is not None:
             self._committer.submit(step, granted=lambda: link.enqueue(frame), refused=lambda f: self._forget(peer, f))

@@ -247,12 +247,26 @@ async def test_a_link_closed_before_it_ran_ends_at_once(autojump_clock: MockCloc
     assert trio.current_time() == 0.0
 
 
-async def test_a_drained_link_is_over_after_five_seconds(autojump_clock: MockClock) -> None:
+async def test_a_drained_link_is_over_after_five_seconds_however_often_it_is_drained(autojump_clock: MockClock) -> None:
     link, _ = link_pair()
-    assert not link.is_over()
-    link.drain()
-    assert await link.next_frames(DRAIN_S - 1) == []
-    link.drain()
-    assert not link.is_over()
-    assert await link.next_frames(1.0) == []
-    assert link.is_over()
+    assert not link.is_draining
+    await trio.sleep(1)
+    link.drain("another link is better")
+    assert link.is_draining
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(again, link)
+        with pytest.raises(LinkClosed, match="another link is better"):
+            await link.until_drained()
+    assert trio.current_time() == pytest.approx(1 + DRAIN_S)
+
+
+async def again(link: Link) -> None:
+    await trio.sleep(DRAIN_S - 1)
+    link.drain("again")
+
+
+async def test_a_link_that_is_not_drained_is_not_over(autojump_clock: MockClock) -> None:
+    link, _ = link_pair()
+    with trio.move_on_after(1_000_000) as waiting:
+        await link.until_drained()
+    assert waiting.cancelled_caught
