@@ -299,6 +299,14 @@ MUTANTS: Final = (
         f"{FORGERY}::test_words_that_were_held_back_fit_no_later_greeting",
     ),
     Mutant(
+        "lying_marks_move_the_session",
+        "A peer whose greeting lies leaves a session moved in memory alone, and no entry tells of its beginning.",
+        "node/talos/core/meeting.py",
+        "            draft.check(words)\n",
+        "            pass\n",
+        f"{FORGERY}::test_a_welcome_whose_marks_lie_is_refused_and_the_true_one_is_taken_and_told",
+    ),
+    Mutant(
         "proof_of_anything",
         "The dialler's third word names nothing, so that it is refused, or has to be believed.",
         "node/talos/core/meeting.py",

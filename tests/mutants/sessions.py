@@ -102,6 +102,14 @@ MUTANTS: Final = (
         f"{CORE}::test_a_session_that_was_given_up_is_not_resumed_though_its_link_is_still_there",
     ),
     Mutant(
+        "failed_reset_counts",
+        "A reset that the store refused is not to be had again for ten seconds.",
+        "node/talos/services/resets.py",
+        "            peer.asked_at = asked_before  # Nothing was reset.\n",
+        "",
+        f"{NODES}::test_a_reset_that_the_store_refused_may_be_asked_for_again_at_once",
+    ),
+    Mutant(
         "link_outlives_the_reset",
         "The old link stays, and with it the session, until somebody breaks it.",
         "node/talos/services/post.py",
@@ -169,8 +177,8 @@ MUTANTS: Final = (
         "reset_as_often_as_one_likes",
         "A program that resets in a loop has its peer do handshakes without end.",
         "node/talos/services/resets.py",
-        "        peer.asked_at = now\n",
-        "",
+        "        asked_before, peer.asked_at = peer.asked_at, now\n",
+        "        asked_before = peer.asked_at\n",
         f"{NODES}::test_a_second_reset_within_ten_seconds_is_refused_and_does_nothing",
     ),
 )

@@ -221,6 +221,11 @@ class Intake(Draft):
             case Pong():
                 pass
 
+    def check(self, marks: Marks) -> None:
+        """Raises `AckedUnsent` if the marks lie; changes nothing."""
+        if marks.acked_origin == self._talk.ours.origin:
+            self._talk.outbox.covered(marks.high)
+
     def _marks(self, marks: Marks) -> None:
         self._acked(marks.acked_origin, marks.high)
 

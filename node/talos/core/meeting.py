@@ -41,7 +41,8 @@ class Meeting:
     def resumed(self, frame: bytes, now_ms: int) -> tuple[bytes, Step]:
         """Take a dialler's resuming frame; returns our answering frame.
 
-        Raises `RatchetError` or `MalformedMessage`, changing nothing, where no session of ours opens it.
+        Raises, changing nothing, `RatchetError` where no session of ours opens it, `MalformedMessage` or `AckedUnsent`
+        where it makes no sense.
         """
         session, draft = self._bind(frame, Marks, now_ms, answers=b"")
         answer = self._talk.sessions.seal(session, Lane.CONTROL, self._talk.marks(name_of(frame)).encode())
@@ -51,7 +52,7 @@ class Meeting:
     def answered(self, frame: bytes, asked: bytes, now_ms: int) -> tuple[bytes, bytes, Step]:
         """Take the responder's answer to what we `asked`, the frame of `resume` or the opening of `open`.
 
-        Returns session id, proof of us and step. Raises `RatchetError`, changing nothing, if it does not
+        Returns session id, proof of us and step. Raises, changing nothing, `RatchetError` if it does not
         authenticate, was taken before or answers something else; `MalformedMessage` or `AckedUnsent` if it is
         authentic, and makes no sense.
         """
@@ -78,12 +79,18 @@ class Meeting:
             raise MalformedMessage(f"{type(content).__name__} does not bind a link now")
         if session.superseded_ms is not None:
             raise OutOfTurn("the session only receives from now on: no link is greeted on it")
-        if (content.marks if isinstance(content, Welcome) else content).answers != answers:
+        words = content.marks if isinstance(content, Welcome) else content
+        if words.answers != answers:
             raise OutOfTurn("the words answer others, of another link: a recording may have been played")
         draft = Intake(self._talk, now_ms)
+        # All that can be refused is refused before anything moves: memory that moves in vain is ahead of the disk.
+        if isinstance(words, Marks):
+            draft.check(words)
+        if isinstance(content, Welcome):
+            self._talk.sessions.open_lanes(session, content.lane_keys)
         draft.take(session, Lane.CONTROL, opened)
-        if not isinstance(content, Proof):
-            draft.control(content, session)
+        if isinstance(words, Marks):
+            draft.control(words, session)
         return session, draft
 
     def open(self, party: bytes, bundle: Bundle, offer: Offer | None, now_ms: int) -> tuple[bytes, Step]:

@@ -231,14 +231,22 @@ class Outbox:
 
     # What the peer says
 
-    def acked(self, high: int) -> tuple[list[int], list[Put]]:
-        """Everything up to `high` has arrived. Returns the messages delivered by that, and the writes.
+    def covered(self, high: int) -> list[Row]:
+        """Return the rows that are delivered if everything up to `high` has arrived.
 
-        Raises `AckedUnsent`, changing nothing, if that covers a row no frame was ever made for.
+        Raises `AckedUnsent` if no frame was ever made for one of them.
         """
         covered = [row for row in self.rows.values() if row.last <= high]
         if high >= self.next_seq or any(not row.was_sealed for row in covered):
             raise AckedUnsent(f"the peer acknowledges message {high}, which was never sent")
+        return covered
+
+    def acked(self, high: int) -> tuple[list[int], list[Put]]:
+        """Everything up to `high` has arrived. Returns the messages delivered by that, and the writes.
+
+        Raises `AckedUnsent`, changing nothing, as `covered` does.
+        """
+        covered = self.covered(high)
         if self._blocked_at is not None and high >= self._blocked_at:
             self._blocked_at = None  # The refusal is older than this word, and nobody will take it back.
         writes, delivered = list[Put](), list[int]()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from talos.core.names import did_of, parse_peer
-from talos.errors import Damaged, NotReachable, Refused
+from talos.errors import Damaged, NotReachable, Refused, StoreFailed
 from talos.host import DialError, LinkClosed
 from talos.services.desk import Desk
 from talos.services.links import Links
@@ -51,9 +51,13 @@ class Resets:
                 f"the session with {did_of(peer.did)} was reset {now - peer.asked_at:.1f} s ago",
                 fix=f"Wait until {ASKED_LEAST_S:.0f} s have passed",
             )
-        peer.asked_at = now
+        asked_before, peer.asked_at = peer.asked_at, now
         link = peer.link
-        await self._desk.post.reset(peer, "asked for").on_disk()
+        try:
+            await self._desk.post.reset(peer, "asked for").on_disk()
+        except StoreFailed:
+            peer.asked_at = asked_before  # Nothing was reset.
+            raise
         await self._links.ended(peer, link)
         for left in reversed(range(TRIES)):
             try:

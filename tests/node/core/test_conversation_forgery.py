@@ -9,6 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from talos.core.content import Marks, Welcome
+from talos.core.entry_types import EntryType
+from talos.core.meeting import name_of
+from talos.core.outbox import AckedUnsent
 from talos.core.tables import INBOX, MARKS, OUTBOX, PARTIES, SEEN, SESSIONS
 from talos.errors import MalformedMessage
 from talos_ratchet import Lane, RatchetError, read_opening
@@ -149,7 +153,7 @@ def refuses(end: End, verb: str, frame: bytes, answers: bytes = b"") -> None:
         "answered": lambda: end.conversation.answered(frame, answers, end.now_ms),
         "proved": lambda: end.conversation.proved(frame, answers, end.now_ms, end.now_ms),
     }
-    with pytest.raises((RatchetError, MalformedMessage)):
+    with pytest.raises((RatchetError, MalformedMessage, AckedUnsent)):
         takes[verb]()
     end.submit(end.conversation.expire(end.now_ms))
     end.flush()
@@ -213,6 +217,40 @@ def test_another_pairs_words_are_refused() -> None:
         for end in (a, b):
             for verb in ("resumed", "answered", "proved"):
                 refuses(end, verb, frame)
+
+
+def sealed(end: End, content: Marks | Welcome) -> bytes:
+    """Return what the newest session of `end` says in a greeting, whatever it is."""
+    sessions = end.conversation._talk.sessions
+    return sessions.seal(sessions._set.sessions()[0], Lane.CONTROL, content.encode())
+
+
+def test_a_welcome_whose_marks_lie_is_refused_and_the_true_one_is_taken_and_told() -> None:
+    a, b, opening = opened()
+    a.send(b"waits")
+    a.flush()
+    welcome, step = b.accept(read_opening(opening))
+    b.submit(step)
+    b.flush()
+    (session,) = b.conversation._talk.sessions._set.sessions()
+    lane_keys = b.conversation._talk.sessions.lane_keys(session)
+    for high in (1, 2, 2**63 - 1):  # One waits, and was never sent.
+        lie = Welcome(lane_keys, Marks(b.ours.origin, a.ours.origin, high, name_of(opening)))
+        refuses(a, "answered", sealed(b, lie), opening)
+    refuses(a, "answered", sealed(b, Welcome(bytes(64), Marks(b.ours.origin, bytes(16), 0, name_of(opening)))), opening)
+    _, _, step = a.conversation.answered(welcome, opening, a.now_ms)
+    assert [entry.type for entry in step.entries] == [EntryType.SESSION]
+    assert any(put.table == SESSIONS for put in step.writes)
+
+
+def test_marks_that_lie_resume_nothing_and_change_nothing() -> None:
+    a, b = linked()
+    a.send(b"arrives")
+    settle(a, b)
+    cut(a.wire)
+    for high in (2, 2**63 - 1):
+        refuses(a, "resumed", sealed(b, Marks(b.ours.origin, a.ours.origin, high)))
+    a.conversation.resumed(sealed(b, Marks(b.ours.origin, a.ours.origin, 1)), a.now_ms)
 
 
 # Openings

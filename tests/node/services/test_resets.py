@@ -11,7 +11,7 @@ from trio.testing import MockClock
 from talos.core.diary_read import Query
 from talos.core.entry_types import EntryType
 from talos.core.sessions import RENEW_MS, Wear
-from talos.errors import NotReachable, Refused, UsageError
+from talos.errors import NotReachable, Refused, StoreFailed, UsageError
 from talos.services.post import RESET_LEAST_S
 from talos.services.resets import ASKED_LEAST_S
 from talos_ratchet import Lane
@@ -198,6 +198,22 @@ async def test_a_second_reset_within_ten_seconds_is_refused_and_does_nothing(aut
         await a.node.reset_session(b.node.did)
         await talk(a, b)
         assert shared(a, b) != first
+
+
+async def test_a_reset_that_the_store_refused_may_be_asked_for_again_at_once(autojump_clock: MockClock) -> None:
+    async with running("a", "b") as (a, b):
+        await a.node.establish_session(b.node.did)
+        await talk(a, b)
+        first = shared(a, b)
+        a.store.refusal = StoreFailed("the disk is broken")
+        with pytest.raises(StoreFailed):
+            await a.node.reset_session(b.node.did)
+        a.store.refusal = None
+        await a.node.reset_session(b.node.did)
+        await talk(a, b)
+        assert shared(a, b) != first
+        with pytest.raises(Refused, match="was reset"):
+            await a.node.reset_session(b.node.did)
 
 
 @pytest.mark.parametrize("who_comes_back", "ab")
