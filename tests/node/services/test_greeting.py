@@ -33,7 +33,7 @@ from talos.core.keylog_rank2 import Instance
 from talos.core.prekeys import PrekeyRing
 from talos.core.step import Put
 from talos.core.tables import KEYLOGS
-from talos.errors import Damaged, MalformedMessage, NotReachable, Refused
+from talos.errors import Damaged, MalformedMessage, NotReachable, Refused, TalosError
 from talos.host import LinkClosed
 from talos.services.link import GREETING_S
 from talos_ratchet import make_key_pair
@@ -81,6 +81,27 @@ async def still_resumes(a: Running, b: Running) -> None:
         assert after is not None
         assert after[0] == before[0]
         back.scope.cancel()
+
+
+async def test_who_wants_a_session_hears_what_the_responder_made_of_it(autojump_clock: MockClock) -> None:
+    async def refuse(script: Script) -> None:
+        await script.hello()
+        await script.say(Refusal(Reason.BUSY))
+
+    async def lie(script: Script) -> None:
+        await script.hello()
+        await script.stream.send_all(wrap(bytes((Kind.SEALED,)) + bytes(64)))
+
+    async def close(script: Script) -> None:
+        await script.hello()
+        await script.stream.aclose()
+
+    expected: list[tuple[Play, type[TalosError]]] = [(refuse, Refused), (lie, Damaged), (close, NotReachable)]
+    for play, error in expected:
+        for met in (True, False):
+            async with scripted(play, met=met) as (a, b):
+                with pytest.raises(error):
+                    await a.node.establish_session(b.node.did)
 
 
 # NO_SESSION
