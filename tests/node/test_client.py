@@ -11,7 +11,9 @@ import trio
 import trio.testing
 
 from talos import NodeStopped, PassphraseNeeded, TalosClient
-from talos.errors import Locked, Refused, UsageError
+from talos.core.inbox import Inbox
+from talos.drivers.memory_store import MemoryStore
+from talos.errors import Damaged, Locked, Refused, StoreFailed, UsageError
 from talos.runtime import Node
 
 PATIENCE_S = 20.0  # Real seconds: a deadline for tests that would otherwise hang, never a wait.
@@ -134,6 +136,55 @@ async def test_a_crash_of_the_node_closes_the_client_and_is_the_cause(monkeypatc
             await client.receive()
         assert isinstance(caught.value.__cause__, ZeroDivisionError)
         await client.aclose()
+
+
+async def test_what_is_acknowledged_after_a_crash_hears_what_crashed_the_node_and_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    crash = trio.Event()
+
+    async def crashing(self: Node) -> None:
+        await crash.wait()
+        raise Damaged("planted", fix="Dig it up")
+
+    with trio.fail_after(PATIENCE_S):
+        async with TalosClient.create("ada") as ada:
+            with monkeypatch.context() as patched:
+                patched.setattr(Node, "_until_stopped", crashing)
+                bob = await TalosClient.create("bob")
+            await ada.add_peer(bob.addresses[0])
+            await ada.send(bob.peer_id, b"x")
+            message = await bob.receive()
+            crash.set()
+            with pytest.raises(NodeStopped):
+                await bob.receive()
+            for call in (message.ack, bob.receive):
+                with pytest.raises(NodeStopped) as caught:
+                    await call()
+                assert str(caught.value) == "the node has stopped: planted. Dig it up. Create a new client"
+                assert isinstance(caught.value.__cause__, Damaged)
+            message.release()
+            await bob.aclose()
+
+
+async def test_a_call_whose_write_fails_with_the_node_hears_why_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable(self: Inbox, stored: object, *, restarted: bool = True) -> None:
+        raise Damaged("a row is not as it was written")
+
+    with trio.fail_after(PATIENCE_S):
+        ada = await TalosClient.create("ada", offline_mode=True)
+        store = ada._node._host.store
+        assert isinstance(store, MemoryStore)
+        monkeypatch.setattr(Inbox, "load", unreadable)
+        monkeypatch.setattr(MemoryStore, "commit", broken)
+        with pytest.raises(NodeStopped, match="not known whether this was written") as caught:
+            await ada.add_peer(f"{ada.did}@127.0.0.1:1")
+        assert isinstance(caught.value.__cause__, Damaged)
+        await ada.aclose()
+
+
+def broken(self: MemoryStore, writes: object) -> None:
+    raise StoreFailed("planted")
 
 
 async def test_a_cancelled_create_leaves_nothing_running(tmp_path: Path) -> None:

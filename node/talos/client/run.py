@@ -11,7 +11,7 @@ import trio
 
 from talos.config import Config
 from talos.drivers.real_host import Workers
-from talos.errors import NodeStopped, UsageError, sole_cause
+from talos.errors import NodeStopped, TalosError, UsageError, sole_cause
 from talos.runtime import Node, create_identity, data_folder, open_node
 from talos.services.signal import Signal
 
@@ -76,19 +76,30 @@ class Run:
     def check(self) -> None:
         """Raises `NodeStopped`, with what crashed the node as its cause."""
         if self._has_stopped:
-            raise NodeStopped("the node has stopped", fix="Create a new client") from self._failure
+            raise self._stopped("the node has stopped")
+
+    def _stopped(self, what: str) -> NodeStopped:
+        """Return the error for who has called a node that has ended: what happened, why, and what to do."""
+        why = f"{what}: {self._failure}" if isinstance(self._failure, TalosError) else what
+        stopped = NodeStopped(why, fix="Create a new client")
+        stopped.__cause__ = self._failure
+        return stopped
 
     async def call(self, work: Callable[[], Awaitable[T]]) -> T:
         """Run a call of the node; if the node ends meanwhile, so does the call, with `NodeStopped`."""
         self.check()
+        what = "the node has stopped"
         with trio.CancelScope() as scope:
             self._calls[scope] = None
             try:
                 return await work()
+            except NodeStopped as error:
+                what = error.what
             finally:
                 del self._calls[scope]
                 self._call_ended.send()
-        raise NodeStopped("the node has stopped", fix="Create a new client") from self._failure
+        await self._ended.wait()  # Who is ended by a part of the node hears why all of it ended.
+        raise self._stopped(what)
 
     async def _main(self) -> None:
         try:

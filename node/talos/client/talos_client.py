@@ -19,11 +19,12 @@ from talos.client.audit import ClientAudit
 from talos.client.run import Run
 from talos.config import DEFAULTS, Config, parse_address
 from talos.core.did_document import DidDocument
+from talos.core.inbox import Arrived
 from talos.core.names import PeerAddress
 from talos.core.report import NodeStatus, PeerStatus, Receipt
 from talos.errors import PassphraseNeeded
 from talos.runtime import Node
-from talos.services.messages import Message, OnFailure
+from talos.services.messages import Mail, Message, OnFailure
 
 LISTEN_DEFAULT: Final = ("127.0.0.1:0",)
 
@@ -178,11 +179,14 @@ class TalosClient:
 
     async def receive(self) -> Message:
         """Return the oldest message that nobody holds; wait for one. It comes again until `ack` has returned."""
-        return await self._run.call(self._node.receive)
+        return self._watched(await self._run.call(self._node.receive))
 
     def messages(self) -> AsyncIterator[Message]:
         """Iterate over messages as they come, for ever. Raises `NodeStopped` when the node stops."""
         return _Messages(self)
+
+    def _watched(self, message: Message) -> Message:
+        return message.by_way_of(lambda mail: _Mail(self._run, mail))
 
     # What was written down
 
@@ -203,6 +207,20 @@ class TalosClient:
 
     def __repr__(self) -> str:
         return f"TalosClient({self._node.did})"
+
+
+class _Mail:
+    """Where messages go back to, for an application: once the node has stopped it says why."""
+
+    def __init__(self, run: Run, mail: Mail) -> None:
+        self._run = run
+        self._mail = mail
+
+    async def done(self, row: Arrived) -> None:
+        await self._run.call(lambda: self._mail.done(row))
+
+    def release(self, row: Arrived) -> None:
+        self._mail.release(row)
 
 
 class _Messages:
@@ -244,5 +262,9 @@ class Opening:
 
 async def receive_at_once(client: TalosClient) -> Message:
     """As `receive`, but a message that is there is returned without a pause, even to who has no time to wait."""
-    client._run.check()
-    return client._node.receive_nowait() or await client.receive()
+
+    async def look() -> Message | None:
+        return client._node.receive_nowait()
+
+    message = await client._run.call(look)
+    return await client.receive() if message is None else client._watched(message)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Final, Literal, get_args
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal, Protocol, get_args
 
 import trio
 
@@ -26,6 +27,14 @@ ON_FAILURE: Final = get_args(OnFailure)
 TIMEOUT_MAX_S: Final = 86_400.0  # Who waits longer for one acknowledgement wants `on_failure="queue"`.
 
 
+class Mail(Protocol):
+    """Where a message goes back to."""
+
+    async def done(self, row: Arrived) -> None: ...
+
+    def release(self, row: Arrived) -> None: ...
+
+
 @dataclass(slots=True)
 class Message:
     """A message that is on our disk. It is handed out again after a restart until `ack` has returned."""
@@ -36,7 +45,7 @@ class Message:
     received_ms: int  # UTC, by our clock.
     redelivered: bool  # It may have been handed out before a restart.
     _row: Arrived = field(repr=False)
-    _mail: Messages = field(repr=False)
+    _mail: Mail = field(repr=False)
 
     async def ack(self) -> None:
         """Done: once this returns, the message is never handed out again, whatever is killed when.
@@ -48,6 +57,10 @@ class Message:
     def release(self) -> None:
         """Not done after all: hand it to the next who asks."""
         self._mail.release(self._row)
+
+    def by_way_of(self, mail: Callable[[Mail], Mail]) -> Message:
+        """Return the same message, of which everything passes through `mail` of where it went until now."""
+        return replace(self, _mail=mail(self._mail))
 
 
 class Messages:

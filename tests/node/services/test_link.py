@@ -253,16 +253,16 @@ async def test_a_drained_link_is_over_after_five_seconds_however_often_it_is_dra
     await trio.sleep(1)
     link.drain("another link is better")
     assert link.is_draining
+
+    async def again() -> None:
+        await trio.sleep(DRAIN_S - 1)
+        link.drain("again")
+
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(again, link)
+        nursery.start_soon(again)
         with pytest.raises(LinkClosed, match="another link is better"):
             await link.until_drained()
     assert trio.current_time() == pytest.approx(1 + DRAIN_S)
-
-
-async def again(link: Link) -> None:
-    await trio.sleep(DRAIN_S - 1)
-    link.drain("again")
 
 
 async def test_a_link_that_is_not_drained_is_not_over(autojump_clock: MockClock) -> None:
