@@ -47,9 +47,12 @@ class SessionSet:
         return sorted(self._sessions.values(), key=_trial_order)
 
     @property
-    def has_live(self) -> bool:
-        """True if there is a session to send on."""
-        return self._best() is not None
+    def best(self) -> Session | None:
+        """Of the sessions that are confirmed and not archived the one of the smallest id; None if there is none."""
+        live = [one for one in self._sessions.values() if one.confirmed and one.superseded_ms is None]
+        if len(live) < 2:
+            return live[0] if live else None
+        return min(live, key=lambda one: one.id)
 
     def add(self, session: Session) -> Session | None:
         """Add a session; return the one dropped for it, if there were four: the least useful, never the sender's.
@@ -60,19 +63,19 @@ class SessionSet:
             raise Duplicate(f"session {session.id.hex()} is there")
         dropped = None
         if len(self._sessions) >= SESSIONS_MAX:
-            sender = self._best()
+            sender = self.best
             dropped = min((one for one in self._sessions.values() if one is not sender), key=_worth)
             self.drop(dropped.id)
         self._sessions[session.id] = session
         return dropped
 
     def sending(self, now_ms: int) -> Session | None:
-        """Return the session to send on: of those confirmed and not archived, the one of the smallest id.
+        """Return the session to send on: the `best`.
 
         The other confirmed ones are superseded from now on. So whoever wants a new session to win over an older
         one, whatever their ids, archives the older one.
         """
-        best = self._best()
+        best = self.best
         for session in self._sessions.values():
             if session.confirmed and session is not best:
                 session.supersede(now_ms)
@@ -140,12 +143,6 @@ class SessionSet:
         for session_id, own_rows in by_id.items():
             loaded._sessions[session_id] = Session.load(own_rows, suite)
         return loaded
-
-    def _best(self) -> Session | None:
-        live = [one for one in self._sessions.values() if one.confirmed and one.superseded_ms is None]
-        if len(live) < 2:
-            return live[0] if live else None
-        return min(live, key=lambda one: one.id)
 
     def _known(self, session_id: bytes) -> Session:
         session = self._sessions.get(session_id)

@@ -38,6 +38,14 @@ MUTANTS: Final = (
         "tests/node/core/test_session_life.py::test_every_move_of_the_table_is_made",
     ),
     Mutant(
+        "resuming_supersedes",
+        "Who tries to resume one session gives up, past the table, the one that the other end resumes.",
+        "node/talos/core/sessions.py",
+        "session = self.of_link or self._set.best",
+        "session = self.of_link or self._set.sending(0)",
+        f"{LIFE}::test_only_a_link_supersedes_the_sessions_that_it_was_not_greeted_on",
+    ),
+    Mutant(
         "sealed_behind_the_goodbye",
         "What is sent for five seconds after a renewal is sealed, sent and lost, and sealed once more.",
         "node/talos/core/sessions.py",

@@ -161,7 +161,7 @@ class Conversation(Meeting):
 
     def has_session(self) -> bool:
         """Say whether there is a session to resume, or to send on."""
-        return self._talk.sessions.is_met()
+        return self._talk.sessions.sending is not None
 
     def link_up(self, session_id: bytes, now_ms: int, told: bytes = b"") -> Step:
         """A bound link is there: everything undelivered is sent on it, in order, on the session it was greeted on.

@@ -57,7 +57,7 @@ class Draft:
     def pump(self) -> None:
         """Send as much of the outbox as link, session and window allow."""
         talk = self._talk
-        session = talk.sessions.sending(self._now_ms) if talk.linked else None
+        session = talk.sessions.sending if talk.linked else None
         if session is None or not session.can_send(Lane.MESSAGE):
             return
         while (row := talk.outbox.next_to_send()) is not None:
@@ -105,7 +105,7 @@ class Draft:
         self._seal_and_send(Lane.BULK, encoded)
 
     def _seal_and_send(self, lane: Lane, plaintext: bytes) -> None:
-        session = self._talk.sessions.sending(self._now_ms) if self._talk.linked else None
+        session = self._talk.sessions.sending if self._talk.linked else None
         if session is None or not session.can_send(lane):
             return
         try:
@@ -118,7 +118,7 @@ class Draft:
 
         Where it has sent, it could; one more OPEN would only overtake the stored frames, and cost it a key for each.
         """
-        session = self._talk.sessions.sending(self._now_ms)
+        session = self._talk.sessions.sending
         if session is not None and session.initiated:
             for lane in (Lane.MESSAGE, Lane.BULK):
                 ratchet = session.lane(lane)

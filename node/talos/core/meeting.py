@@ -31,7 +31,7 @@ class Meeting:
 
     def resume(self, now_ms: int) -> tuple[bytes, bytes, Step] | None:
         """Return session id, control frame and step to resume a session with; None if there is none."""
-        session = self._talk.sessions.sending(now_ms)
+        session = self._talk.sessions.sending
         if session is None:
             return None
         frame = self._talk.sessions.seal(session, Lane.CONTROL, self._talk.marks().encode())

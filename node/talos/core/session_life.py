@@ -24,7 +24,7 @@ class Event(IntEnum):
     PROVED = auto()  # The peer has shown that it holds it, now.
     GREETED = auto()  # A link was greeted on it, and is the peer's.
     LINK_ENDED = auto()
-    SUPERSEDED = auto()  # Another is in use or to be resumed; or it was reset, renewed, or lost by the peer.
+    SUPERSEDED = auto()  # Another is in use; or it was reset, renewed, or lost by the peer.
     DAY_ENDED = auto()  # It has received for a day since.
     DROPPED = auto()  # Pushed out by a newer one, or not borne out by the peer's key log any more.
 

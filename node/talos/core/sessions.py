@@ -224,7 +224,7 @@ class Sessions:
 
         Its age is judged either way: a clock that was set back must not keep a session for ever.
         """
-        session, wear = self.sending(now_ms), self._ours.wear
+        session, wear = self.sending, self._ours.wear
         if session is None or not session.initiated:
             return None
         if abs(now_ms - session.created_ms) >= wear.age_ms:
@@ -254,18 +254,14 @@ class Sessions:
         """The session that the link was greeted on, though it may have been given up since."""
         return None if self._in_use is None else self._set.get(self._in_use)
 
-    def sending(self, now_ms: int) -> Session | None:
-        """Return the session of the link, else the one to resume; None if there is none, or it was given up."""
-        session = self.of_link or self._set.sending(now_ms)
+    @property
+    def sending(self) -> Session | None:
+        """The session of the link, else the one to resume; None if there is none, or it was given up."""
+        session = self.of_link or self._set.best
         return None if session is None or session.superseded_ms is not None else session
 
     def holds(self, session_id: bytes) -> bool:
         return session_id in self._set
-
-    def is_met(self) -> bool:
-        in_use = self._in_use
-        is_used = in_use is not None and in_use in self._set and in_use not in self._given_up
-        return is_used or self._set.has_live
 
     def seal(self, session: Session, lane: Lane, plaintext: bytes) -> bytes:
         return session.seal(lane, plaintext, entropy=self._ours.entropy)

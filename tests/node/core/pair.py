@@ -163,7 +163,7 @@ def frames_of(step: Step) -> list[bytes]:
 def tell(end: End, lane: Lane, plaintext: bytes) -> None:
     """Put an authentic frame on the link, with whatever in it: what a peer could say if it wanted to."""
     sessions = end.conversation._talk.sessions
-    session = sessions.sending(end.now_ms)
+    session = sessions.sending
     assert session is not None
     assert end.wire is not None
     end.flush()

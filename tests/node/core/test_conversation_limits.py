@@ -122,7 +122,7 @@ def test_words_about_another_origin_mean_nothing(said: Ack | Busy | Want) -> Non
 def test_a_busy_that_was_said_on_a_link_before_this_one_holds_nothing_back(older: bool) -> None:
     a, b = linked()
     sessions = b.conversation._talk.sessions
-    session = sessions.sending(b.now_ms)
+    session = sessions.sending
     assert session is not None
     busy = sessions.seal(session, Lane.CONTROL, Busy(a.ours.origin, 1).encode())
     a.submit(a.conversation.receive([busy], a.now_ms, a.steady_ms, older=older), a.wire)

@@ -91,7 +91,7 @@ def crossed(life: Life) -> None:
     """It was superseded by the link that is about to lose, not given up."""
     life.sessions._given_up.clear()
     greeted(life)
-    assert life.sessions.sending(life.a.now_ms) is life.session
+    assert life.sessions.sending is life.session
 
 
 def link_ended(life: Life) -> None:
@@ -179,6 +179,29 @@ def test_every_other_event_is_refused_and_changes_nothing(phase: Phase, event: E
         life.sessions._move(life.session, event, life.a.now_ms)
     assert life.session.rows() == before
     assert life.phase() is phase
+
+
+def test_only_a_link_supersedes_the_sessions_that_it_was_not_greeted_on() -> None:
+    a, b = pair()
+    for dialler in (a, b):
+        other, now_ms = dialler.peer, dialler.now_ms
+        opened, step = dialler.conversation.open(other.party, other.bundle(), None, now_ms)
+        commit(dialler, step, opened)
+        welcome, step = other.accept(read_opening(opened))
+        commit(other, step, welcome)
+        _, proof, step = dialler.conversation.answered(welcome, opened, now_ms)
+        commit(dialler, step, proof)
+        commit(other, other.conversation.proved(proof, welcome, now_ms, now_ms)[1])
+    sessions = a.conversation._talk.sessions
+    smaller, larger = sorted(sessions._set.sessions(), key=lambda one: one.id)
+    resumed = a.conversation.resume(a.now_ms)
+    assert resumed is not None
+    assert resumed[0] == smaller.id
+    assert (sessions.phase(smaller), sessions.phase(larger)) == (Phase.CONFIRMED, Phase.CONFIRMED)
+    commit(a, resumed[2], resumed[1])
+    commit(a, a.conversation.link_up(larger.id, a.now_ms))  # The other end has dialled, and resumed that one.
+    assert (sessions.phase(smaller), sessions.phase(larger)) == (Phase.RECEIVING, Phase.IN_USE)
+    assert sessions.sending is larger
 
 
 @pytest.mark.parametrize("phase", [Phase.OPENING, Phase.CONFIRMED, Phase.RECEIVING])

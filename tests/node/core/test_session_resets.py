@@ -28,7 +28,7 @@ def told(step: Step) -> list[dict[str, object]]:
 
 
 def session_of(end: End) -> bytes:
-    session = end.conversation._talk.sessions.sending(end.now_ms)
+    session = end.conversation._talk.sessions.sending
     assert session is not None
     return session.id
 
@@ -148,7 +148,7 @@ def test_a_session_is_worn_out_after_a_week_to_the_millisecond_whichever_way_the
 def test_a_session_is_worn_out_after_so_many_messages_both_ways() -> None:
     a, b = wearing(Wear(messages=9))
     talk(a, b, rounds=3)
-    frames = a.conversation._talk.sessions.sending(a.now_ms)
+    frames = a.conversation._talk.sessions.sending
     assert frames is not None
     assert frames.messages == 7  # And the one that let `b` send.
     assert effects_of(a) == []

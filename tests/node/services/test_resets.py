@@ -27,7 +27,7 @@ def session(one: Running, other: Running) -> bytes:
     """Return the id of the session that the link is on; it must be the one that is sent on."""
     peer = one.peer(other)
     assert peer.link is not None
-    sending = peer.conversation._talk.sessions.sending(CLOCK.wall_ms())
+    sending = peer.conversation._talk.sessions.sending
     assert sending is not None
     assert sending.id == peer.link.session_id
     return sending.id

@@ -179,7 +179,7 @@ async def test_a_number_sent_again_under_a_new_key_is_a_replay_of_its_peers(auto
         await a.node.send(b.node.did, b"x")
         peer, now_ms = a.peer(b), CLOCK.wall_ms()
         sessions = peer.conversation._talk.sessions
-        session = sessions.sending(now_ms)
+        session = sessions.sending
         assert session is not None
         content = MessageContent(a.opened.me.origin, 1, b"another body")
         frame = sessions.seal(session, Lane.MESSAGE, content.encode())
