@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import AsyncIterator, Generator, Iterable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -24,7 +25,7 @@ from talos.core.names import PeerAddress
 from talos.core.report import NodeStatus, PeerStatus, Receipt
 from talos.errors import PassphraseNeeded
 from talos.runtime import Node
-from talos.services.messages import Mail, Message, OnFailure
+from talos.services.messages import Mail, Message, OnFailure, by_way_of
 
 LISTEN_DEFAULT: Final = ("127.0.0.1:0",)
 
@@ -186,7 +187,7 @@ class TalosClient:
         return _Messages(self)
 
     def _watched(self, message: Message) -> Message:
-        return message.by_way_of(lambda mail: _Mail(self._run, mail))
+        return by_way_of(partial(_Mail, self._run), message)
 
     # What was written down
 

@@ -58,9 +58,10 @@ class Message:
         """Not done after all: hand it to the next who asks."""
         self._mail.release(self._row)
 
-    def by_way_of(self, mail: Callable[[Mail], Mail]) -> Message:
-        """Return the same message, of which everything passes through `mail` of where it went until now."""
-        return replace(self, _mail=mail(self._mail))
+
+def by_way_of(mail: Callable[[Mail], Mail], message: Message) -> Message:
+    """Return the same message, but it goes back by way of `mail`, which is told where it went until now."""
+    return replace(message, _mail=mail(message._mail))
 
 
 class Messages:

@@ -250,6 +250,20 @@ def test_what_was_read_on_the_old_link_during_a_greeting_comes_again_and_the_new
     assert not b.conversation.is_stuck(b.steady_ms + UNREADABLE_MS)
 
 
+def test_what_either_has_told_in_a_greeting_is_kept_until_its_link_is_up() -> None:
+    a, b = pair()
+    told = a.conversation._talk.told, b.conversation._talk.told
+    for _ in range(2):  # A session is opened, and resumed.
+        words = greeting(a)
+        next(words)
+        next(words)
+        assert (len(told[0]), len(told[1])) == (1, 1)
+        for _ in words:
+            pass
+        assert told == ({}, {})
+        cut(a.wire)
+
+
 def test_what_was_told_in_greetings_that_led_to_no_link_is_forgotten_in_the_end() -> None:
     a, _ = linked()
     assert a.conversation._talk.told == {}
