@@ -167,6 +167,7 @@ CLIENT: Final = {
     "receive": "(self) -> 'Message'",
     "recovery_seed": "bytes | None",
     "resolve": "(self, did: 'str') -> 'DidDocument'",
+    "find": "(self, topic: 'str') -> 'tuple[Offer, ...]'",
     "reset_session": "(self, peer_id: 'str') -> 'PeerStatus'",
     "send": (
         "(self, peer_id: 'str', message: 'bytes', timeout: 'float' = 30, retry_count: 'int' = 3, "

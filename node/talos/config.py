@@ -182,6 +182,11 @@ def parse_address(text: str) -> Address:
     return Address(*parse_place(text, port_least=0))
 
 
+def parse_topic(text: str) -> str:
+    """Return the name of a topic. Raises `UsageError` for what is none."""
+    return _TOPICS.take([text], "topic")[0]
+
+
 @dataclass(frozen=True, slots=True)
 class _Kind(Generic[T]):
     """What values a setting takes. `read` raises `ValueError`, or a `UsageError` that says more."""

@@ -13,13 +13,14 @@ from talos.config import Config
 from talos.core.diary import Diary
 from talos.core.did_document import DidDocument
 from talos.core.names import PeerAddress, did_of, parse_peer, peer_id_of
-from talos.core.report import NodeStatus, PeerCard, PeerStatus, Ping, Receipt
+from talos.core.report import Diagnosis, NodeStatus, Offer, PeerCard, PeerStatus, Ping, Receipt
 from talos.core.sessions import WEAR, Wear
 from talos.drivers.data_folder import Created, DataFolder, Opened, in_memory
 from talos.errors import NodeStopped, TalosError, UsageError
 from talos.host import Address, Datagrams, Listener
 from talos.services.audit import Audit
 from talos.services.commit import Committer
+from talos.services.discovery import diagnosis
 from talos.services.discovery.finder import Finder
 from talos.services.discovery.ports import ANY_PORT, listen
 from talos.services.discovery.resolver import resolve
@@ -163,7 +164,7 @@ class Node:
             nursery.start_soon(links.accept_from, listener)
         if finds:
             ports = ports or [await network.open_datagrams(ANY_PORT)]
-            self.discovery = Discovery(self._desk, links, self._listeners, ports, _discovery(config), homes)
+            self.discovery = Discovery(self._desk, links, self._listeners, ports, _settings(config), homes)
             await nursery.start(self.discovery.run)
 
     async def _introduce_configured(self) -> None:
@@ -230,6 +231,12 @@ class Node:
     def _peer_status(self, peer: Peer) -> PeerStatus:
         return peer_status(self._desk, self._finder, peer)
 
+    def _discovery(self) -> Discovery:
+        self._running_now()
+        if self.discovery is None:
+            raise UsageError("this node takes no part in discovery", fix="Set `discovery`, and leave offline mode")
+        return self.discovery
+
     @property
     def _finder(self) -> Finder | None:
         return None if self.discovery is None else self.discovery.finder
@@ -259,6 +266,15 @@ class Node:
         dialler = None if self._config.offline_mode else running.links.dialler
         own = () if self.discovery is None else self.discovery.addresses()
         return await resolve(did, self._desk, dialler, self._finder, own)
+
+    async def find(self, topic: str) -> tuple[Offer, ...]:
+        """Return who offers a topic: at most 20. Raises `UsageError` where discovery is off."""
+        return await self._discovery().offers(topic)
+
+    async def diagnose(self, *, duplicates: bool = False) -> tuple[Diagnosis, ...]:
+        """Look at the network, or for others with our identity. Raises `UsageError` where discovery is off."""
+        here = self._discovery()
+        return tuple(await diagnosis.duplicates(here) if duplicates else diagnosis.network(here))
 
     async def ping(self, peer: str) -> Ping:
         """Measure one round trip to a peer. What it raises: `services.ping.ping`."""
@@ -300,7 +316,7 @@ class Node:
         return await self._running_now().requests.ask(asked, RequestType.KEY_LOG, timeout_s=timeout_s)
 
 
-def _discovery(config: Config) -> Settings:
+def _settings(config: Config) -> Settings:
     return Settings(
         sources=config.discovery,
         ways_in=(*config.bootstrap, *config.peers),

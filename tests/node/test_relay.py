@@ -84,6 +84,6 @@ async def test_when_a_relay_is_gone_the_second_takes_over_and_nothing_is_lost() 
 
 async def test_a_node_that_is_no_relay_says_so_and_is_no_address() -> None:
     async with running(settings("plain")) as plain, hidden("bob", plain) as bob:
-        homes = discovery(bob)._homes.homes
+        homes = discovery(bob).homes.homes
         await until(lambda: "does not answer" in str(homes[0].reason))
         assert discovery(bob).addresses() == []

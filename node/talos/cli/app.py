@@ -6,6 +6,8 @@ import click
 
 from talos.cli.audit import audit
 from talos.cli.demo import demo
+from talos.cli.diagnose import diagnose
+from talos.cli.find import find
 from talos.cli.inbox import inbox
 from talos.cli.init import init
 from talos.cli.peers import peers
@@ -28,5 +30,5 @@ def app() -> None:
     """
 
 
-for verb in (init, whoami, status, peers, ping, resolve, send, inbox, audit, demo, simulate):
+for verb in (init, whoami, status, peers, ping, resolve, find, diagnose, send, inbox, audit, demo, simulate):
     app.add_command(verb)

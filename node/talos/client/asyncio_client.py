@@ -90,6 +90,7 @@ class AsyncioClient(NearClient):
     establish_session = awaitable(TalosClient.establish_session)
     reset_session = awaitable(TalosClient.reset_session)
     resolve = awaitable(TalosClient.resolve)
+    find = awaitable(TalosClient.find)
     send = awaitable(TalosClient.send)
 
     async def status(self) -> NodeStatus:

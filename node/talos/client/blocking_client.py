@@ -86,6 +86,7 @@ class BlockingClient(NearClient):
     establish_session = blocking(TalosClient.establish_session)
     reset_session = blocking(TalosClient.reset_session)
     resolve = blocking(TalosClient.resolve)
+    find = blocking(TalosClient.find)
     send = blocking(TalosClient.send)
 
     def status(self) -> NodeStatus:

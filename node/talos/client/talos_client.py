@@ -18,11 +18,11 @@ from typing import Final
 
 from talos.client.audit import ClientAudit
 from talos.client.run import Run
-from talos.config import DEFAULTS, Config, parse_address
+from talos.config import DEFAULTS, Config, parse_address, parse_topic
 from talos.core.did_document import DidDocument
 from talos.core.inbox import Arrived
 from talos.core.names import PeerAddress
-from talos.core.report import NodeStatus, PeerStatus, Receipt
+from talos.core.report import NodeStatus, Offer, PeerStatus, Receipt
 from talos.errors import PassphraseNeeded
 from talos.runtime import Node
 from talos.services.messages import Mail, Message, OnFailure, by_way_of
@@ -159,6 +159,14 @@ class TalosClient:
         every reason, if nobody shows its key log, or `NodeStopped`.
         """
         return await self._run.call(lambda: self._node.resolve(did))
+
+    async def find(self, topic: str) -> tuple[Offer, ...]:
+        """Return who offers a topic, at most 20: each has said so itself, within four hours.
+
+        Raises `UsageError` for what is no topic, or where discovery is off, or `NodeStopped`.
+        """
+        name = parse_topic(topic)
+        return await self._run.call(lambda: self._node.find(name))
 
     async def send(
         self,

@@ -20,7 +20,7 @@ from talos.control.protocol import LINE_SIZE_MAX, REQUEST_ID_MAX, LineSplitter, 
 from talos.control.values import ON_FAILURE_DEFAULT, RETRIES, TIMEOUT_S
 from talos.core.did_document import DidDocument
 from talos.core.proof_file import TEXT_SIZE_MAX, Proof
-from talos.core.report import AuditEntry, LogHead, PeerCard, PeerStatus, Ping, Receipt
+from talos.core.report import AuditEntry, Diagnosis, LogHead, Offer, PeerCard, PeerStatus, Ping, Receipt
 from talos.drivers.clock import RealClock
 from talos.drivers.control_socket import dial_control
 from talos.errors import DeliveryFailed, MalformedMessage, NotReachable, TalosError, UsageError
@@ -105,6 +105,14 @@ class ControlClient:
     async def ping(self, peer: str) -> Ping:
         """Measure one round trip to a peer."""
         return values.read_ping(await self._call("ping", peer=peer))
+
+    async def find(self, topic: str) -> tuple[Offer, ...]:
+        """Return who offers a topic."""
+        return values.read_offers(await self._call("find", topic=topic))
+
+    async def diagnose(self, *, duplicates: bool = False) -> tuple[Diagnosis, ...]:
+        """Look at the network, or for others with the node's identity."""
+        return values.read_diagnoses(await self._call("diagnose", duplicates=duplicates))
 
     async def look(self, address: str, did: str | None = None) -> PeerCard:
         """`address` is HOST:PORT."""

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Final, Self
 
 from talos.control.fields import Fields, pack_octets
-from talos.core.report import MessageId, NodeStatus, PeerCard, PeerStatus, Ping, Receipt, ReceiptState
+from talos.core.report import Diagnosis, MessageId, NodeStatus, Offer, PeerCard, PeerStatus, Ping, Receipt, ReceiptState
 from talos.errors import MalformedMessage
 from talos.services.messages import OnFailure
 
@@ -147,6 +147,28 @@ def read_ping(fields: Fields) -> Ping:
         address=fields.text("address"),
         link_s=None if fields.values.get("link_s") is None else fields.number("link_s", most=SECONDS_MAX),
         round_trip_s=fields.number("round_trip_s", most=SECONDS_MAX),
+    )
+
+
+def write_offers(value: tuple[Offer, ...]) -> Written:
+    return {"offers": list(map(asdict, value))}
+
+
+def read_offers(fields: Fields) -> tuple[Offer, ...]:
+    return tuple(
+        Offer(did=one.text("did"), until_ms=one.integer("until_ms", least=0, most=COUNT_MAX))
+        for one in fields.each("offers")
+    )
+
+
+def write_diagnoses(value: tuple[Diagnosis, ...]) -> Written:
+    return {"points": list(map(asdict, value))}
+
+
+def read_diagnoses(fields: Fields) -> tuple[Diagnosis, ...]:
+    return tuple(
+        Diagnosis(name=one.text("name"), ok=one.yes_or_no("ok"), what=one.text("what"), fix=one.optional_text("fix"))
+        for one in fields.each("points")
     )
 
 

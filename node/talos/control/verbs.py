@@ -10,6 +10,8 @@
 | reset_session | peer | `PeerStatus`, once there is a new one |
 | resolve | did | as `DidDocument.resolution` has it |
 | ping | peer | `Ping` |
+| find | topic | `offers`: list of at most 20 `Offer` |
+| diagnose | duplicates | `points`: list of `Diagnosis`: of the network, or of others with our identity |
 | look | address: HOST:PORT; did, if one is expected | `PeerCard` |
 | send | peer, message; timeout_s, retry_count, on_failure | `Receipt` |
 | receive | wait_s | `message`: `Handed`, or null if none came in time |
@@ -25,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from talos.config import parse_address
+from talos.config import parse_address, parse_topic
 from talos.control import values
 from talos.control.audit_verbs import AUDIT_VERBS
 from talos.control.fields import Fields
@@ -84,6 +86,17 @@ async def resolve(visit: Visit, arguments: Fields) -> Mapping[str, object]:
 async def ping(visit: Visit, arguments: Fields) -> Mapping[str, object]:
     arguments.only("peer")
     return values.write_ping(await visit.node.ping(arguments.text("peer")))
+
+
+async def find(visit: Visit, arguments: Fields) -> Mapping[str, object]:
+    arguments.only("topic")
+    return values.write_offers(await visit.node.find(parse_topic(arguments.text("topic"))))
+
+
+async def diagnose(visit: Visit, arguments: Fields) -> Mapping[str, object]:
+    arguments.only("duplicates")
+    duplicates = arguments.yes_or_no("duplicates", False)
+    return values.write_diagnoses(await visit.node.diagnose(duplicates=duplicates))
 
 
 async def look(visit: Visit, arguments: Fields) -> Mapping[str, object]:
@@ -170,6 +183,8 @@ VERBS: Final[Mapping[str, Verb]] = {
     "reset_session": reset_session,
     "resolve": resolve,
     "ping": ping,
+    "find": find,
+    "diagnose": diagnose,
     "look": look,
     "send": send,
     "receive": receive,

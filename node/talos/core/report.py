@@ -58,6 +58,24 @@ class Ping:
 
 
 @dataclass(frozen=True, slots=True)
+class Offer:
+    """Somebody who offers a topic."""
+
+    did: str
+    until_ms: int  # ms UTC: when what it has said of it ends, if it does not say so again.
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    what: str  # How it is; where it is not well, why.
+    fix: str | None = None  # What mends it, if it is not well and something does.
+
+
+@dataclass(frozen=True, slots=True)
 class NodeStatus:
     did: str
     name: str

@@ -47,7 +47,7 @@ class Finder:
         self._desk = desk
         self._logs = logs
         self._fetcher = fetcher
-        self._sources = sources
+        self.sources = sources
         self._found: OrderedDict[bytes, Found] = OrderedDict()
 
     def cached(self, did: bytes) -> Record | None:
@@ -70,7 +70,7 @@ class Finder:
         Raises `NotReachable` where nobody has any, with every reason.
         """
         known, reasons = self.cached(did), []
-        for name, source in self._sources.items():
+        for name, source in self.sources.items():
             finding = await source.find(did)
             found = [finding.record] if finding.record else await self._true(finding.unchecked)
             newest = max(found, key=rank, default=None)
@@ -85,7 +85,7 @@ class Finder:
 
     async def browse(self, topic: str) -> list[Provider]:
         """Return who offers a topic, by the first source that knows of anybody; empty if none does."""
-        for source in self._sources.values():
+        for source in self.sources.values():
             offers = await source.browse(topic)
             found = [*offers.providers, *await self._true(offers.unchecked)]
             if found:
@@ -102,7 +102,7 @@ class Finder:
             holders += told
 
         async with trio.open_nursery() as nursery:
-            for source in self._sources.values():
+            for source in self.sources.values():
                 nursery.start_soon(tell, source)
         return holders
 

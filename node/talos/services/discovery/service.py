@@ -10,13 +10,15 @@ from typing import Final
 import trio
 
 from talos.core.boxes import Boxes
+from talos.core.identity import Identity
 from talos.core.keylog import KeyLog
 from talos.core.names import PeerAddress, did_of
+from talos.core.report import Offer
 from talos.core.tables import DHT, HELD, VOUCHERS
 from talos.errors import NotReachable, StoreFailed
 from talos.host import Address, Datagrams, LinkClosed, Listener
 from talos.services.desk import Desk
-from talos.services.discovery.announce import Announcer
+from talos.services.discovery.announce import SEQ_KEY, Announcer
 from talos.services.discovery.dht import DhtRunner
 from talos.services.discovery.fetching import Fetcher
 from talos.services.discovery.finder import Finder, ways_of
@@ -65,8 +67,8 @@ class Discovery:
         self._desk = desk
         dialler = links.dialler
         self._listeners = listeners
-        self._settings = settings
-        self._homes = homes
+        self.settings = settings
+        self.homes = homes
         self._kept = {table: Kept(host, table) for table in (HELD, VOUCHERS, DHT)}
         self._logs = KeyLogs(desk, self._kept[VOUCHERS])
         self._fetcher = Fetcher(dialler.ask_key_log, self._logs)
@@ -113,7 +115,7 @@ class Discovery:
                 nursery.start_soon(self._runner.run)
                 for port in self.ports.opened:
                     nursery.start_soon(self._read, port)
-                if "dht" in self._settings.sources:
+                if "dht" in self.settings.sources:
                     nursery.start_soon(self._keep_joined)
                 nursery.start_soon(self._announcer.run)
                 nursery.start_soon(self._keep_flushed)
@@ -145,14 +147,34 @@ class Discovery:
         await self._logs.learn(log)
         await self._runner.key_log_came(log.state.did)
 
+    # What there is to know of it
+
+    @property
+    def me(self) -> Identity:
+        return self._desk.me
+
+    @property
+    def holders(self) -> int:
+        """How many others said that they hold our newest record."""
+        return self._announcer.holders
+
+    @property
+    def newest_seq(self) -> int:
+        """The number of our newest statement; 0 before the first."""
+        return int.from_bytes(self._kept[DHT].get(SEQ_KEY, b""), "big")
+
+    async def offers(self, topic: str) -> tuple[Offer, ...]:
+        """Return who offers a topic, whoever says so first in front. Raises `UsageError` for what is no topic."""
+        return tuple(Offer(did_of(one.did), one.expires_ms) for one in await self.finder.browse(topic))
+
     # What we say
 
     def addresses(self) -> list[Place]:
         """Return where others can reach us: as configured, else at relays of ours, else where we listen."""
-        if self._settings.advertise:
-            return [Place(one.host, one.port) for one in self._settings.advertise]
-        if self._homes.homes:
-            return self._homes.addresses()
+        if self.settings.advertise:
+            return [Place(one.host, one.port) for one in self.settings.advertise]
+        if self.homes.homes:
+            return self.homes.addresses()
         return [Place(host, one.address.port) for one in self._listeners if (host := self._outside(one.address.host))]
 
     def _outside(self, host: str) -> str | None:
@@ -177,10 +199,10 @@ class Discovery:
         saved = self._saved()
         while True:
             if not len(self.dht.table):
-                contacts = [*saved, *await self.ways_in.contacts(self._settings.ways_in)]
+                contacts = [*saved, *await self.ways_in.contacts(self.settings.ways_in)]
                 await self._runner.finished(partial(self.dht.join, contacts))
                 self._is_settled = True
-                self._homes.moved.send()
+                self.homes.moved.send()
             await self._desk.host.clock.sleep(JOIN_S)
 
     def _saved(self) -> list[Contact]:
