@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 import pytest
 import trio
@@ -23,28 +23,30 @@ async def opened(host: str = "127.0.0.1") -> UdpDatagrams:
     return await TcpNetwork().open_datagrams(Address(host, 0))
 
 
-class BadDay:
-    """A socket whose first receive or send reports what cannot be had from the kernel at will."""
+class BadDay(socket.socket):
+    """A socket whose first receives or sends report what cannot be had from the kernel at will."""
 
-    def __init__(self, real: trio.socket.SocketType, code: int) -> None:
-        self._real = real
-        self._codes = [code]
-        self.family = real.family
-        self.close = real.close
+    codes: list[int]
 
-    async def recvfrom(self, size: int) -> object:
-        if self._codes:
-            raise OSError(self._codes.pop(), "planted")
-        return await self._real.recvfrom(size)
+    def recvfrom(self, *args: int) -> tuple[bytes, tuple[str, int]]:
+        self._report()
+        return super().recvfrom(*args)
 
-    async def sendto(self, data: bytes, name: tuple[object, ...]) -> object:
-        if self._codes:
-            raise OSError(self._codes.pop(), "planted")
-        return await self._real.sendto(data, name)
+    def sendto(self, data: bytes, name: tuple[str, int]) -> int:  # type: ignore[override]  # As the driver asks.
+        self._report()
+        return super().sendto(data, name)
+
+    def _report(self) -> None:
+        if self.codes:
+            raise OSError(self.codes.pop(), "planted")
 
 
-def spoil(datagrams: UdpDatagrams, code: int) -> None:
-    datagrams._socket = BadDay(datagrams._socket, code)  # type: ignore[assignment]  # It has what is asked of it.
+def spoil(datagrams: UdpDatagrams, *codes: int) -> BadDay:
+    bad = BadDay(fileno=datagrams._socket.detach())
+    bad.setblocking(False)
+    bad.codes = [*codes]
+    datagrams._socket = bad
+    return bad
 
 
 async def test_an_icmp_error_ends_neither_receiver_nor_sender() -> None:
@@ -56,7 +58,7 @@ async def test_an_icmp_error_ends_neither_receiver_nor_sender() -> None:
     async with aclosing(await opened()) as here:
         gone = await opened()
         # Linux tells a UDP socket what ICMP says only if it is connected; other systems tell all of them.
-        await here._socket.connect((gone.address.host, gone.address.port))
+        here._socket.connect((gone.address.host, gone.address.port))
         await gone.aclose()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(receive)
@@ -80,6 +82,7 @@ async def test_what_the_kernel_reports_of_other_datagrams_does_not_end_the_recei
 
 async def test_a_socket_that_is_broken_says_so_and_does_not_spin() -> None:
     async with aclosing(await opened()) as here:
+        await here.send_to(b"something to be received", here.address)
         spoil(here, errno.ENOTSOCK)
         with pytest.raises(LinkClosed, match=r"broke: planted"):
             await here.receive_from()
@@ -95,13 +98,31 @@ async def test_what_the_kernel_does_not_send_is_lost_and_nobody_hears_of_it(code
 
 
 async def test_a_send_that_finds_no_room_gives_up_soon(autojump_clock: trio.testing.MockClock) -> None:
-    async def wait_for_room(_data: bytes, _name: object) -> None:
-        await trio.sleep_forever()
+    full, drain = socket.socketpair()
+    with full, drain:
+        full.setblocking(False)
+        with suppress(BlockingIOError):
+            while True:
+                full.send(bytes(65_536))
+        async with aclosing(await opened()) as here:
+            spoil(here, errno.EAGAIN).fileno = full.fileno  # type: ignore[method-assign]  # UDP's buffer is never full.
+            await here.send_to(b"lost", Address("127.0.0.1", 9))
+            assert trio.current_time() == pytest.approx(0.1)
 
-    async with aclosing(await opened()) as here:
-        here._socket.sendto = wait_for_room  # type: ignore[assignment]  # No test can fill the kernel's buffer.
-        await here.send_to(b"lost", Address("127.0.0.1", 9))
-        assert trio.current_time() == pytest.approx(0.1)
+
+async def test_a_send_that_finds_room_a_moment_later_is_sent() -> None:
+    async with aclosing(await opened()) as here, aclosing(await opened()) as there:
+        bad = spoil(there, errno.EAGAIN)
+        await there.send_to(b"sent", here.address)
+        assert not bad.codes
+        assert (await here.receive_from())[0] == b"sent"
+
+
+async def test_what_the_kernel_told_of_and_then_dropped_is_waited_for_again() -> None:
+    async with aclosing(await opened()) as here, aclosing(await opened()) as there:
+        await there.send_to(b"heard", here.address)
+        spoil(here, errno.EAGAIN)
+        assert (await here.receive_from())[0] == b"heard"
 
 
 async def test_a_datagram_that_is_larger_than_any_of_ours_is_not_received() -> None:
