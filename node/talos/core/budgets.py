@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
@@ -23,6 +24,7 @@ from talos.errors import Refused
 MINUTE_MS: Final = 60_000
 OFFER_PERIOD_MS: Final = 600_000  # As long as an offer holds its place in the pool.
 FAMILIAR_MAX: Final = 1_024  # Hosts that peers have come from: four times the links of a node. The oldest go first.
+SOURCES_MAX: Final = 4_096  # Hosts kept as they were read.
 
 
 class OverBudget(Refused):
@@ -76,6 +78,7 @@ class Source:
     net: bytes  # Its /24 or /48.
 
 
+@lru_cache(maxsize=SOURCES_MAX)  # Each datagram has one, and most are of few.
 def source_of(host: str) -> Source:
     """Return the source of an IP address; what is none (a test's, a unix name) is a host and a network of its own."""
     try:
@@ -90,6 +93,7 @@ def source_of(host: str) -> Source:
     return Source(address.packed, address.packed[:3])
 
 
+@lru_cache(maxsize=SOURCES_MAX)
 def datagram_source_of(host: str, port: int) -> Source:
     """Return the source of a datagram: on this machine itself each port counts as a host, for each is a program."""
     source = source_of(host)
@@ -113,13 +117,15 @@ class _Buckets:
         return len(self._full_at)
 
     def has(self, source: bytes, now_ms: int) -> bool:
-        return max(self._full_at.get(source, now_ms), now_ms) + self._interval_ms <= now_ms + self._period_ms
+        return self._full_at.get(source, now_ms) - now_ms <= self._period_ms - self._interval_ms
 
     def take(self, source: bytes, now_ms: int) -> None:
-        self._full_at[source] = max(self._full_at.pop(source, now_ms), now_ms) + self._interval_ms
+        full_at = self._full_at
+        full_at[source] = max(full_at.get(source, now_ms), now_ms) + self._interval_ms
+        full_at.move_to_end(source)
         # Whoever was granted nothing for a period is full, and stands first: `Rate.places` is all there can be.
-        while self._full_at[next(iter(self._full_at))] <= now_ms:
-            self._full_at.popitem(last=False)
+        while full_at[next(iter(full_at))] <= now_ms:
+            full_at.popitem(last=False)
 
 
 class Budgets:
