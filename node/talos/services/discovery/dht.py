@@ -27,7 +27,8 @@ class DhtRunner:
         self._waiting: dict[Job, trio.Event] = {}
         self._news = news
         self._known = 0
-        self._earlier = Signal()  # Something may be due earlier than was known.
+        self._until_ms = 0  # How long `run` sleeps; nobody needs to wake it for what is due later.
+        self._earlier = Signal()  # Something is due earlier.
 
     @property
     def neighbours(self) -> int:
@@ -42,7 +43,8 @@ class DhtRunner:
         clock = self._desk.host.clock
         while True:
             now = self.now()
-            wait_ms = self.dht.wakes_at_ms - now.mono_ms
+            self._until_ms = self.dht.wakes_at_ms
+            wait_ms = self._until_ms - now.mono_ms
             if wait_ms <= 0:
                 await self._do(self.dht.tick(now))
                 await trio.lowlevel.checkpoint()
@@ -80,4 +82,5 @@ class DhtRunner:
                     pass  # Whoever brought the statement shows it: a stranger must not say whom we dial.
                 case Done() if effect.job in self._waiting:
                     self._waiting[effect.job].set()
-        self._earlier.send()
+        if self.dht.wakes_at_ms < self._until_ms:
+            self._earlier.send()
