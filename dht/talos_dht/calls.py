@@ -132,6 +132,12 @@ class Calls(Generic[Owner]):
             heapq.heappop(self._due)  # Answered since: nothing to wake up for.
         return again, fates
 
+    def heard_of(self, contacts: list[Contact], now_ms: int) -> list[Contact]:
+        """Return those of them that are not silent."""
+        if not self._silent:
+            return contacts
+        return [contact for contact in contacts if not self.is_silent(contact, now_ms)]
+
     def is_silent(self, contact: Contact, now_ms: int) -> bool:
         """Say whether it did not answer lately, there: who is silent where it never was is not silent elsewhere."""
         return self._silent.get(contact.raw, now_ms) > now_ms

@@ -18,7 +18,7 @@ Field: TypeAlias = "int | bool | bytes | str | Sequence[Field]"
 DEPTH_MAX: Final = 5  # Arrays within arrays. The deepest of ours, a record with an address, has 4.
 ITEMS_MAX: Final = 32  # Of one array. The longest of ours, a reply's, has 20.
 
-_KINDS: Final = frozenset({int, bool, bytes, str})
+_KINDS_AND_LIST: Final = frozenset({int, bool, bytes, str, list})
 
 
 def pack(*fields: Field) -> bytes:
@@ -40,7 +40,7 @@ def array(raw: bytes, *, length: int, size_max: int, field: str) -> list[object]
         raise Malformed(f"{field}: not an array of integers, booleans, bytes, text and arrays, {DEPTH_MAX} deep")
     if len(value) != length:
         raise Malformed(f"{field}: {len(value)} fields, not {length}")
-    if msgpack.packb(value, use_bin_type=True) != raw:
+    if pack(*value) != raw:
         raise Malformed(f"{field}: not in canonical form")
     return value
 
@@ -54,6 +54,11 @@ def octets(value: object, *, field: str, length: int | None = None, least: int =
     if not least <= len(value) <= most:
         raise Malformed(f"{field}: {len(value)} bytes, outside {least}..{most}")
     return value
+
+
+def each_octets(values: list[object], *, field: str, least: int, most: int) -> list[bytes]:
+    """Return `values` if each is bytes of `least` to `most`. Raises `Malformed`."""
+    return [octets(value, field=field, least=least, most=most) for value in values]
 
 
 def integer(value: object, *, least: int, most: int, field: str) -> int:
@@ -97,6 +102,6 @@ def exactly(value: object, *, length: int, field: str) -> list[object]:
 
 def _is_plain(values: list[object], depth: int) -> bool:
     """Say so of all, which are `depth` deep at most: what the unpacker lets pass is deeper than Python's stack."""
-    return depth > 0 and all(
-        type(value) in _KINDS or (type(value) is list and _is_plain(value, depth - 1)) for value in values
-    )
+    if depth == 0 or not _KINDS_AND_LIST.issuperset(map(type, values)):
+        return False
+    return all(_is_plain(value, depth - 1) for value in values if type(value) is list)

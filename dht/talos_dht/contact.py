@@ -26,6 +26,7 @@ PLACE_SIZE: Final = IP_SIZE + 2  # Bytes of address and port.
 CONTACT_SIZE: Final = KEY_SIZE + PLACE_SIZE  # Bytes; 20 of them fit one datagram, whatever their family.
 PORT_MAX: Final = 65_535
 READ_MAX: Final = 16_384  # Contacts kept as they were read: 10 MB. Liars alone tell of so many; a lookup meets 1,000.
+HOSTS_MAX: Final = 4_096  # IP addresses kept in the other way of writing them.
 
 _MAPPED: Final = bytes(10) + b"\xff\xff"
 # Where whoever owns the house hands out the addresses, so their number costs an attacker nothing and an owner neither.
@@ -93,8 +94,7 @@ class Contact:
     @property
     def host(self) -> str:
         """The IP address as text."""
-        address = IPv6Address(self.ip)
-        return str(address.ipv4_mapped or address)
+        return _written(self.ip)
 
     @property
     def place(self) -> bytes:
@@ -105,19 +105,31 @@ class Contact:
     def at(cls, key: bytes, host: str, port: int) -> Contact:
         """Return the contact of a node at an IP address written as text. Raises `Malformed`."""
         try:
-            address = ip_address(host)
+            ip = _read(host)
         except ValueError:
             raise Malformed(f"{host[:80]!r} is no IP address") from None
-        ip = _MAPPED + address.packed if isinstance(address, IPv4Address) else address.packed
         if not 0 < port <= PORT_MAX:
             raise Malformed(f"port: {port} is outside 1..{PORT_MAX}")
-        return cls(key + ip + port.to_bytes(2, "big"))
+        return read_contact(key + ip + port.to_bytes(2, "big"))
 
 
 @lru_cache(maxsize=READ_MAX)  # A lookup meets the same contacts in reply after reply.
 def read_contact(raw: bytes) -> Contact:
     """Raises `Malformed`."""
     return Contact(raw)
+
+
+@lru_cache(maxsize=HOSTS_MAX)  # Each datagram has one, and most are of few.
+def _read(host: str) -> bytes:
+    """Return the 16 bytes of an IP address written as text. Raises `ValueError`."""
+    address = ip_address(host)
+    return _MAPPED + address.packed if isinstance(address, IPv4Address) else address.packed
+
+
+@lru_cache(maxsize=HOSTS_MAX)
+def _written(ip: bytes) -> str:
+    address = IPv6Address(ip)
+    return str(address.ipv4_mapped or address)
 
 
 def host_of(ip: bytes) -> bytes:

@@ -186,12 +186,10 @@ class Dht:
 
     def _believed(self, sender: Contact, reply: Reply, now: Now) -> list[Contact]:
         """Return whom to ask of those that `sender` tells of: nobody in our house, unless it is in one too."""
-        return [
-            contact
-            for contact in reply.contacts
-            if (contact.network is not None or sender.network is None)
-            and not self._calls.is_silent(contact, now.mono_ms)
-        ]
+        told = reply.contacts
+        if sender.network is not None:
+            told = [contact for contact in told if contact.network is not None]
+        return self._calls.heard_of(told, now.mono_ms)
 
     def _missed(self, call: Call[_Owner], fate: Fate, now: Now) -> list[Effect]:
         if fate is Fate.LOST:

@@ -88,7 +88,7 @@ class Lookup:
         for _, id in self._listed[:K]:
             if len(self._waited) >= ALPHA or self.queries >= QUERIES_MAX:
                 break
-            contact = self._to_try(id)
+            contact = None if id in self._answered else self._to_try(id)
             if contact is not None:
                 self._marks[contact.raw] = Mark.ASKED
                 self._waited[contact.raw] = contact
@@ -126,8 +126,11 @@ class Lookup:
 
     @property
     def is_done(self) -> bool:
-        nearest = (id for _, id in self._listed[:K] if id not in self._answered)
-        return not any(self.queries < QUERIES_MAX or self._is_under_way(id) for id in nearest)
+        is_spent = self.queries >= QUERIES_MAX
+        for _, id in self._listed[:K]:
+            if id not in self._answered and not (is_spent and not self._is_under_way(id)):
+                return False
+        return True
 
     @property
     def closest(self) -> list[Contact]:
@@ -145,9 +148,9 @@ class Lookup:
         return hops
 
     def _to_try(self, id: bytes) -> Contact | None:
-        """Return the address of this key that is to be tried now: none while another is, or once one has answered."""
+        """Return the address of this key, which has not answered, that is to be tried now: none while another is."""
         addresses = self._addresses[id]
-        if id in self._answered or any(one.raw in self._waited for one in addresses):
+        if any(one.raw in self._waited for one in addresses):
             return None
         new = [one for one in addresses if self._marks[one.raw] is Mark.NEW and self._has_room(one.network)]
         return max(new, key=lambda one: len(self._tellers[one.raw]), default=None)
@@ -189,18 +192,20 @@ class Lookup:
                     self._forget(one)
 
     def _add(self, told: Iterable[Contact], teller: bytes) -> None:
-        shares = Counter[bytes]()
-        named = set[bytes]()  # One address for each key at one word: else a liar could name a hundred.
+        shares: dict[bytes, int] = {}
+        named: set[bytes] = set()  # One address for each key at one word: else a liar could name a hundred.
+        own_id, answered, tellers = self._own_id, self._answered, self._tellers
         for contact in told:
-            if contact.id == self._own_id or contact.id in self._answered or (teller and contact.id in named):
+            id = contact.id
+            if id in answered or id == own_id or (teller and id in named):
                 continue
-            named.add(contact.id)
+            named.add(id)
             if contact.raw in self._marks:
-                if teller not in self._tellers[contact.raw]:
-                    self._tellers[contact.raw].append(teller)
+                if teller not in tellers[contact.raw]:
+                    tellers[contact.raw].append(teller)
                 continue
             if teller and contact.network:  # Who is honest knows three of one network at most.
-                shares[contact.network] += 1
+                shares[contact.network] = shares.get(contact.network, 0) + 1
                 if shares[contact.network] > PER_BUCKET_NETWORK_MAX:
                     continue
             if not self._is_full(contact.network):

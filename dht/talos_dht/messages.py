@@ -153,16 +153,20 @@ class Reply:
             codec.octets(txid, length=TXID_SIZE, field="txid"),
             codec.octets(token, length=TOKEN_SIZE, field="token"),
             codec.octets(seen, length=PLACE_SIZE, field="seen"),
-            [
-                codec.octets(item, least=least, most=most, field="item")
-                for item in codec.listing(items, least=exactly, most=count, field="items")
-            ],
+            codec.each_octets(
+                codec.listing(items, least=exactly, most=count, field="items"), least=least, most=most, field="item"
+            ),
         )
 
     @property
     def contacts(self) -> list[Contact]:
         """The contacts told of, without those where no node can be."""
-        return [contact for item in self.items if (contact := _contact(item))] if self.kind is Answer.CONTACTS else []
+        if self.kind is not Answer.CONTACTS:
+            return []
+        try:
+            return [*map(read_contact, self.items)]
+        except Malformed:  # One bad contact among good ones is no reason to lose those.
+            return [contact for item in self.items if (contact := _contact(item))]
 
     @property
     def reason(self) -> int:
@@ -190,4 +194,4 @@ def _contact(raw: bytes) -> Contact | None:
     try:
         return read_contact(raw)
     except Malformed:
-        return None  # One bad contact among good ones is no reason to lose those.
+        return None

@@ -86,10 +86,10 @@ class Server:
     def _found(self, sender: Contact, request: Request, now: Now) -> tuple[Answer, Sequence[bytes]]:
         held = self._shelf.checked(request.argument, self._key_of, now) if request.kind is Kind.GET else []
         if not held:
-            near = self._table.closest(request.argument, K + 1)
+            near, is_outside = self._table.closest(request.argument, K + 1), sender.network is not None
             # Addresses of our house are of no use outside it.
-            of_use = (one for one in near if one.id != sender.id and (one.network or sender.network is None))
-            return Answer.CONTACTS, [contact.raw for contact in of_use][:K]
+            of_use = [one.raw for one in near if one.id != sender.id and not (is_outside and one.network is None)]
+            return Answer.CONTACTS, of_use[:K]
         raws = [one.encode() for one in held]
         if isinstance(held[0], Record):
             return Answer.RECORD, raws[:1]

@@ -137,13 +137,13 @@ class Table(RoutingTable):
         """Return the `count` contacts nearest to `target`, nearest first; none that owes us an answer."""
         goal = number_of(target)
         # A bucket is a subtree: all of one is nearer than all of the next, in the order of their gaps.
-        found = list[tuple[int, Contact]]()
+        found = list[Contact]()
         for bucket in sorted(cast("list[Bucket]", self.buckets), key=lambda bucket: bucket.gap(goal)):
-            found += [(entry.long_id ^ goal, entry.contact) for entry in bucket.entries if not entry.failures]
+            found += [entry.contact for entry in bucket.entries if not entry.failures]
             if len(found) >= count:
                 break
-        found.sort()
-        return [contact for _, contact in found[:count]]
+        found.sort(key=lambda contact: contact.number ^ goal)
+        return found[:count]
 
     def touch(self, target: bytes, now_ms: int) -> None:
         """Note that a lookup of `target` begins."""
@@ -171,7 +171,7 @@ class Table(RoutingTable):
         self._networks.clear()
 
     def get_bucket_for(self, node: Node) -> int:
-        return next(index for index, bucket in enumerate(self.buckets) if node.long_id <= bucket.range[1])
+        return self._index(node.long_id)
 
     def add_contact(self, node: Node) -> None:
         """Give an `Entry` a place, splitting the bucket of our own id while that helps; else let it wait."""
@@ -224,10 +224,21 @@ class Table(RoutingTable):
         return chain.from_iterable(cast("Bucket", bucket).entries for bucket in self.buckets)
 
     def _bucket(self, number: int) -> Bucket:
-        return cast("Bucket", next(bucket for bucket in self.buckets if number <= bucket.range[1]))
+        return cast("Bucket", self.buckets[self._index(number)])
+
+    def _index(self, number: int) -> int:
+        index = 0
+        for bucket in self.buckets:
+            if number <= bucket.range[1]:
+                break
+            index += 1
+        return index
 
     def _find(self, id: bytes) -> Entry | None:
-        return cast("Entry | None", self._bucket(number_of(id)).nodes.get(id))
+        for bucket in self.buckets:  # Few; in which one an id belongs takes as long to find out.
+            if id in bucket.nodes:
+                return cast("Entry", bucket.nodes[id])
+        return None
 
     def _drop(self, entry: Entry) -> None:
         del self._bucket(entry.long_id).nodes[entry.id]

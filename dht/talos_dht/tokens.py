@@ -20,25 +20,34 @@ _SECRET_SIZE: Final = 32
 
 
 class Tokens:
-    __slots__ = ("_entropy", "_secrets")
+    __slots__ = ("_entropy", "_newest", "_secrets")
 
     def __init__(self, entropy: Callable[[int], bytes]) -> None:
         self._entropy = entropy
         self._secrets: dict[int, bytes] = {}  # By period: this one and the one before.
+        self._newest: tuple[bytes, bytes, bytes] | None = None  # Secret, contact as written, token.
 
     def make(self, contact: Contact, now_ms: int) -> bytes:
         period = now_ms // ROTATE_MS
         if period not in self._secrets:
             kept = {one: secret for one, secret in self._secrets.items() if one == period - 1}
             self._secrets = kept | {period: self._entropy(_SECRET_SIZE)}
-        return _token(self._secrets[period], contact)
+        return self._token(self._secrets[period], contact)
 
     def holds(self, token: bytes, contact: Contact, now_ms: int) -> bool:
         """Say whether this is a token that we gave to the holder of that key, at that address."""
+        if len(token) != TOKEN_SIZE:
+            return False
         period = now_ms // ROTATE_MS
-        secrets = (self._secrets[one] for one in (period, period - 1) if one in self._secrets)
-        return any(compare_digest(token, _token(secret, contact)) for secret in secrets)
+        for one in (period, period - 1):
+            secret = self._secrets.get(one)
+            if secret is not None and compare_digest(token, self._token(secret, contact)):
+                return True
+        return False
 
-
-def _token(secret: bytes, contact: Contact) -> bytes:
-    return blake2b(contact.raw, digest_size=TOKEN_SIZE, key=secret).digest()
+    def _token(self, secret: bytes, contact: Contact) -> bytes:
+        newest = self._newest  # One request asks for the same three times.
+        if newest is None or newest[0] != secret or newest[1] != contact.raw:
+            token = blake2b(contact.raw, digest_size=TOKEN_SIZE, key=secret).digest()
+            newest = self._newest = secret, contact.raw, token
+        return newest[2]
