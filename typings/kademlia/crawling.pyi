@@ -1,0 +1,6 @@
+from kademlia.node import Node
+from kademlia.protocol import KademliaProtocol
+
+class NodeSpiderCrawl:
+    def __init__(self, protocol: KademliaProtocol, node: Node, peers: list[Node], ksize: int, alpha: int) -> None: ...
+    async def find(self) -> list[Node]: ...
