@@ -23,6 +23,7 @@ from talos.host import Address, Host
 from talos.services.desk import Desk
 from talos.services.discovery.dht import DhtRunner
 from talos.services.discovery.ports import Ports
+from talos.services.signal import Signal
 from talos_dht import SEAL_SIZE, Contact, Dht, Find, Instance, Now, Publish, Read, Record
 from talos_dht import Address as Place
 from talos_ratchet import make_key_pair
@@ -83,7 +84,7 @@ class _Node:
         now = Now(desk.steady_ms(), desk.now_ms())
         dht = Dht(pair.public, key_of=lambda did, *_: self._keys.get(did), entropy=host.entropy, rows={}, now=now)
         self.ports = Ports(desk, (Boxes if self._is_sealed else NoBoxes)(pair, host.entropy), [port])
-        self.runner = DhtRunner(desk, dht, self.ports, lambda _: None)
+        self.runner = DhtRunner(desk, dht, self.ports, Signal())
         with self.scope:
             try:
                 async with trio.open_nursery() as nursery:

@@ -61,7 +61,7 @@ class Counted:
 
 @contextmanager
 def _opened(name: str, folder: Path, table: str) -> Iterator[tuple[Node, Counted]]:
-    config = Config(name=name, data_dir=folder / name, listen=(HERE,))
+    config = Config(name=name, data_dir=folder / name, listen=(HERE,), lan=False)
     create_identity(config, None)
     with data_folder(config).open(None) as opened:
         store = Counted(opened.host.store, table)

@@ -9,6 +9,7 @@ import pytest
 
 from talos.control.protocol import Request, decode_line
 from talos.core import codec, greeting
+from talos.core.beacon import Beacon
 from talos.core.channel import Channel
 from talos.core.content_read import decode_bulk, decode_control, decode_message
 from talos.core.entries import Leaf, Opened
@@ -131,6 +132,7 @@ STRICT: Final[Mapping[str, Callable[[bytes], object]]] = {
     "dht-ping": DhtRequest.decode,
     "dht-find": DhtRequest.decode,
     "dht-contacts": Reply.decode,
+    "lan-beacon": Beacon.read,
 }
 # Whose last field takes whatever is left.
 OPEN_ENDED: Final[Mapping[str, Callable[[bytes], object]]] = {

@@ -153,6 +153,7 @@ CLIENT: Final = {
         "(name: 'str' = 'talos', *, data_dir: 'Path | str | None' = None, password: 'str | None' = None, "
         "no_passphrase: 'bool' = False, listen: 'Iterable[str]' = ('127.0.0.1:0',), peers: 'Iterable[str]' = (), "
         "bootstrap: 'Iterable[str]' = (), discovery: 'Iterable[str]' = ('registry', 'dht'), "
+        "lan: 'bool' = True, "
         "registries: 'Iterable[str]' = (), registry: 'bool' = False, topics: 'Iterable[str]' = (), "
         "relay: 'bool' = False, relays: 'Iterable[str]' = (), "
         "advertise: 'Iterable[str]' = (), "

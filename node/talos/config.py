@@ -31,6 +31,7 @@ KEYS: Final[Mapping[str, str]] = {
     "peers": "peers",
     "bootstrap": "bootstrap",
     "discovery": "discovery",
+    "lan": "lan",
     "registries": "registries",
     "registry": "registry",
     "topics": "topics",
@@ -46,7 +47,8 @@ KEYS: Final[Mapping[str, str]] = {
     "root_file": "identity.root_file",
 }
 
-SOURCES: Final = ("registry", "dht")  # What `discovery` may name.
+ALWAYS: Final = ("static", "lan")  # Asked first, and in any case; but `lan` has a switch of its own.
+SOURCES: Final = (*ALWAYS, "registry", "dht")  # What `discovery` may name.
 TOPICS_MAX: Final = 16  # As many as others hold of one publisher, beside its record.
 TOPIC_LENGTH_MAX: Final = 128  # Characters: a name, not a text.
 ADVERTISED_MAX: Final = 2  # As many as a record holds.
@@ -70,7 +72,8 @@ class Config:
     listen: tuple[Address, ...] = (Address("127.0.0.1", 0),)  # Port 0 takes any free one.
     peers: tuple[PeerAddress, ...] = ()  # Known from the start, beside those that `talos peers add` stored.
     bootstrap: tuple[PeerAddress, ...] = ()  # Nodes that let us into the DHT; `peers` do, too.
-    discovery: tuple[str, ...] = ("registry", "dht")  # Whom to ask where a peer is, in this order; none: nobody.
+    discovery: tuple[str, ...] = ("registry", "dht")  # Whom to ask where a peer is, in this order, beside `ALWAYS`.
+    lan: bool = True  # Find, and be found by, nodes on the same network or machine.
     registries: tuple[PeerAddress, ...] = ()  # Nodes that hold what is published, to be asked and told directly.
     registry: bool = False  # True: be one.
     relay: bool = False  # True: be a relay, through which others reach those that can only dial.
@@ -161,6 +164,7 @@ def parse(text: str, folder: Path, environment: Mapping[str, str], flags: Mappin
         peers=seek.find("peers", _PEERS, DEFAULTS.peers),
         bootstrap=seek.find("bootstrap", _PEERS, DEFAULTS.bootstrap),
         discovery=seek.find("discovery", _DISCOVERY, DEFAULTS.discovery),
+        lan=seek.find("lan", _YES_OR_NO, DEFAULTS.lan),
         registries=seek.find("registries", _PEERS, DEFAULTS.registries),
         registry=seek.find("registry", _YES_OR_NO, DEFAULTS.registry),
         relay=seek.find("relay", _YES_OR_NO, DEFAULTS.relay),

@@ -101,6 +101,25 @@ class Datagrams(Protocol):
         """Close at once; never raises, and is safe to call twice."""
 
 
+class Multicast(Protocol):
+    """Packets to and from everybody who has joined the same group on an interface that we share. They go no further.
+
+    What we send comes back to us too. Any task sends, one receives.
+    """
+
+    async def send(self, data: bytes) -> None:
+        """Send 0 to `DATAGRAM_SIZE_MAX` bytes, once on each interface. Never waits long: what cannot leave now is lost.
+
+        Raises `UsageError`, and sends nothing, where `data` is larger; `LinkClosed` once closed.
+        """
+
+    async def receive_from(self) -> tuple[bytes, Address]:
+        """Return the next packet, and who sent it, or says so. Raises `LinkClosed` once closed."""
+
+    async def aclose(self) -> None:
+        """Close at once; never raises, and is safe to call twice."""
+
+
 class Network(Protocol):
     async def listen_stream(self, address: Address) -> Listener:
         """Raises `UsageError` where the address cannot be bound."""
@@ -110,6 +129,12 @@ class Network(Protocol):
 
     async def open_datagrams(self, address: Address) -> Datagrams:
         """Raises `UsageError` where the address cannot be bound."""
+
+    async def open_multicast(self, group: Address, host: str) -> Multicast:
+        """Join a group on the interface that has our IP address `host`; for `0.0.0.0` or `::` on all that there are.
+
+        Raises `UsageError` where none can be joined.
+        """
 
 
 class ReadableStore(Rows, Protocol):

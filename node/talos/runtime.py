@@ -9,7 +9,7 @@ from typing import Final
 
 import trio
 
-from talos.config import Config
+from talos.config import ALWAYS, Config
 from talos.core.diary import Diary
 from talos.core.did_document import DidDocument
 from talos.core.names import PeerAddress, did_of, parse_peer, peer_id_of
@@ -153,17 +153,18 @@ class Node:
 
     async def _listen(self, nursery: trio.Nursery, links: Links, homes: Homes) -> None:
         network, config, ports = self._host.network, self._config, list[Datagrams]()
-        finds = bool(config.discovery) or config.registry
+        receives = config.registry or not set(config.discovery) <= set(ALWAYS)
         for address in config.listen:
-            if finds:
+            if receives:
                 listener, port = await listen(network, address)
                 ports.append(port)
             else:
                 listener = await network.listen_stream(address)
             self._listeners.append(listener)
             nursery.start_soon(links.accept_from, listener)
-        if finds:
-            ports = ports or [await network.open_datagrams(ANY_PORT)]
+        if receives and not ports:
+            ports.append(await network.open_datagrams(ANY_PORT))
+        if receives or config.lan:
             self.discovery = Discovery(self._desk, links, self._listeners, ports, _settings(config), homes)
             await nursery.start(self.discovery.run)
 
@@ -324,6 +325,7 @@ def _settings(config: Config) -> Settings:
         is_registry=config.registry,
         topics=config.topics,
         advertise=config.advertise,
+        lan=config.lan,
     )
 
 

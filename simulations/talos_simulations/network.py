@@ -9,7 +9,7 @@ import trio
 
 from talos.core.names import PORT_MAX
 from talos.errors import UsageError
-from talos.host import Address, DialError
+from talos.host import Address, DialError, Multicast
 from talos_simulations.agenda import Agenda
 from talos_simulations.arrivals import Arrivals
 from talos_simulations.datagrams import Post, SimDatagrams
@@ -151,6 +151,9 @@ class Card(StreamOwner):
         box = taken[address] = SimDatagrams(self, address)
         self.datagrams[box] = None
         return box
+
+    async def open_multicast(self, group: Address, host: str) -> Multicast:
+        raise UsageError(f"cannot join {group}: what machines are near each other is not simulated")
 
     def _free(self, verb: str, address: Address, taken: Container[Address]) -> Address:
         """Return the address to bind. Raises `UsageError`."""

@@ -106,6 +106,7 @@ class World:
             listen=(Address(name, PORT),),
             peers=peers,
             discovery=(),  # Machines here have names, no IP addresses.
+            lan=False,
             queue_limit=plan.queue_limit,
             inbox_limit=plan.inbox_limit,
             retry_interval_s=plan.retry_interval_s,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.mutants import audit, discovery, identity, links, messages, ratchet, sessions, storing
+from tests.mutants import audit, discovery, identity, links, messages, near, ratchet, sessions, storing
 from tests.mutants.mutant import Mutant
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
@@ -16,4 +16,5 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *identity.MUTANTS,
     *links.MUTANTS,
     *discovery.MUTANTS,
+    *near.MUTANTS,
 )

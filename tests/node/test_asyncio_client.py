@@ -30,7 +30,7 @@ def under_asyncio(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..
 
 @under_asyncio
 async def test_two_clients_talk_and_an_acknowledged_message_is_gone() -> None:
-    async with AsyncioClient.create("ada") as ada, AsyncioClient.create("bob") as bob:
+    async with AsyncioClient.create("ada", lan=False) as ada, AsyncioClient.create("bob", lan=False) as bob:
         await ada.add_peer(bob.addresses[0])
         receipt = assert_type(await ada.send(bob.peer_id, b"good morning"), Receipt)
         async for message in bob.messages():
@@ -46,17 +46,17 @@ async def test_two_clients_talk_and_an_acknowledged_message_is_gone() -> None:
 
 @under_asyncio
 async def test_awaiting_and_entering_give_the_same_kind_of_client(tmp_path: Path) -> None:
-    client = await AsyncioClient.create("ada", data_dir=tmp_path / "a", password="correct horse")
+    client = await AsyncioClient.create("ada", lan=False, data_dir=tmp_path / "a", password="correct horse")
     assert client.recovery_seed is not None
     assert (client.did, len(client.public_key)) == (f"did:talos:{client.peer_id}", 32)
     await client.aclose()
-    async with AsyncioClient.create("ada", data_dir=tmp_path / "a", password="correct horse") as again:
+    async with AsyncioClient.create("ada", lan=False, data_dir=tmp_path / "a", password="correct horse") as again:
         assert (again.did, again.recovery_seed) == (client.did, None)
 
 
 @under_asyncio
 async def test_an_opening_opens_one_client() -> None:
-    opening = AsyncioClient.create("ada")
+    opening = AsyncioClient.create("ada", lan=False)
     async with opening as client:
         with pytest.raises(UsageError, match="opened before"):
             await opening
@@ -65,7 +65,7 @@ async def test_an_opening_opens_one_client() -> None:
 
 @under_asyncio
 async def test_after_the_end_every_call_says_so_and_closing_again_is_no_error() -> None:
-    async with AsyncioClient.create("ada") as ada, AsyncioClient.create("bob") as bob:
+    async with AsyncioClient.create("ada", lan=False) as ada, AsyncioClient.create("bob", lan=False) as bob:
         await ada.add_peer(bob.addresses[0])
         await ada.send(bob.peer_id, b"x")
         message = await bob.receive()
@@ -78,21 +78,21 @@ async def test_after_the_end_every_call_says_so_and_closing_again_is_no_error() 
 
 @under_asyncio
 async def test_an_error_comes_over_with_its_type_its_words_and_its_cause(tmp_path: Path) -> None:
-    async with AsyncioClient.create("ada", data_dir=tmp_path / "a", no_passphrase=True) as ada:
+    async with AsyncioClient.create("ada", lan=False, data_dir=tmp_path / "a", no_passphrase=True) as ada:
         with pytest.raises(Refused, match="itself"):
             await ada.send(ada.peer_id, b"x")
         with pytest.raises(UsageError) as caught:
             await ada.send("nobody", b"x")
         assert caught.value.fix is not None
         with pytest.raises(Locked):
-            await AsyncioClient.create("ada", data_dir=tmp_path / "a", no_passphrase=True)
+            await AsyncioClient.create("ada", lan=False, data_dir=tmp_path / "a", no_passphrase=True)
 
 
 @under_asyncio
 async def test_a_wrong_argument_is_refused_before_a_thread_is_started() -> None:
     before = threading.active_count()
     with pytest.raises(UsageError):
-        AsyncioClient.create("ada", listen=["here"])
+        AsyncioClient.create("ada", lan=False, listen=["here"])
     assert threading.active_count() == before
 
 
@@ -107,7 +107,7 @@ def test_a_crash_of_the_node_is_the_cause_in_every_call_that_waits(monkeypatch: 
 
     @under_asyncio
     async def program() -> None:
-        async with AsyncioClient.create("ada") as client:
+        async with AsyncioClient.create("ada", lan=False) as client:
             waiting = [client.receive(), client.receive(), anext(client.messages()), anext(client.audit.stream())]
             tasks = [asyncio.ensure_future(one) for one in waiting]
             done, _ = await asyncio.wait(tasks, timeout=0)
@@ -125,7 +125,7 @@ def test_a_crash_of_the_node_is_the_cause_in_every_call_that_waits(monkeypatch: 
 
 @under_asyncio
 async def test_a_receive_that_ran_out_of_time_takes_nothing_with_it() -> None:
-    async with AsyncioClient.create("ada") as ada, AsyncioClient.create("bob") as bob:
+    async with AsyncioClient.create("ada", lan=False) as ada, AsyncioClient.create("bob", lan=False) as bob:
         await ada.add_peer(bob.addresses[0])
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.01):
@@ -136,8 +136,8 @@ async def test_a_receive_that_ran_out_of_time_takes_nothing_with_it() -> None:
 
 @under_asyncio
 async def test_a_message_that_comes_just_before_a_cancel_is_there_for_the_next() -> None:
-    async with AsyncioClient.create("bob") as bob:
-        with BlockingClient.create("ada") as ada:
+    async with AsyncioClient.create("bob", lan=False) as bob:
+        with BlockingClient.create("ada", lan=False) as ada:
             ada.add_peer(bob.addresses[0])
             waiting = asyncio.ensure_future(bob.receive())
             await bob.status()  # Turns the loop, so that it is asked for.
@@ -153,7 +153,7 @@ async def test_a_message_that_comes_just_before_a_cancel_is_there_for_the_next()
 @under_asyncio
 async def test_of_many_messages_amid_many_cancels_none_is_lost_and_none_is_doubled() -> None:
     count = 100
-    async with AsyncioClient.create("ada") as ada, AsyncioClient.create("bob") as bob:
+    async with AsyncioClient.create("ada", lan=False) as ada, AsyncioClient.create("bob", lan=False) as bob:
         await ada.add_peer(bob.addresses[0])
 
         async def send() -> None:
@@ -179,7 +179,7 @@ async def test_of_many_messages_amid_many_cancels_none_is_lost_and_none_is_doubl
 
 @under_asyncio
 async def test_a_message_that_is_released_is_handed_to_the_next() -> None:
-    async with AsyncioClient.create("ada") as ada, AsyncioClient.create("bob") as bob:
+    async with AsyncioClient.create("ada", lan=False) as ada, AsyncioClient.create("bob", lan=False) as bob:
         await ada.add_peer(bob.addresses[0])
         await ada.send(bob.peer_id, b"x")
         message = await bob.receive()
@@ -194,7 +194,7 @@ async def test_a_message_that_is_released_is_handed_to_the_next() -> None:
 
 @under_asyncio
 async def test_a_coroutine_that_is_thrown_away_takes_no_message_with_it() -> None:
-    async with AsyncioClient.create("ada") as ada, AsyncioClient.create("bob") as bob:
+    async with AsyncioClient.create("ada", lan=False) as ada, AsyncioClient.create("bob", lan=False) as bob:
         await ada.add_peer(bob.addresses[0])
         forgotten = bob.receive()
         forgotten.send(None)
@@ -206,7 +206,7 @@ async def test_a_coroutine_that_is_thrown_away_takes_no_message_with_it() -> Non
 
 
 def test_a_loop_that_is_closed_with_a_call_in_it_takes_no_message_with_it() -> None:
-    with BlockingClient.create("ada") as ada:
+    with BlockingClient.create("ada", lan=False) as ada:
         loop = asyncio.new_event_loop()
         bob = loop.run_until_complete(_created("bob"))
         ada.add_peer(bob.addresses[0])
@@ -226,7 +226,7 @@ def test_a_loop_that_is_closed_with_a_call_in_it_takes_no_message_with_it() -> N
 
 
 async def _created(name: str) -> AsyncioClient:
-    return await AsyncioClient.create(name)
+    return await AsyncioClient.create(name, lan=False)
 
 
 def test_two_loops_in_two_threads_share_a_client() -> None:
@@ -241,7 +241,7 @@ def test_two_loops_in_two_threads_share_a_client() -> None:
 
     @under_asyncio
     async def program() -> None:
-        async with AsyncioClient.create("ada") as ada, AsyncioClient.create("bob") as bob:
+        async with AsyncioClient.create("ada", lan=False) as ada, AsyncioClient.create("bob", lan=False) as bob:
             await ada.add_peer(bob.addresses[0])
             another = threading.Thread(target=under_asyncio(take), kwargs={"bob": bob})
             another.start()
@@ -264,7 +264,7 @@ async def test_a_cancel_waits_for_the_end_of_a_call_and_a_second_one_does_not() 
             await may_end.wait()
         ended.set()
 
-    async with AsyncioClient.create("ada") as ada:
+    async with AsyncioClient.create("ada", lan=False) as ada:
         call = asyncio.ensure_future(_cross(ada._thread, stubborn))
         await asyncio.to_thread(begun.wait)
         call.cancel()
@@ -285,12 +285,12 @@ async def test_a_cancelled_create_leaves_nothing_running(tmp_path: Path) -> None
     opening.cancel()
     with pytest.raises(asyncio.CancelledError):
         await opening
-    async with AsyncioClient.create("ada", data_dir=tmp_path / "a", no_passphrase=True) as client:
+    async with AsyncioClient.create("ada", lan=False, data_dir=tmp_path / "a", no_passphrase=True) as client:
         assert (await client.status()).store_ok
 
 
 async def _in_folder(folder: Path) -> AsyncioClient:
-    return await AsyncioClient.create("ada", data_dir=folder, no_passphrase=True)
+    return await AsyncioClient.create("ada", lan=False, data_dir=folder, no_passphrase=True)
 
 
 @under_asyncio
@@ -300,14 +300,14 @@ async def test_a_client_nobody_closed_says_so_and_lets_go_of_its_folder(tmp_path
     with pytest.warns(ResourceWarning, match="never closed"):
         clients.clear()
     await asyncio.to_thread(thread.join, PATIENCE_S)
-    async with AsyncioClient.create("ada", data_dir=tmp_path / "a", no_passphrase=True):
+    async with AsyncioClient.create("ada", lan=False, data_dir=tmp_path / "a", no_passphrase=True):
         pass
 
 
 @under_asyncio
 async def test_a_message_keeps_the_node_that_it_came_from() -> None:
-    async with AsyncioClient.create("ada") as ada:
-        bob = await AsyncioClient.create("bob")
+    async with AsyncioClient.create("ada", lan=False) as ada:
+        bob = await AsyncioClient.create("bob", lan=False)
         await ada.add_peer(bob.addresses[0])
         await ada.send(bob.peer_id, b"x")
         message = await bob.receive()
@@ -319,4 +319,4 @@ async def test_a_message_keeps_the_node_that_it_came_from() -> None:
 
 async def test_under_trio_the_error_names_the_way_that_works() -> None:
     with pytest.raises(TalosError, match="TalosClient"):
-        await AsyncioClient.create("ada")
+        await AsyncioClient.create("ada", lan=False)

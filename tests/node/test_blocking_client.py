@@ -25,7 +25,7 @@ from tests.node.far import PATIENCE_S, passed_through
 @contextmanager
 def pair() -> Iterator[tuple[BlockingClient, BlockingClient]]:
     """Ada, who knows bob's address, and bob."""
-    with BlockingClient.create("ada") as ada, BlockingClient.create("bob") as bob:
+    with BlockingClient.create("ada", lan=False) as ada, BlockingClient.create("bob", lan=False) as bob:
         ada.add_peer(bob.addresses[0])
         yield ada, bob
 
@@ -70,12 +70,12 @@ def test_two_clients_talk_and_an_acknowledged_message_is_gone() -> None:
 
 
 def test_a_folder_keeps_the_identity_and_shows_its_seed_once(tmp_path: Path) -> None:
-    client = BlockingClient.create("ada", data_dir=tmp_path / "a", password="correct horse")
+    client = BlockingClient.create("ada", lan=False, data_dir=tmp_path / "a", password="correct horse")
     assert client.recovery_seed is not None
     with pytest.raises(Locked):
-        BlockingClient.create("ada", data_dir=tmp_path / "a", password="correct horse")
+        BlockingClient.create("ada", lan=False, data_dir=tmp_path / "a", password="correct horse")
     client.close()
-    with BlockingClient.create("ada", data_dir=tmp_path / "a", password="correct horse") as again:
+    with BlockingClient.create("ada", lan=False, data_dir=tmp_path / "a", password="correct horse") as again:
         assert (again.did, again.recovery_seed) == (client.did, None)
 
 
@@ -95,7 +95,7 @@ def test_after_the_end_every_call_says_so_and_closing_again_is_no_error() -> Non
 
 def test_a_client_that_is_closed_ends_the_calls_of_other_threads() -> None:
     with ThreadPoolExecutor(3) as threads:
-        client = BlockingClient.create("ada")
+        client = BlockingClient.create("ada", lan=False)
         waiting = [threads.submit(client.receive) for _ in range(2)]
         closing = threads.submit(client.close)
         client.close()
@@ -104,14 +104,14 @@ def test_a_client_that_is_closed_ends_the_calls_of_other_threads() -> None:
 
 
 def test_an_error_comes_over_with_its_type_and_its_words() -> None:
-    with BlockingClient.create("ada") as ada:
+    with BlockingClient.create("ada", lan=False) as ada:
         with pytest.raises(Refused, match="itself"):
             ada.send(ada.peer_id, b"x")
         with pytest.raises(UsageError) as caught:
             ada.send("nobody", b"x")
         assert caught.value.fix is not None
     with pytest.raises(UsageError):
-        BlockingClient.create("ada", listen=["here"])
+        BlockingClient.create("ada", lan=False, listen=["here"])
 
 
 def test_a_crash_of_the_node_is_the_cause_in_every_call_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +122,7 @@ def test_a_crash_of_the_node_is_the_cause_in_every_call_that_waits(monkeypatch: 
         raise ZeroDivisionError("planted")
 
     monkeypatch.setattr(Node, "_until_stopped", crashing)
-    client = BlockingClient.create("ada")
+    client = BlockingClient.create("ada", lan=False)
     with ThreadPoolExecutor(3) as threads:
         calls: list[Callable[[], object]] = [client.receive, client.receive, client.audit.stream().__next__]
         waiting = [threads.submit(call) for call in calls]
@@ -202,7 +202,7 @@ def test_a_second_interrupt_does_not_wait_for_the_end_of_a_call_and_what_comes_o
             await may_end.wait()
         return "late"
 
-    with BlockingClient.create("ada") as ada:
+    with BlockingClient.create("ada", lan=False) as ada:
         with pytest.raises(KeyboardInterrupt), interrupted(times=2):
             _wait(ada._thread, stubborn, undo=lambda late: undone.set() if late == "late" else None)
         ada._thread.soon(may_end.set)
@@ -217,12 +217,12 @@ def test_an_interrupt_in_close_leaves_the_node_stopping(tmp_path: Path, monkeypa
         await client._run.stop()
 
     monkeypatch.setattr(TalosClient, "aclose", slow)
-    client = BlockingClient.create("ada", data_dir=tmp_path / "a", no_passphrase=True)
+    client = BlockingClient.create("ada", lan=False, data_dir=tmp_path / "a", no_passphrase=True)
     with pytest.raises(KeyboardInterrupt), interrupted():
         client.close()
     client._thread.soon(may_end.set)
     client.close()
-    with BlockingClient.create("ada", data_dir=tmp_path / "a", no_passphrase=True):
+    with BlockingClient.create("ada", lan=False, data_dir=tmp_path / "a", no_passphrase=True):
         may_end.set()
 
 
@@ -271,7 +271,7 @@ def test_an_entry_that_comes_just_before_an_interrupt_is_the_next_of_its_stream(
 
 def test_the_nodes_own_thread_is_told_that_it_would_wait_for_itself() -> None:
     told: list[Exception] = []
-    with BlockingClient.create("ada") as ada:
+    with BlockingClient.create("ada", lan=False) as ada:
 
         def ask() -> None:
             with pytest.raises(UsageError, match="own thread") as caught:
@@ -286,20 +286,20 @@ def test_the_nodes_own_thread_is_told_that_it_would_wait_for_itself() -> None:
 
 
 def test_a_client_nobody_closed_says_so_and_lets_go_of_its_folder(tmp_path: Path) -> None:
-    clients = [BlockingClient.create("ada", data_dir=tmp_path / "a", no_passphrase=True)]
+    clients = [BlockingClient.create("ada", lan=False, data_dir=tmp_path / "a", no_passphrase=True)]
     thread = clients[0]._thread._inside.thread
     with pytest.warns(ResourceWarning, match="never closed"):
         clients.clear()
     thread.join(PATIENCE_S)
-    with BlockingClient.create("ada", data_dir=tmp_path / "a", no_passphrase=True):
+    with BlockingClient.create("ada", lan=False, data_dir=tmp_path / "a", no_passphrase=True):
         pass
 
 
 def test_a_create_that_fails_leaves_no_thread(tmp_path: Path) -> None:
-    with BlockingClient.create("ada", data_dir=tmp_path / "a", no_passphrase=True) as client:
+    with BlockingClient.create("ada", lan=False, data_dir=tmp_path / "a", no_passphrase=True) as client:
         taken = client.addresses[0].partition("@")[2]
         with pytest.raises(UsageError):
-            BlockingClient.create("bob", listen=[taken])
+            BlockingClient.create("bob", lan=False, listen=[taken])
         assert node_threads() == [client._thread._inside.thread]
     assert node_threads() == []
 
@@ -310,7 +310,7 @@ def test_where_no_thread_can_be_had_that_is_what_is_said(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
     with pytest.raises(NodeStopped, match="could not run") as caught:
-        BlockingClient.create("ada")
+        BlockingClient.create("ada", lan=False)
     assert isinstance(caught.value.__cause__, RuntimeError)
 
 
@@ -319,13 +319,13 @@ def test_a_call_to_a_thread_that_was_never_started_says_so() -> None:
         raise AssertionError
 
     with pytest.raises(NodeStopped):
-        _wait(NodeThread(TalosClient.create("ada")), nothing)
+        _wait(NodeThread(TalosClient.create("ada", lan=False)), nothing)
 
 
 def test_a_crash_of_the_thread_itself_is_the_cause_in_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
     crashes: list[threading.ExceptHookArgs] = []
     monkeypatch.setattr(threading, "excepthook", crashes.append)
-    client = BlockingClient.create("ada")
+    client = BlockingClient.create("ada", lan=False)
 
     def crash() -> None:
         raise ZeroDivisionError("planted")
@@ -346,7 +346,7 @@ def test_a_crash_of_the_thread_itself_is_the_cause_in_every_call(monkeypatch: py
 
 
 def test_a_thread_that_is_lost_before_it_runs_trio_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    thread = NodeThread(TalosClient.create("ada"))
+    thread = NodeThread(TalosClient.create("ada", lan=False))
     start = threading.Thread.start
 
     def lose_and_start(starting: threading.Thread) -> None:

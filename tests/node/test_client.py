@@ -21,7 +21,7 @@ PATIENCE_S = 20.0  # Real seconds: a deadline for tests that would otherwise han
 
 async def test_two_clients_talk_and_an_acknowledged_message_is_gone() -> None:
     with trio.fail_after(PATIENCE_S):
-        async with TalosClient.create("ada") as ada, TalosClient.create("bob") as bob:
+        async with TalosClient.create("ada", lan=False) as ada, TalosClient.create("bob", lan=False) as bob:
             await ada.add_peer(bob.addresses[0])
             receipt = await ada.send(bob.peer_id, b"good morning")
             async for message in bob.messages():
@@ -35,7 +35,7 @@ async def test_two_clients_talk_and_an_acknowledged_message_is_gone() -> None:
 
 async def test_a_session_is_established_and_reset_and_the_log_tells_of_it() -> None:
     with trio.fail_after(PATIENCE_S):
-        async with TalosClient.create("ada") as ada, TalosClient.create("bob") as bob:
+        async with TalosClient.create("ada", lan=False) as ada, TalosClient.create("bob", lan=False) as bob:
             await ada.add_peer(bob.addresses[0])
             assert (await ada.establish_session(bob.peer_id)).session
             assert (await ada.reset_session(bob.did)).session
@@ -59,7 +59,7 @@ async def test_a_peer_and_oneself_are_resolved() -> None:
 
 async def test_awaiting_and_entering_give_the_same_kind_of_client() -> None:
     with trio.fail_after(PATIENCE_S):
-        client = await TalosClient.create("ada")
+        client = await TalosClient.create("ada", lan=False)
         assert client.status().did == client.did == f"did:talos:{client.peer_id}"
         assert len(client.public_key) == 32
         await client.aclose()
@@ -70,46 +70,46 @@ async def test_awaiting_and_entering_give_the_same_kind_of_client() -> None:
 
 async def test_a_folder_keeps_the_identity_and_shows_its_seed_once(tmp_path: Path) -> None:
     with trio.fail_after(PATIENCE_S):
-        async with TalosClient.create("ada", data_dir=tmp_path / "a", password="correct horse") as client:
+        async with TalosClient.create("ada", lan=False, data_dir=tmp_path / "a", password="correct horse") as client:
             did, seed = client.did, client.recovery_seed
         assert seed is not None
         assert len(seed) == 32
-        async with TalosClient.create("ada", data_dir=tmp_path / "a", password="correct horse") as client:
+        async with TalosClient.create("ada", lan=False, data_dir=tmp_path / "a", password="correct horse") as client:
             assert (client.did, client.recovery_seed) == (did, None)
 
 
 async def test_a_wrong_password_or_none_opens_nothing(tmp_path: Path) -> None:
     with trio.fail_after(PATIENCE_S):
-        async with TalosClient.create("ada", data_dir=tmp_path / "a", password="correct horse"):
+        async with TalosClient.create("ada", lan=False, data_dir=tmp_path / "a", password="correct horse"):
             pass
         with pytest.raises(PassphraseNeeded):
-            await TalosClient.create("ada", data_dir=tmp_path / "a", password="wrong")
+            await TalosClient.create("ada", lan=False, data_dir=tmp_path / "a", password="wrong")
         with pytest.raises(PassphraseNeeded):
-            await TalosClient.create("ada", data_dir=tmp_path / "a")
+            await TalosClient.create("ada", lan=False, data_dir=tmp_path / "a")
         with pytest.raises(PassphraseNeeded):
-            await TalosClient.create("ada", data_dir=tmp_path / "a", no_passphrase=True)
+            await TalosClient.create("ada", lan=False, data_dir=tmp_path / "a", no_passphrase=True)
 
 
 async def test_a_folder_is_open_in_one_client_at_a_time(tmp_path: Path) -> None:
     with trio.fail_after(PATIENCE_S):
-        async with TalosClient.create("ada", data_dir=tmp_path / "a", no_passphrase=True):
+        async with TalosClient.create("ada", lan=False, data_dir=tmp_path / "a", no_passphrase=True):
             with pytest.raises(Locked):
-                await TalosClient.create("ada", data_dir=tmp_path / "a", no_passphrase=True)
+                await TalosClient.create("ada", lan=False, data_dir=tmp_path / "a", no_passphrase=True)
 
 
 async def test_a_listener_that_cannot_be_is_one_plain_error_and_closes_the_folder(tmp_path: Path) -> None:
     with trio.fail_after(PATIENCE_S):
-        async with TalosClient.create("bob") as bob:
+        async with TalosClient.create("bob", lan=False) as bob:
             taken = bob.addresses[0].partition("@")[2]
             with pytest.raises(UsageError):
-                await TalosClient.create("ada", data_dir=tmp_path / "a", no_passphrase=True, listen=[taken])
-        async with TalosClient.create("ada", data_dir=tmp_path / "a", no_passphrase=True) as again:
+                await TalosClient.create("ada", lan=False, data_dir=tmp_path / "a", no_passphrase=True, listen=[taken])
+        async with TalosClient.create("ada", lan=False, data_dir=tmp_path / "a", no_passphrase=True) as again:
             assert again.recovery_seed is None  # The identity was made whole, and is used again.
 
 
 async def test_a_call_that_waits_ends_with_the_node() -> None:
     with trio.fail_after(PATIENCE_S):
-        client = await TalosClient.create("ada")
+        client = await TalosClient.create("ada", lan=False)
         async with trio.open_nursery() as nursery:
 
             async def wait() -> None:
@@ -130,7 +130,7 @@ async def test_a_crash_of_the_node_closes_the_client_and_is_the_cause(monkeypatc
 
     monkeypatch.setattr(Node, "_until_stopped", crashing)
     with trio.fail_after(PATIENCE_S):
-        client = await TalosClient.create("ada")
+        client = await TalosClient.create("ada", lan=False)
         crash.set()
         with pytest.raises(NodeStopped) as caught:
             await client.receive()
@@ -191,14 +191,14 @@ async def test_a_cancelled_create_leaves_nothing_running(tmp_path: Path) -> None
     with trio.fail_after(PATIENCE_S):
         with trio.CancelScope() as scope:
             scope.cancel()
-            await TalosClient.create("ada", data_dir=tmp_path / "a", no_passphrase=True)
+            await TalosClient.create("ada", lan=False, data_dir=tmp_path / "a", no_passphrase=True)
         assert scope.cancelled_caught
-        async with TalosClient.create("ada", data_dir=tmp_path / "a", no_passphrase=True) as client:
+        async with TalosClient.create("ada", lan=False, data_dir=tmp_path / "a", no_passphrase=True) as client:
             assert client.status().store_ok
 
 
 async def test_a_client_nobody_closed_says_so() -> None:
-    client = await TalosClient.create("ada")
+    client = await TalosClient.create("ada", lan=False)
     stop = client._run.stop
     clients = [client]
     del client
@@ -209,7 +209,7 @@ async def test_a_client_nobody_closed_says_so() -> None:
 
 def test_under_asyncio_the_error_names_the_way_that_works() -> None:
     async def embed() -> None:
-        await TalosClient.create("ada")
+        await TalosClient.create("ada", lan=False)
 
     with pytest.raises(UsageError, match="AsyncioClient"):
         asyncio.run(embed())
@@ -221,7 +221,7 @@ def test_under_asyncio_the_error_names_the_way_that_works() -> None:
 )
 async def test_a_send_that_makes_no_sense_is_refused_and_nothing_is_queued(wrong: dict[str, Any]) -> None:
     with trio.fail_after(PATIENCE_S):
-        async with TalosClient.create("ada") as ada, TalosClient.create("bob") as bob:
+        async with TalosClient.create("ada", lan=False) as ada, TalosClient.create("bob", lan=False) as bob:
             with pytest.raises(UsageError):
                 await ada.send(bob.peer_id, b"x", **wrong)
             assert ada.status().undelivered == 0
@@ -229,7 +229,7 @@ async def test_a_send_that_makes_no_sense_is_refused_and_nothing_is_queued(wrong
 
 async def test_receiving_a_backlog_can_be_cancelled_and_loses_nothing_by_it() -> None:
     with trio.fail_after(PATIENCE_S):
-        async with TalosClient.create("ada") as ada, TalosClient.create("bob") as bob:
+        async with TalosClient.create("ada", lan=False) as ada, TalosClient.create("bob", lan=False) as bob:
             await ada.add_peer(bob.addresses[0])
             await ada.send(bob.peer_id, b"x")
             with trio.CancelScope() as scope:
@@ -241,7 +241,10 @@ async def test_receiving_a_backlog_can_be_cancelled_and_loses_nothing_by_it() ->
 
 async def test_addresses_that_are_added_at_once_are_all_kept() -> None:
     with trio.fail_after(PATIENCE_S):
-        async with TalosClient.create("ada", offline_mode=True) as ada, TalosClient.create("bob") as bob:
+        async with (
+            TalosClient.create("ada", lan=False, offline_mode=True) as ada,
+            TalosClient.create("bob", lan=False) as bob,
+        ):
             async with trio.open_nursery() as nursery:
                 for port in (1, 2, 3, 4):
                     nursery.start_soon(ada.add_peer, f"{bob.did}@127.0.0.1:{port}")

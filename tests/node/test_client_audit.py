@@ -30,7 +30,7 @@ LONG: Final = 20_000  # Entries that take tens of milliseconds to check.
 async def alone(**options: Any) -> AsyncIterator[TalosClient]:
     """A client whose node talks to nobody: what it sends is written down, and waits."""
     with trio.fail_after(PATIENCE_S):
-        async with TalosClient.create("ada", offline_mode=True, **options) as client:
+        async with TalosClient.create("ada", lan=False, offline_mode=True, **options) as client:
             yield client
 
 
@@ -188,7 +188,7 @@ async def test_every_call_says_that_the_node_has_stopped() -> None:
 
 async def test_the_store_stays_open_until_the_last_thread_that_reads_it_has_ended(tmp_path: Path) -> None:
     with trio.fail_after(PATIENCE_S):
-        ada = await TalosClient.create("ada", data_dir=tmp_path / "a", no_passphrase=True)
+        ada = await TalosClient.create("ada", lan=False, data_dir=tmp_path / "a", no_passphrase=True)
         host, has_begun, read_late = ada._node._host, trio.Event(), list[bytes | None]()
         token = trio.lowlevel.current_trio_token()
 

@@ -93,7 +93,7 @@ async def test_a_reader_that_is_cancelled_loses_nothing_by_it() -> None:
 
 async def test_a_stream_that_waits_ends_with_the_node() -> None:
     with trio.fail_after(PATIENCE_S):
-        ada = await TalosClient.create("ada", offline_mode=True)
+        ada = await TalosClient.create("ada", lan=False, offline_mode=True)
         ended = 0
 
         async def follow(entries: AsyncIterator[AuditEntry]) -> None:

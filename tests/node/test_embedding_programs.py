@@ -16,7 +16,7 @@ LATE_S: Final = 20.0  # Nothing here takes that long.
 
 UNCLOSED_PLAIN: Final = """
 from talos import BlockingClient
-client = BlockingClient.create("ada", data_dir=FOLDER, no_passphrase=True)
+client = BlockingClient.create("ada", lan=False, data_dir=FOLDER, no_passphrase=True)
 print(client.status().store_ok)
 """
 
@@ -24,22 +24,22 @@ UNCLOSED_ASYNCIO: Final = """
 import asyncio
 from talos import AsyncioClient
 async def main():
-    return await AsyncioClient.create("ada", data_dir=FOLDER, no_passphrase=True)
+    return await AsyncioClient.create("ada", lan=False, data_dir=FOLDER, no_passphrase=True)
 client = asyncio.run(main())
 print(client.did.startswith("did:talos:"))
 """
 
 UNCLOSED_TWO: Final = """
 from talos import BlockingClient
-ada = BlockingClient.create("ada", data_dir=FOLDER, no_passphrase=True)
-bob = BlockingClient.create("bob")
+ada = BlockingClient.create("ada", lan=False, data_dir=FOLDER, no_passphrase=True)
+bob = BlockingClient.create("bob", lan=False)
 print(ada.status().store_ok)
 """
 
 CLOSED_AT_EXIT: Final = """
 import atexit
 from talos import BlockingClient
-client = BlockingClient.create("ada", data_dir=FOLDER, no_passphrase=True)
+client = BlockingClient.create("ada", lan=False, data_dir=FOLDER, no_passphrase=True)
 atexit.register(client.close)
 print(client.status().store_ok)
 """
@@ -48,7 +48,7 @@ DAEMON_WAITS: Final = """
 from contextlib import suppress
 from threading import Thread
 from talos import BlockingClient, NodeStopped
-client = BlockingClient.create("ada", data_dir=FOLDER, no_passphrase=True)
+client = BlockingClient.create("ada", lan=False, data_dir=FOLDER, no_passphrase=True)
 def wait():
     with suppress(NodeStopped):
         client.receive()
@@ -59,7 +59,7 @@ print(client.status().store_ok)
 INTERRUPTED_PLAIN: Final = """
 from talos import BlockingClient
 try:
-    with BlockingClient.create("ada") as client:
+    with BlockingClient.create("ada", lan=False) as client:
         print("waiting", flush=True)
         client.receive()
 except KeyboardInterrupt:
@@ -70,7 +70,7 @@ INTERRUPTED_ASYNCIO: Final = """
 import asyncio
 from talos import AsyncioClient
 async def main():
-    async with AsyncioClient.create("ada") as client:
+    async with AsyncioClient.create("ada", lan=False) as client:
         print("waiting", flush=True)
         await client.receive()
 try:
@@ -84,7 +84,7 @@ import os, sys, warnings
 from talos import BlockingClient
 from talos.errors import UsageError
 warnings.filterwarnings("ignore", category=DeprecationWarning)  # Of a fork with threads, since Python 3.12.
-with BlockingClient.create("ada", data_dir=FOLDER, no_passphrase=True) as client:
+with BlockingClient.create("ada", lan=False, data_dir=FOLDER, no_passphrase=True) as client:
     child = os.fork()
     if child == 0:
         try:
@@ -92,7 +92,7 @@ with BlockingClient.create("ada", data_dir=FOLDER, no_passphrase=True) as client
         except UsageError as error:
             print("ada:", error, flush=True)
         client.close()
-        with BlockingClient.create("bob") as bob:
+        with BlockingClient.create("bob", lan=False) as bob:
             print("bob:", bob.status().store_ok)
         sys.exit(0)
     _, status = os.waitpid(child, 0)

@@ -16,6 +16,7 @@ PAGE: Final = (Path(__file__).resolve().parents[2] / "docs" / "limits.md").read_
 ROW: Final = re.compile(r"^\| `([\w.]+)\.([A-Z_]+)` \| ([\d,]+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
 MODULES: Final = (
     "talos.core.allowance",
+    "talos.core.beacon",
     "talos.core.budgets",
     "talos.core.content",
     "talos.core.frames",
@@ -23,6 +24,7 @@ MODULES: Final = (
     "talos.core.inbox",
     "talos.core.intake",
     "talos.core.marks",
+    "talos.core.neighbours",
     "talos.core.newcomers",
     "talos.core.outbox",
     "talos.core.prekeys",
@@ -37,6 +39,7 @@ MODULES: Final = (
     "talos.services.discovery.finder",
     "talos.services.discovery.kept",
     "talos.services.discovery.key_logs",
+    "talos.services.discovery.lan",
     "talos.services.discovery.ports",
     "talos.services.discovery.service",
     "talos.services.discovery.showing",

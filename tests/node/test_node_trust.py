@@ -86,9 +86,9 @@ def retired(folder: Path, log: KeyLog) -> KeyLog:
 async def test_an_instance_known_to_be_retired_is_not_talked_to_though_it_shows_an_older_key_log(
     tmp_path: Path,
 ) -> None:
-    config = Config(name="bob", data_dir=tmp_path / "bob")
+    config = Config(name="bob", data_dir=tmp_path / "bob", lan=False)
     create_identity(config, None)
-    with trio.fail_after(PATIENCE_S), open_node(config) as bob, open_node(Config(name="ada")) as ada:
+    with trio.fail_after(PATIENCE_S), open_node(config) as bob, open_node(Config(name="ada", lan=False)) as ada:
         async with running(bob), running(ada):
             await ada._desk.learn(retired(tmp_path / "bob", bob._me.key_log))
             assert not (await ada.add_peer(address(bob))).linked
@@ -99,9 +99,9 @@ async def test_an_instance_known_to_be_retired_is_not_talked_to_though_it_shows_
 async def test_a_session_ends_with_the_key_log_that_ends_it_even_if_whoever_learnt_it_is_cancelled(
     tmp_path: Path,
 ) -> None:
-    config = Config(name="bob", data_dir=tmp_path / "bob")
+    config = Config(name="bob", data_dir=tmp_path / "bob", lan=False)
     create_identity(config, None)
-    with trio.fail_after(PATIENCE_S), open_node(config) as bob, open_node(Config(name="ada")) as ada:
+    with trio.fail_after(PATIENCE_S), open_node(config) as bob, open_node(Config(name="ada", lan=False)) as ada:
         async with running(bob), running(ada):
             await ada.add_peer(address(bob))
             await ada.send(bob.did, b"x")
@@ -116,8 +116,10 @@ async def test_a_session_ends_with_the_key_log_that_ends_it_even_if_whoever_lear
 
 async def test_a_session_is_not_resumed_beyond_the_certificate_of_its_party() -> None:
     clock = SetClock()
-    with in_memory("ada") as opened, open_node(Config(name="bob")) as bob:
-        ada = Node(Config(name="ada"), enrolled_on(replace(opened.host, clock=clock, store=fresh()), "ada", entropy))
+    with in_memory("ada") as opened, open_node(Config(name="bob", lan=False)) as bob:
+        ada = Node(
+            Config(name="ada", lan=False), enrolled_on(replace(opened.host, clock=clock, store=fresh()), "ada", entropy)
+        )
         with trio.fail_after(PATIENCE_S):
             async with running(ada), running(bob):
                 await bob.add_peer(address(ada))
@@ -131,9 +133,9 @@ async def test_a_session_is_not_resumed_beyond_the_certificate_of_its_party() ->
 
 
 async def test_after_a_failed_commit_every_send_that_is_tried_again_comes_to_its_end() -> None:
-    with in_memory("ada") as opened, open_node(Config(name="bob")) as bob:
+    with in_memory("ada") as opened, open_node(Config(name="bob", lan=False)) as bob:
         store = Refusing(fresh())
-        ada = Node(Config(name="ada"), enrolled_on(replace(opened.host, store=store), "ada", entropy))
+        ada = Node(Config(name="ada", lan=False), enrolled_on(replace(opened.host, store=store), "ada", entropy))
         with trio.fail_after(PATIENCE_S):
             async with running(ada), running(bob):
                 await ada.add_peer(address(bob))
@@ -155,9 +157,9 @@ async def send_stubbornly(node: Node, to: str) -> None:
 
 
 async def test_what_cannot_be_given_up_says_that_it_may_arrive_yet() -> None:
-    with in_memory("ada") as opened, open_node(Config(name="bob")) as bob:
+    with in_memory("ada") as opened, open_node(Config(name="bob", lan=False)) as bob:
         store = Refusing(fresh())
-        ada = Node(Config(name="ada"), enrolled_on(replace(opened.host, store=store), "ada", entropy))
+        ada = Node(Config(name="ada", lan=False), enrolled_on(replace(opened.host, store=store), "ada", entropy))
         with trio.fail_after(PATIENCE_S):
             async with running(ada):
                 store.passes, store.refuses = 1, 1  # It is accepted, and cannot be given up.
@@ -168,7 +170,7 @@ async def test_what_cannot_be_given_up_says_that_it_may_arrive_yet() -> None:
 
 
 async def test_a_backlog_of_large_messages_fits_the_link_it_waits_for() -> None:
-    with open_node(Config(name="ada")) as ada, open_node(Config(name="bob")) as bob:
+    with open_node(Config(name="ada", lan=False)) as ada, open_node(Config(name="bob", lan=False)) as bob:
         with trio.fail_after(PATIENCE_S):
             async with running(ada), running(bob):
                 size = 262_100  # Sixteen and a bit fill the window; what their frames take more must fit too.

@@ -75,6 +75,7 @@ def live(spec: Spec, pipe: Connection) -> None:
         listen=(spec.listen,),
         peers=(spec.peer,),
         discovery=(),  # It would write of its own, and use up the moments meant for messages.
+        lan=False,
         queue_limit=QUEUE_LIMIT,
         retry_interval_s=RETRY_S,
         store_size_max_mib=spec.nature.store_size_mib,

@@ -36,10 +36,10 @@ class CountingSuite(Suite):
 
 
 def settings(name: str, folder: Path | None = None) -> Config:
-    """Return the settings of a node that dials often; with a folder, make its identity there."""
+    """Return the settings of a node that dials often and is found by nobody; with a folder, make its identity."""
     if folder is None:
-        return Config(name=name, retry_interval_s=RETRY_S)
-    config = Config(name=name, data_dir=folder / name, retry_interval_s=RETRY_S, store_size_max_mib=64)
+        return Config(name=name, lan=False, retry_interval_s=RETRY_S)
+    config = Config(name=name, data_dir=folder / name, lan=False, retry_interval_s=RETRY_S, store_size_max_mib=64)
     create_identity(config, None)
     return config
 

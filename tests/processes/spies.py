@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from talos.core.frames import FrameReader, Kind
 from talos.core.step import Put
 from talos.errors import StoreFull
-from talos.host import Address, Datagrams, Host, Listener, Network, Store, Stream
+from talos.host import Address, Datagrams, Host, Listener, Multicast, Network, Store, Stream
 from talos_ratchet import Suite
 from tests.processes.journal import Journal
 
@@ -183,6 +183,9 @@ class _SpyNetwork:
 
     async def open_datagrams(self, address: Address) -> Datagrams:
         return await self._network.open_datagrams(address)
+
+    async def open_multicast(self, group: Address, host: str) -> Multicast:
+        return await self._network.open_multicast(group, host)
 
 
 def spied(host: Host, journal: Journal, doom: Doom, refuse_every: int) -> Host:

@@ -1,15 +1,16 @@
-"""The examples of dht.md, record.md and did.md."""
+"""The examples of dht.md, record.md, beacon.md and did.md."""
 
 from __future__ import annotations
 
 import json
 from hashlib import sha256
 
+from talos.core.beacon import Beacon
 from talos.core.did_document import document_of
 from talos.core.keylog_keys import rotation_key, signer
 from talos_dht import Address, Answer, Contact, Instance, Kind, Provider, Record, Reply, Request, topic_of
 from tests.protocol.cast import ADA, BOB, NOW_MS, PANTRY, secret
-from tests.protocol.layout import Example, Notes, Piece, Text, cut, fields
+from tests.protocol.layout import Example, Notes, Piece, Text, cut, fields, referring
 
 LIFE_MS = 3 * 3_600_000
 TOPIC = "translate"
@@ -52,6 +53,7 @@ def dht() -> dict[str, Example]:
     ping = Request(Kind.PING, secret("txid 1", 8))
     find = Request(Kind.FIND, secret("txid 2", 8), record().places[0], secret("token", 8))
     contacts = Reply(Answer.CONTACTS, find.txid, find.token, ada.place, [other.raw])
+    beacon = Beacon(BOB.pair.public, 4_040, True, record())
     asked = ["version", "kind", "txid", "token", "serves", "argument", "padding"]
     told: Notes = ["version", "kind: CONTACTS", "txid", "token", "seen: Ada's address and port", ("items", ["contact"])]
     document = document_of(BOB.key_log, record(), NOW_MS).resolution()
@@ -80,6 +82,10 @@ def dht() -> dict[str, Example]:
         "dht-ping": fields(ping.encode(), "", asked),
         "dht-find": fields(find.encode(), "", asked),
         "dht-contacts": fields(contacts.encode() or b"", "", told),
+        "lan-beacon": referring(
+            fields(beacon.pack(), "", ["version", "key: Bob's x25519", "port", "dht", "record: Bob's"]),
+            {"dht-record": record().encode()},
+        ),
     }
 
 

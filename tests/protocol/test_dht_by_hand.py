@@ -1,4 +1,4 @@
-"""dht.md, record.md and did.md, followed by hand: from the bytes on the pages and named secrets alone."""
+"""dht.md, record.md, beacon.md and did.md, followed by hand: from the bytes on the pages and named secrets alone."""
 
 from __future__ import annotations
 
@@ -100,3 +100,8 @@ def test_the_document_has_the_keys_of_the_log_and_the_addresses_of_the_record() 
         ],
     }
     assert resolved["didDocumentMetadata"]["versionId"] == f"1-{octets(log_end()[1]).hex()}"
+
+
+def test_the_beacon_says_what_the_page_says() -> None:
+    said = [1, x25519(secret("bob agreement")), 4_040, True, SHOWN["dht-record"]]
+    assert SHOWN["lan-beacon"] == packed(said)

@@ -204,9 +204,9 @@ def test_every_label_is_in_the_table_and_no_other() -> None:
 # Every constant of these is part of a format, or of what a reader does; but those named below.
 FORMATS: Final = (
     *("talos.core." + name for name in (
-        "codec", "names", "frames", "greeting", "channel", "content", "party", "marks", "entries", "entry_types",
-        "keylog", "keylog_event", "keylog_kinds", "keylog_keys", "keylog_rules", "keylog_rank2", "log_card",
-        "log_index", "multikey", "proof_file",
+        "beacon", "codec", "names", "frames", "greeting", "channel", "content", "party", "marks", "entries",
+        "entry_types", "keylog", "keylog_event", "keylog_kinds", "keylog_keys", "keylog_rules", "keylog_rank2",
+        "log_card", "log_index", "multikey", "proof_file",
     )),
     *("talos_ratchet." + name for name in (
         "bundle", "frame", "keys", "late", "opening", "receive", "rows", "session", "session_set", "suite",
@@ -220,6 +220,7 @@ OTHERS: Final = (
     *("talos.core." + name for name in ("inbox", "intake", "outbox", "prekeys", "refusals")),
     *("talos.services." + name for name in ("link", "links", "places", "post", "requests")),
     "talos.control.server",
+    "talos.services.discovery.lan",
 )
 OURS_ALONE: Final = frozenset(
     {

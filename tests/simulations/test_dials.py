@@ -269,3 +269,9 @@ async def test_bytes_that_the_dead_would_have_sent_are_not_seen_on_the_wire() ->
         with pytest.raises(LinkClosed):
             await stream.send_all(b"never sent")
         assert seen == [b"sent"]
+
+
+async def test_nobody_is_near_anybody_here() -> None:
+    async with small_world() as world:
+        with pytest.raises(UsageError, match=r"cannot join .* is not simulated"):
+            await world.process("a").open_multicast(Address("239.255.84.76", 1), "a")

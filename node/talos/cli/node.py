@@ -40,6 +40,7 @@ SWITCH_INTERVAL_S: Final = 0.0005
 @click.option("--peers", multiple=True, metavar="DID@HOST:PORT", help="A peer known from the start; may be repeated.")
 @click.option("--bootstrap", multiple=True, metavar="DID@HOST:PORT", help="Lets us into the DHT; may be repeated.")
 @click.option("--discovery", multiple=True, metavar="SOURCE", help="Whom to ask where a peer is; may be repeated.")
+@click.option("--lan/--no-lan", default=None, help="Find, and be found by, nodes on the same network or machine.")
 @click.option("--registries", multiple=True, metavar="DID@HOST:PORT", help="A registry to ask; may be repeated.")
 @click.option("--registry", is_flag=True, default=None, help="Be a registry: hold what is published, for all.")
 @click.option("--topics", multiple=True, metavar="NAME", help="What to be found by; may be repeated.")
@@ -57,6 +58,7 @@ def main(
     peers: tuple[str, ...],
     bootstrap: tuple[str, ...],
     discovery: tuple[str, ...],
+    lan: bool | None,
     registries: tuple[str, ...],
     registry: bool | None,
     topics: tuple[str, ...],
@@ -82,6 +84,7 @@ def main(
             peers=peers or None,
             bootstrap=bootstrap or None,
             discovery=discovery or None,
+            lan=lan,
             registries=registries or None,
             registry=registry,
             topics=topics or None,

@@ -24,8 +24,11 @@ listen = [{listen}]
 # Nodes that let this one into the DHT; `peers` do, too.
 # bootstrap = ["did:talos:...@node.example:7000"]
 
-# Whom to ask where a peer is, in this order; [] asks nobody, and answers nobody.
+# Whom to ask where a peer is, in this order, after "static" (addresses that it has) and "lan", which are always asked.
 # discovery = [{discovery}]
+
+# Find, and be found by, nodes on the same network or machine.
+# lan = {lan}
 
 # Nodes that hold what is published, to be asked and told directly.
 # registries = ["did:talos:...@node.example:7000"]
@@ -75,6 +78,7 @@ def default_text(*, name: str, listen: Iterable[Address]) -> str:
         name=json.dumps(name),  # Of what these two may hold, TOML and JSON write all in the same way.
         listen=", ".join(json.dumps(str(address)) for address in listen),
         discovery=", ".join(map(json.dumps, DEFAULTS.discovery)),
+        lan=str(DEFAULTS.lan).lower(),
         registry=str(DEFAULTS.registry).lower(),
         relay=str(DEFAULTS.relay).lower(),
         queue_limit=DEFAULTS.queue_limit,

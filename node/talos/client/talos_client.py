@@ -50,6 +50,7 @@ class TalosClient:
         peers: Iterable[str] = (),
         bootstrap: Iterable[str] = (),
         discovery: Iterable[str] = DEFAULTS.discovery,
+        lan: bool = True,
         registries: Iterable[str] = (),
         registry: bool = False,
         topics: Iterable[str] = (),
@@ -67,13 +68,13 @@ class TalosClient:
         `password` seals the keystore; to go without one on disk, say `no_passphrase=True`. `listen` are HOST:PORT, port
         0 takes any free one, and `advertise` where others can dial this node, if not there. `peers` are DID@HOST:PORT,
         and so are `bootstrap`, nodes that let this one into the DHT, and `registries`, which are asked and told
-        directly; `registry=True` makes this one of them. `discovery` says whom to ask where a peer is, in this order;
-        `topics` are what this identity offers. A node that can only dial is reached through one or two `relays`;
-        `relay=True` makes this one of them. `replay_window` and `retry_interval` are in seconds.
+        directly; `registry=True` makes this one of them. `discovery` says whom to ask where a peer is, in this order,
+        after those on the same network or machine, which find this one too, unless `lan` is False. `topics` are what
+        this identity offers. A node that can only dial is reached through one or two `relays`; `relay=True` makes this
+        one of them. `replay_window` and `retry_interval` are in seconds.
 
-        Await the result, or use it in `async with`. That raises `UsageError`, `PassphraseNeeded`, `Locked`, `Damaged`
-        or `StoreFailed`. An identity is made whole or not at all; one that was made stays, its seed in `root.sealed`,
-        even if the node then cannot start.
+        Await the result, or use it in `async with`: raises `UsageError`, `PassphraseNeeded`, `Locked`, `Damaged` or
+        `StoreFailed`. An identity is made whole or not at all, and stays, its seed in `root.sealed`, if starting fails.
         """
         config = Config(
             name=name,
@@ -82,6 +83,7 @@ class TalosClient:
             peers=tuple(PeerAddress.parse(one) for one in peers),
             bootstrap=tuple(PeerAddress.parse(one) for one in bootstrap),
             discovery=tuple(discovery),
+            lan=lan,
             registries=tuple(PeerAddress.parse(one) for one in registries),
             registry=registry,
             topics=tuple(topics),

@@ -40,6 +40,7 @@ class Work(Enum):
     OFFER = auto()  # A place in the pool of one-time prekeys, and making one (220 us).
     KEY_LOG = auto()  # Every signature of a key log verified: 8 KiB hold about fifty, 5 ms.
     DATAGRAM = auto()  # A box opened, 5 us; or 36 where it is the first of its sender.
+    BEACON = auto()  # A beacon decoded, 20 us, and perhaps one signature.
     ACCEPT = auto()  # Four agreements, one decapsulation, rows on disk.
 
 
@@ -66,6 +67,7 @@ RATES: Final[Mapping[Work, Rate]] = {
     Work.OFFER: Rate(host=8, net=16, strangers=200, familiar=50, period_ms=OFFER_PERIOD_MS),
     Work.KEY_LOG: Rate(host=24, net=40, strangers=600, familiar=120),
     Work.DATAGRAM: Rate(host=250, net=500, strangers=10_000, familiar=5_000, period_ms=10_000),
+    Work.BEACON: Rate(host=120, net=240, strangers=3_000, familiar=600),
     Work.ACCEPT: Rate(host=20, net=40, strangers=600, familiar=120),
 }
 
@@ -101,6 +103,12 @@ def datagram_source_of(host: str, port: int) -> Source:
         port_of = source.host + port.to_bytes(2, "big")
         return Source(port_of, port_of)
     return source
+
+
+def beacon_source_of(host: str, port: int) -> Source:
+    """Return the source of a beacon: all come from our own network, where each address is a host, and a network too."""
+    own = datagram_source_of(host, port).host if "." in host else ip_address(host).packed
+    return Source(own, own)
 
 
 class _Buckets:

@@ -1,4 +1,4 @@
-"""Streams over TCP, IPv4 and IPv6; and the network that has them and datagrams."""
+"""Streams over TCP, IPv4 and IPv6; and the network that has them, datagrams and multicast."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Final
 import trio
 
 from talos.core.names import PORT_MAX
+from talos.drivers.multicast import UdpMulticast, open_multicast
 from talos.drivers.udp import UdpDatagrams, open_udp
 from talos.errors import UsageError
 from talos.host import Address, DialError, LinkClosed
@@ -120,6 +121,9 @@ class TcpNetwork:
 
     async def open_datagrams(self, address: Address) -> UdpDatagrams:
         return await open_udp(address)
+
+    async def open_multicast(self, group: Address, host: str) -> UdpMulticast:
+        return await open_multicast(group, host)
 
 
 async def _listen(family: socket.AddressFamily, name: object) -> trio.socket.SocketType:

@@ -30,7 +30,7 @@ async def serving(folder: Path, *, crashes: list[tuple[str, Exception]] | None =
     unforeseen = list[tuple[str, Exception]]()
     heard = unforeseen if crashes is None else crashes
     make_folder(folder)
-    with open_node(Config()) as node:
+    with open_node(Config(lan=False)) as node:
         async with aclosing(await listen_control(folder)) as listener, trio.open_nursery() as nursery:
             await nursery.start(node.run)
             await nursery.start(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from talos.core.budgets import FAMILIAR_MAX, RATES, Budgets, Rate, Source, Work, source_of
+from talos.core.budgets import FAMILIAR_MAX, RATES, Budgets, Rate, Source, Work, beacon_source_of, source_of
 
 NOW_MS: Final = 1_000_000
 SMALL: Final = Rate(host=2, net=4, strangers=6, familiar=3, period_ms=1_200)
@@ -67,6 +67,21 @@ def test_the_rates_are_whole_and_no_network_has_all_there_is(work: Work) -> None
     levels = (rate.host, rate.net, rate.strangers, rate.familiar)
     assert [rate.period_ms % limit for limit in levels] == [0, 0, 0, 0]
     assert rate.host < rate.net <= rate.strangers // 12
+
+
+def test_on_one_network_every_address_is_a_host_and_on_the_machine_itself_every_port() -> None:
+    places = [
+        ("fe80::1%2", 1),
+        ("fe80::2%2", 1),
+        ("192.0.2.1", 1),
+        ("192.0.2.2", 1),
+        ("127.0.0.1", 1),
+        ("127.0.0.1", 2),
+    ]
+    assert len({beacon_source_of(*place).host for place in places}) == len(places)
+    assert len({beacon_source_of(*place).net for place in places}) == len(places)
+    assert beacon_source_of("192.0.2.1", 1) == beacon_source_of("192.0.2.1", 2)
+    assert beacon_source_of("fd00::1", 1) == beacon_source_of("fd00::1", 2)
 
 
 @pytest.mark.parametrize("work", Work)

@@ -25,7 +25,11 @@ def port_of(node: Node) -> int:
 @asynccontextmanager
 async def listening() -> AsyncIterator[tuple[Node, Node]]:
     """Run two nodes in memory, each on a port of its own; in the end nothing of them has crashed."""
-    with trio.fail_after(PATIENCE_S), open_node(Config(name="a")) as a, open_node(Config(name="b")) as b:
+    with (
+        trio.fail_after(PATIENCE_S),
+        open_node(Config(name="a", lan=False)) as a,
+        open_node(Config(name="b", lan=False)) as b,
+    ):
         async with trio.open_nursery() as nursery:
             for node in (a, b):
                 await nursery.start(node.run)

@@ -29,7 +29,7 @@ from talos.drivers.data_folder import Opened, settle
 from talos.drivers.kem import encapsulate
 from talos.drivers.memory_store import MemoryStore
 from talos.errors import StoreFailed, UsageError
-from talos.host import Address, Clock, Datagrams, DialError, Host, LinkClosed
+from talos.host import Address, Clock, Datagrams, DialError, Host, LinkClosed, Multicast
 from talos.runtime import Node
 from talos.services.desk import Desk
 from talos.services.links import Links
@@ -171,6 +171,9 @@ class WireHost:
     async def open_datagrams(self, address: Address) -> Datagrams:
         raise UsageError("this wire carries streams only")
 
+    async def open_multicast(self, group: Address, host: str) -> Multicast:
+        raise UsageError("this wire carries streams only")
+
 
 class LimitedStore(MemoryStore):
     """A store that says how much room it has left, and takes everything all the same: those who ask must obey.
@@ -258,7 +261,7 @@ class Running:
             enrolled(wire, name, clock or WatchedClock()) if again is None else again.kept()
         )
         self.address = Address(name, PORT)
-        self.node = Node(Config(name="node", listen=(self.address,), discovery=()), self.opened, suite, wear)
+        self.node = Node(Config(name="node", listen=(self.address,), discovery=(), lan=False), self.opened, suite, wear)
         self.scope = trio.CancelScope()
 
     def kept(self) -> tuple[Opened, bytes]:

@@ -43,7 +43,8 @@ class DemoNode:
     async def start(self) -> None:
         """Return when it is ready. Raises `NotReachable` if it does not get there."""
         command = [sys.executable, "-m", "talos.cli.node", "--json", "--no-passphrase", "--data-dir", str(self._folder)]
-        command += ["--listen", self.address, "--retry-interval-s", str(RETRY_INTERVAL_S)]
+        # They are told of each other; nobody else near here need hear of them.
+        command += ["--no-lan", "--listen", self.address, "--retry-interval-s", str(RETRY_INTERVAL_S)]
         with (self._folder / "node.log").open("ab") as log:
             self._process = await trio.lowlevel.open_process(command, stdout=subprocess.PIPE, stderr=log)
         self.address = await self._await_ready(self._process)

@@ -25,7 +25,7 @@ class Fetcher:
         self._slots = trio.CapacityLimiter(FETCHES_MAX)
         self.failure: str | None = None  # Why the newest fetch that failed did.
 
-    async def fetch(self, did: bytes, holder: Contact) -> bool:
+    async def fetch(self, did: bytes, holder: Contact | Address) -> bool:
         """Ask who holds a statement of this identity for its key log; say whether something true came."""
         try:
             async with self._slots:

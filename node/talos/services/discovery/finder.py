@@ -80,7 +80,7 @@ class Finder:
         if known is not None:
             return known
         if not reasons:
-            raise NotReachable(f"nobody is there to ask where {did_of(did)} is", fix="Set `discovery`")
+            raise NotReachable(f"nobody is there to ask where {did_of(did)} is", fix="Set `discovery` or `lan`")
         raise NotReachable(f"nobody knows where {did_of(did)} is ({'; '.join(reasons)})", fix="Is its node running?")
 
     async def browse(self, topic: str) -> list[Provider]:

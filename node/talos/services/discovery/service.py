@@ -24,6 +24,7 @@ from talos.services.discovery.fetching import Fetcher
 from talos.services.discovery.finder import Finder, ways_of
 from talos.services.discovery.kept import FLUSH_S, Kept
 from talos.services.discovery.key_logs import KeyLogs
+from talos.services.discovery.lan import Lan
 from talos.services.discovery.ports import Ports
 from talos.services.discovery.sources import DhtSource, RegistrySource, Source
 from talos.services.discovery.ways_in import WaysIn
@@ -31,7 +32,7 @@ from talos.services.links import Links
 from talos.services.relaying.homes import Homes
 from talos.services.relaying.through import Way
 from talos_dht import Address as Place
-from talos_dht import Contact, Dht, Malformed, Now, load
+from talos_dht import Contact, Dht, K, Malformed, Now, Record, load
 
 CLOSE_S: Final = 2.0  # For what is written in the end.
 CONTACTS_KEY: Final = b"contacts"
@@ -49,6 +50,7 @@ class Settings:
     is_registry: bool = False  # Hold whatever is brought, wherever it lies.
     topics: tuple[str, ...] = ()  # What we offer.
     advertise: tuple[Address, ...] = ()  # Where others can dial us; none: where we listen.
+    lan: bool = False  # Say where we are on our own network, and hear who else is there.
 
 
 class Discovery:
@@ -84,12 +86,15 @@ class Discovery:
         )
         self._runner = DhtRunner(desk, self.dht, self.ports, homes.moved)
         self.ways_in = WaysIn(dialler)
+        join = self._join_near if "dht" in settings.sources else None
+        self.lan = Lan(desk, listeners, key_of=self._logs.key_of, fetcher=self._fetcher, join=join, met=self._look_in)
         every: dict[str, Source] = {
+            "lan": self.lan,
             "registry": RegistrySource(desk, self._runner, self.ways_in, settings.registries),
             "dht": DhtSource(desk, self._runner),
         }
-        has = {"registry": bool(settings.registries), "dht": True}
-        sources = {name: every[name] for name in settings.sources if has[name]}
+        has = {"lan": settings.lan, "registry": bool(settings.registries), "dht": True}
+        sources = {name: every[name] for name in ("lan", *settings.sources) if has.get(name)}
         self.finder = Finder(desk, self._logs, self._fetcher, sources)
         self._announcer = Announcer(
             desk,
@@ -101,6 +106,7 @@ class Discovery:
             may=lambda: self._is_settled,
             news=homes.moved,
         )
+        self._announcer.changed = self.lan.say_soon
         self._is_settled = "dht" not in settings.sources  # Else once we have tried to join.
         self.trouble: str | None = None  # Why others may not find us, or we them.
         self._logs.is_held = self.dht.shelf.has_of
@@ -117,6 +123,8 @@ class Discovery:
                     nursery.start_soon(self._read, port)
                 if "dht" in self.settings.sources:
                     nursery.start_soon(self._keep_joined)
+                if self.settings.lan:
+                    nursery.start_soon(self.lan.run, self._announcer.statement)
                 nursery.start_soon(self._announcer.run)
                 nursery.start_soon(self._keep_flushed)
                 task_status.started()
@@ -130,13 +138,17 @@ class Discovery:
 
     def cached(self, did: bytes) -> list[Way]:
         record = self.finder.cached(did)
-        return [] if record is None else ways_of(record)
+        return [] if record is None else self._ways(record)
 
     async def find(self, did: bytes) -> list[Way]:
-        found = ways_of(await self.finder.find(did))
+        found = self._ways(await self.finder.find(did))
         if not found:
             raise NotReachable(f"{did_of(did)} can be reached at no address", fix="It must listen, or use a relay")
         return found
+
+    def _ways(self, record: Record) -> list[Way]:
+        """Return how to get there: what the record says, which is signed, then where its identity was heard near us."""
+        return list(dict.fromkeys([*ways_of(record), *self.lan.places(record.did)]))
 
     # `talos.services.answer.Holding`
 
@@ -199,11 +211,22 @@ class Discovery:
         saved = self._saved()
         while True:
             if not len(self.dht.table):
-                contacts = [*saved, *await self.ways_in.contacts(self.settings.ways_in)]
+                contacts = [*saved, *self.lan.ways_in(), *await self.ways_in.contacts(self.settings.ways_in)]
                 await self._runner.finished(partial(self.dht.join, contacts))
                 self._is_settled = True
                 self.homes.moved.send()
             await self._desk.host.clock.sleep(JOIN_S)
+
+    async def _join_near(self, contacts: list[Contact]) -> None:
+        """Who was just heard may be in another DHT than we, as long as ours is a small one."""
+        if len(self.dht.table) < K:
+            await self._runner.finished(partial(self.dht.join, contacts))
+
+    def _look_in(self, did: bytes) -> None:
+        """A peer that something waits for may be near us: dial it now, not only when it is due again."""
+        for peer in self._desk.post.peers():
+            if peer.did == did and peer.link is None and peer.conversation.has_work:
+                self._desk.post.redial(peer)
 
     def _saved(self) -> list[Contact]:
         try:

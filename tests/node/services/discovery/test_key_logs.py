@@ -26,7 +26,7 @@ HOLDER = Holder("stranger")
 @contextmanager
 def key_logs() -> Iterator[tuple[KeyLogs, Kept, Opened]]:
     with in_memory("ada") as opened:
-        node = Node(Config(discovery=()), opened)
+        node = Node(Config(discovery=(), lan=False), opened)
         kept = Kept(opened.host, VOUCHERS)
         yield KeyLogs(node._desk, kept), kept, opened
 
@@ -85,7 +85,7 @@ async def test_what_is_kept_outlives_the_node_and_what_is_damaged_is_fetched_aga
         await logs.learn(other)
         await kept.flush()
         opened.host.cache.commit([Put(VOUCHERS, other.state.did, b"\xc1")])
-        again = KeyLogs(Node(Config(discovery=()), opened)._desk, Kept(opened.host, VOUCHERS))
+        again = KeyLogs(Node(Config(discovery=(), lan=False), opened)._desk, Kept(opened.host, VOUCHERS))
         assert again.known(log.state.did) == log
         assert again.known(other.state.did) is None
         assert again.shown(other.state.did) is None
