@@ -44,6 +44,7 @@ KEYS: Final[Mapping[str, str]] = {
     "offline_mode": "offline_mode",
     "replay_window_s": "replay_window_s",
     "store_size_max_mib": "store.size_max_mib",
+    "network_key_file": "network_key_file",
     "root_file": "identity.root_file",
 }
 
@@ -86,6 +87,7 @@ class Config:
     offline_mode: bool = False  # True: no listening, no dialling; what is sent waits.
     replay_window_s: int = 3_600  # How long a duplicate is still written into the audit log.
     store_size_max_mib: int = 4_096  # The store may grow so far; beyond it, writes fail cleanly.
+    network_key_file: Path | None = None  # Of a closed group: who has another, or none, is neither heard nor found.
     root_file: Path | None = None  # Where the recovery seed is kept, if not in the data folder.
 
     def __post_init__(self) -> None:
@@ -177,6 +179,7 @@ def parse(text: str, folder: Path, environment: Mapping[str, str], flags: Mappin
         offline_mode=seek.find("offline_mode", _YES_OR_NO, DEFAULTS.offline_mode),
         replay_window_s=seek.find("replay_window_s", _REPLAY_WINDOW, DEFAULTS.replay_window_s),
         store_size_max_mib=seek.find("store_size_max_mib", _STORE_SIZE, DEFAULTS.store_size_max_mib),
+        network_key_file=seek.find("network_key_file", _file_below(folder), DEFAULTS.network_key_file),
         root_file=seek.find("root_file", _file_below(folder), DEFAULTS.root_file),
     )
 

@@ -16,6 +16,7 @@ from talos.core.names import PeerAddress, did_of, parse_peer, peer_id_of
 from talos.core.report import Diagnosis, NodeStatus, Offer, PeerCard, PeerStatus, Ping, Receipt
 from talos.core.sessions import WEAR, Wear
 from talos.drivers.data_folder import Created, DataFolder, Opened, in_memory
+from talos.drivers.network_key import read_network_key
 from talos.errors import NodeStopped, TalosError, UsageError
 from talos.host import Address, Datagrams, Listener
 from talos.services.audit import Audit
@@ -82,6 +83,7 @@ class Node:
         self.audit = Audit(host, self._committer, self._desk, opened.vault)
         self._storage = Storage(host, self._committer, opened.vault, opened.keep)
         self._running: _Running | None = None
+        self._network_key = read_network_key(config.network_key_file)
         self._listeners: list[Listener] = []
         self.discovery: Discovery | None = None
         self._stopping = trio.Event()
@@ -165,7 +167,9 @@ class Node:
         if receives and not ports:
             ports.append(await network.open_datagrams(ANY_PORT))
         if receives or config.lan:
-            self.discovery = Discovery(self._desk, links, self._listeners, ports, _settings(config), homes)
+            self.discovery = Discovery(
+                self._desk, links, self._listeners, ports, _settings(config, self._network_key), homes
+            )
             await nursery.start(self.discovery.run)
 
     async def _introduce_configured(self) -> None:
@@ -317,13 +321,14 @@ class Node:
         return await self._running_now().requests.ask(asked, RequestType.KEY_LOG, timeout_s=timeout_s)
 
 
-def _settings(config: Config) -> Settings:
+def _settings(config: Config, network_key: bytes) -> Settings:
     return Settings(
         sources=config.discovery,
         ways_in=(*config.bootstrap, *config.peers),
         registries=config.registries,
         is_registry=config.registry,
         topics=config.topics,
+        network_key=network_key,
         advertise=config.advertise,
         lan=config.lan,
     )

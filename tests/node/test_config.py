@@ -43,6 +43,7 @@ SPELLINGS: Final[list[tuple[str, str, str, object]]] = [
     ("offline_mode", "offline_mode = false", "false", False),
     ("replay_window_s", "replay_window_s = 0", "0", 0),
     ("store_size_max_mib", "[store]\nsize_max_mib = 64", "64", 64),
+    ("network_key_file", 'network_key_file = "up/key"', "up/key", FOLDER / "up/key"),
     ("root_file", '[identity]\nroot_file = "/safe/root"', "/safe/root", Path("/safe/root")),
     ("root_file", '[identity]\nroot_file = "up/root"', "up/root", FOLDER / "up/root"),
 ]
@@ -161,6 +162,7 @@ def test_a_flag_beats_the_environment_which_beats_the_file_which_beats_the_defau
         "replay_window_s": 9,
         "store_size_max_mib": 99,
         "root_file": "/flag",
+        "network_key_file": "/flag",
     }
     spelt = {
         "name": ('name = "file"', "environment"),
@@ -181,6 +183,7 @@ def test_a_flag_beats_the_environment_which_beats_the_file_which_beats_the_defau
         "offline_mode": ("offline_mode = false", "true"),
         "replay_window_s": ("replay_window_s = 7", "8"),
         "store_size_max_mib": ("[store]\nsize_max_mib = 77", "88"),
+        "network_key_file": ('network_key_file = "/file"', "/environment"),
         "root_file": ('[identity]\nroot_file = "/file"', "/environment"),
     }
     in_file, in_environment = spelt[field]
@@ -315,7 +318,7 @@ def test_whatever_is_no_address_is_refused_with_the_mend(text: str) -> None:
 
 def test_the_operating_manual_has_every_setting_with_its_variable_and_default() -> None:
     manual = (Path(__file__).parents[2] / "docs" / "operating.md").read_text("utf-8")
-    in_words = {"listen": '`["127.0.0.1:0"]`', "peers": "`[]`", "root_file": "none"}
+    in_words = {"listen": '`["127.0.0.1:0"]`', "peers": "`[]`", "root_file": "none", "network_key_file": "none"}
     for field, key in KEYS.items():
         default = in_words.get(field) or f"`{json.dumps(getattr(DEFAULTS, field))}`"
         assert f"| `{key}` | `TALOS_{field.upper()}` | {default} |" in manual

@@ -166,3 +166,16 @@ async def test_a_saved_table_that_is_damaged_is_let_be(tmp_path: Path) -> None:
         where = place(ada)
     async with running(back_at(config, where)) as ada:
         assert not len(discovery(ada).dht.table)
+
+
+async def test_a_closed_group_finds_its_own_and_is_not_heard_by_others(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_bytes(b"k" * 32)
+    key.chmod(0o600)
+    async with running(replace(settings("hub"), network_key_file=key)) as hub:
+        inside = replace(settings("ada"), bootstrap=(place(hub),))
+        async with running(replace(inside, network_key_file=key)) as ada, running(inside) as eve:
+            assert await found(ada, hub) == [Address("127.0.0.1", place(hub).port)]
+            await until(lambda: discovery(hub).ports.traffic.refused > 0)
+            assert len(discovery(eve).dht.table) == 0
+            assert len(discovery(hub).dht.table) == 1

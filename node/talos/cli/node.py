@@ -46,6 +46,7 @@ SWITCH_INTERVAL_S: Final = 0.0005
 @click.option("--topics", multiple=True, metavar="NAME", help="What to be found by; may be repeated.")
 @click.option("--relay", is_flag=True, default=None, help="Be a relay for nodes that can only dial.")
 @click.option("--relays", multiple=True, metavar="DID@HOST:PORT", help="Be reached through it; may be repeated.")
+@click.option("--network-key-file", type=click.Path(resolve_path=True), help="The key of a closed group.")
 @click.option("--advertise", multiple=True, metavar="HOST:PORT", help="Where others can dial this node.")
 @click.option("--queue-limit", type=int, help="Messages that may wait undelivered.")
 @click.option("--retry-interval-s", type=float, help="Seconds between attempts to reach a peer.")
@@ -54,22 +55,9 @@ SWITCH_INTERVAL_S: Final = 0.0005
 @click.option("--no-passphrase", is_flag=True, help="Run although the keys lie open: `talos init --no-passphrase`.")
 def main(
     place: Place,
-    listen: tuple[str, ...],
-    peers: tuple[str, ...],
-    bootstrap: tuple[str, ...],
-    discovery: tuple[str, ...],
-    lan: bool | None,
-    registries: tuple[str, ...],
-    registry: bool | None,
-    topics: tuple[str, ...],
-    relay: bool | None,
-    relays: tuple[str, ...],
-    advertise: tuple[str, ...],
-    queue_limit: int | None,
-    retry_interval_s: float | None,
-    offline_mode: bool | None,
     passphrase_file: Path | None,
     no_passphrase: bool,
+    **settings: object,
 ) -> None:
     """Run a node until SIGTERM or SIGINT. Make its identity with `talos init` first.
 
@@ -79,22 +67,8 @@ def main(
     sys.setswitchinterval(SWITCH_INTERVAL_S)
 
     async def run() -> None:
-        config = place.config(
-            listen=listen or None,
-            peers=peers or None,
-            bootstrap=bootstrap or None,
-            discovery=discovery or None,
-            lan=lan,
-            registries=registries or None,
-            registry=registry,
-            topics=topics or None,
-            relay=relay,
-            relays=relays or None,
-            advertise=advertise or None,
-            queue_limit=queue_limit,
-            retry_interval_s=retry_interval_s,
-            offline_mode=offline_mode,
-        )
+        given = {name: None if value == () else value for name, value in settings.items()}  # An option not given.
+        config = place.config(**given)
         found = find_passphrase(passphrase_file, os.environ)
         passphrase = _passphrase_for(data_folder(config).keystore, found, no_passphrase=no_passphrase)
         await _run_node(config, passphrase, place)

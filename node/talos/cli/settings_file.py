@@ -45,6 +45,9 @@ listen = [{listen}]
 # One or two relays through which to reach this node, if it can only dial.
 # relays = ["did:talos:...@node.example:7000"]
 
+# A file with the key of a closed group: who has another, or none, is neither heard nor found.
+# network_key_file = "network.key"
+
 # Where others can dial this node, at most 2, if not where it listens.
 # advertise = ["node.example:7000"]
 

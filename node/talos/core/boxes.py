@@ -25,6 +25,8 @@ KEY_SIZE: Final = 32  # Bytes of an X25519 key, and of a network key.
 NONCE_SIZE: Final = 24  # Bytes, random: 2**96 datagrams between two nodes before one is likely to come twice.
 SHARED_MAX: Final = 4_096  # Keys kept, 0.5 MB: an agreement costs 31 us, a datagram under a key that is here 5.
 PERSON: Final = b"talos/v1/dht-net"  # BLAKE2b's personalization, 16 bytes.
+BEACON_PERSON: Final = b"talos/v1/beacon"
+CIRCLE_SIZE: Final = NONCE_SIZE + 16  # Bytes that a circle adds.
 
 
 class BoxForged(Damaged):
@@ -89,3 +91,33 @@ class Boxes:
         if not self._network_key:
             return shared
         return blake2b(shared, digest_size=KEY_SIZE, key=self._network_key, person=PERSON).digest()
+
+
+class Circle:
+    """Seals what all of a group may read, and nobody else: beacons. Without a network key it leaves them as they are.
+
+    sealed = nonce 24 | XSalsa20-Poly1305, with its tag of 16, under BLAKE2b of nothing under the network key
+    """
+
+    __slots__ = ("_entropy", "_key")
+
+    def __init__(self, network_key: bytes, entropy: Entropy) -> None:
+        self._entropy = entropy
+        self._key = (
+            blake2b(digest_size=KEY_SIZE, key=network_key, person=BEACON_PERSON).digest() if network_key else b""
+        )
+
+    def seal(self, body: bytes) -> bytes:
+        if not self._key:
+            return body
+        nonce = self._entropy(NONCE_SIZE)
+        return nonce + crypto_secretbox(body, nonce, self._key)
+
+    def open(self, sealed: bytes) -> bytes:
+        """Raises `BoxForged` for what comes from outside the group."""
+        if not self._key:
+            return sealed
+        try:
+            return crypto_secretbox_open(sealed[NONCE_SIZE:], sealed[:NONCE_SIZE], self._key)
+        except (CryptoError, ValueError):  # Forged, or too short to be anything.
+            raise BoxForged("the beacon does not open") from None

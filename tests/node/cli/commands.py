@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from talos.cli.app import app
 
 LATE_S: Final = 20.0  # Nothing here takes that long.
-NODE: Final = [sys.executable, "-m", "talos.cli.node", "--no-passphrase", "--no-lan"]  # Nobody hears it by chance.
+NODE: Final = [sys.executable, "-m", "talos.cli.node", "--no-lan", "--no-passphrase"]  # Nobody hears it by chance.
 
 
 def talos(*arguments: str, folder: Path, stdin: str | bytes | None = None) -> Result:

@@ -5,7 +5,7 @@ from itertools import count
 import pytest
 from nacl.public import Box, PrivateKey, PublicKey
 
-from talos.core.boxes import SHARED_MAX, Boxes, BoxForged
+from talos.core.boxes import CIRCLE_SIZE, SHARED_MAX, Boxes, BoxForged, Circle
 from talos.errors import MalformedMessage
 from talos_dht import BODY_MAX, DATAGRAM_MAX, SEAL_SIZE
 from talos_ratchet import KeyPair
@@ -35,6 +35,20 @@ def test_a_datagram_is_the_box_of_pynacl_behind_the_senders_key() -> None:
 def test_who_it_is_for_learns_who_sent_it_and_what(network_key: bytes) -> None:
     datagram = boxes(ADA, network_key).seal(BOB.public, b"hello")
     assert boxes(BOB, network_key).open(datagram) == (ADA.public, b"hello")
+
+
+def test_a_circle_is_open_to_who_has_its_key_and_to_nobody_else() -> None:
+    inside, outside = (Circle(key * 32, lambda size: bytes(range(size))) for key in (b"k", b"l"))
+    sealed = inside.seal(b"here I am")
+    assert len(sealed) == len(b"here I am") + CIRCLE_SIZE
+    assert inside.open(sealed) == b"here I am"
+    assert b"here" not in sealed
+    for changed in (sealed[:-1], sealed + b"x", b"", bytes(len(sealed)), b"here I am"):
+        with pytest.raises(BoxForged):
+            inside.open(changed)
+    with pytest.raises(BoxForged):
+        outside.open(sealed)
+    assert Circle(b"", bytes).open(Circle(b"", bytes).seal(b"here I am")) == b"here I am"
 
 
 def test_the_longest_body_makes_the_longest_datagram() -> None:

@@ -15,6 +15,7 @@ from typing import Final
 import trio
 
 from talos.core.beacon import BEACON_PORT, BEACON_SIZE_MAX, GROUP_IPV4, GROUP_IPV6, Beacon
+from talos.core.boxes import CIRCLE_SIZE, BoxForged, Circle
 from talos.core.budgets import Work, beacon_source_of
 from talos.core.neighbours import Neighbour, Neighbours
 from talos.errors import Damaged, MalformedMessage, Refused, UsageError
@@ -47,12 +48,14 @@ class Lan:
         desk: Desk,
         listeners: Sequence[Listener],
         *,
+        circle: Circle,
         key_of: KeyOf,
         fetcher: Fetcher,
         join: Join | None,
         met: Met,
     ) -> None:
         self._desk = desk
+        self._circle = circle
         self._key_of = key_of
         self._fetcher = fetcher
         self._join = join
@@ -180,7 +183,8 @@ class Lan:
             return []
         failures = []
         key = self._desk.me.pair.public
-        beacons = {host: Beacon(key, port, self._join is not None, record).pack() for host, port in self._ports.items()}
+        plain = {port: Beacon(key, port, self._join is not None, record).pack() for port in self._ports.values()}
+        beacons = {host: self._circle.seal(plain[port]) for host, port in self._ports.items()}
         self._said = frozenset(beacons.values())
         for host, group in list(self._groups.items()):
             try:
@@ -206,12 +210,12 @@ class Lan:
         if data in self._said:
             return
         who = beacon_source_of(source.host, source.port)
-        if len(data) > BEACON_SIZE_MAX or not self._desk.spend(Work.BEACON, who):
+        if len(data) > BEACON_SIZE_MAX + CIRCLE_SIZE or not self._desk.spend(Work.BEACON, who):
             self.traffic.refused += 1
             return
         try:
-            one = self._checked(Beacon.read(data), source.host, who.host)
-        except (MalformedMessage, BadStatement):
+            one = self._checked(Beacon.read(self._circle.open(data)), source.host, who.host)
+        except (BoxForged, MalformedMessage, BadStatement):
             self.traffic.refused += 1
             return
         if self._near.hear(one):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
 import trio
 
-from talos.core.boxes import Boxes
+from talos.core.boxes import Boxes, Circle
 from talos.core.identity import Identity
 from talos.core.keylog import KeyLog
 from talos.core.names import PeerAddress, did_of
@@ -49,6 +49,7 @@ class Settings:
     registries: tuple[PeerAddress, ...] = ()
     is_registry: bool = False  # Hold whatever is brought, wherever it lies.
     topics: tuple[str, ...] = ()  # What we offer.
+    network_key: bytes = field(default=b"", repr=False)  # 32 bytes, of a closed group; empty: open to all.
     advertise: tuple[Address, ...] = ()  # Where others can dial us; none: where we listen.
     lan: bool = False  # Say where we are on our own network, and hear who else is there.
 
@@ -74,7 +75,7 @@ class Discovery:
         self._kept = {table: Kept(host, table) for table in (HELD, VOUCHERS, DHT)}
         self._logs = KeyLogs(desk, self._kept[VOUCHERS])
         self._fetcher = Fetcher(dialler.ask_key_log, self._logs)
-        self.ports = Ports(desk, Boxes(desk.me.pair, host.entropy), list(ports))
+        self.ports = Ports(desk, Boxes(desk.me.pair, host.entropy, settings.network_key), list(ports))
         self.dht = Dht(
             desk.me.pair.public,
             key_of=self._logs.key_of,
@@ -86,16 +87,8 @@ class Discovery:
         )
         self._runner = DhtRunner(desk, self.dht, self.ports, homes.moved)
         self.ways_in = WaysIn(dialler)
-        join = self._join_near if "dht" in settings.sources else None
-        self.lan = Lan(desk, listeners, key_of=self._logs.key_of, fetcher=self._fetcher, join=join, met=self._look_in)
-        every: dict[str, Source] = {
-            "lan": self.lan,
-            "registry": RegistrySource(desk, self._runner, self.ways_in, settings.registries),
-            "dht": DhtSource(desk, self._runner),
-        }
-        has = {"lan": settings.lan, "registry": bool(settings.registries), "dht": True}
-        sources = {name: every[name] for name in ("lan", *settings.sources) if has.get(name)}
-        self.finder = Finder(desk, self._logs, self._fetcher, sources)
+        self.lan = self._make_lan()
+        self.finder = Finder(desk, self._logs, self._fetcher, self._sources())
         self._announcer = Announcer(
             desk,
             self._kept[DHT],
@@ -113,6 +106,28 @@ class Discovery:
         desk.directory.shown = self._logs.shown
         links.holding = self
         dialler.whereabouts = self
+
+    def _make_lan(self) -> Lan:
+        desk = self._desk
+        return Lan(
+            desk,
+            self._listeners,
+            circle=Circle(self.settings.network_key, desk.host.entropy),
+            key_of=self._logs.key_of,
+            fetcher=self._fetcher,
+            join=self._join_near if "dht" in self.settings.sources else None,
+            met=self._look_in,
+        )
+
+    def _sources(self) -> dict[str, Source]:
+        """Return whom to ask, in this order."""
+        every: dict[str, Source] = {
+            "lan": self.lan,
+            "registry": RegistrySource(self._desk, self._runner, self.ways_in, self.settings.registries),
+            "dht": DhtSource(self._desk, self._runner),
+        }
+        has = {"lan": self.settings.lan, "registry": bool(self.settings.registries), "dht": True}
+        return {name: every[name] for name in ("lan", *self.settings.sources) if has.get(name)}
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled; then what was learnt is written. Started when it answers."""
