@@ -1,4 +1,4 @@
-"""`talos demo`: three nodes on this machine exchange files, one is killed and comes back, and nothing is lost."""
+"""`talos demo`: three nodes find each other and exchange files, one is killed and comes back, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ MIB: Final = 1024 * 1024
 def demo(place: Place, keep: bool) -> None:
     """Run three nodes that send each other this checkout; kill -9 one half-way; count what arrived.
 
+    Two are told of the third, and find each other in the DHT; the one that was killed comes back at another port.
     Then verify the audit log of each, and prove to one of them a message that another received. Exits with 1 if
     anything is missing, altered, handed out again after it was acknowledged, or not written down.
     """

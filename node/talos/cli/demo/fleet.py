@@ -26,11 +26,15 @@ STOP_S: Final = 6.0  # A node stops within 5 s.
 
 
 class DemoNode:
-    """One node, its process, and the demo's connection to it. A kill ends both; `start` brings them back."""
+    """One node, its process, and the demo's connection to it. A kill ends both; `start` brings them back.
+
+    It listens at another port each time, and is told of one other node at most, its `way_in`: who wants it must find it.
+    """
 
     def __init__(self, name: str, folder: Path, clock: Clock) -> None:
         self.name = name
-        self.address = ANY_PORT  # Where it listens; after the first start, its real port for good.
+        self.address = ""  # Where it listens now.
+        self.way_in: DemoNode | None = None
         self.starts = 0
         self.config = Config(name=name, data_dir=folder)
         self._folder = folder
@@ -43,8 +47,10 @@ class DemoNode:
     async def start(self) -> None:
         """Return when it is ready. Raises `NotReachable` if it does not get there."""
         command = [sys.executable, "-m", "talos.cli.node", "--json", "--no-passphrase", "--data-dir", str(self._folder)]
-        # They are told of each other; nobody else near here need hear of them.
-        command += ["--no-lan", "--listen", self.address, "--retry-interval-s", str(RETRY_INTERVAL_S)]
+        # Nobody else near here need hear of them.
+        command += ["--no-lan", "--listen", ANY_PORT, "--retry-interval-s", str(RETRY_INTERVAL_S)]
+        if self.way_in is not None:
+            command += ["--bootstrap", f"{self.way_in.did}@{self.way_in.address}"]
         with (self._folder / "node.log").open("ab") as log:
             self._process = await trio.lowlevel.open_process(command, stdout=subprocess.PIPE, stderr=log)
         self.address = await self._await_ready(self._process)
@@ -110,17 +116,14 @@ class DemoNode:
 
 @asynccontextmanager
 async def running_fleet(names: Sequence[str], folder: Path, clock: Clock) -> AsyncIterator[tuple[DemoNode, ...]]:
-    """Yield nodes that run and know each other; end them. Raises what starting and introducing them raises."""
+    """Yield nodes that run, and of which all but the first are told of that one; end them. Raises `NotReachable`."""
     nodes = tuple(DemoNode(name, folder / name, clock) for name in names)
     try:
+        await nodes[0].start()
         async with trio.open_nursery() as nursery:
-            for node in nodes:
+            for node in nodes[1:]:
+                node.way_in = nodes[0]
                 nursery.start_soon(node.start)
-        for node in nodes:
-            client = await node.client()
-            for other in nodes:
-                if other is not node:
-                    await client.peers_add(f"{other.did}@{other.address}")
         yield nodes
     finally:
         with trio.CancelScope(shield=True):
