@@ -109,6 +109,15 @@ async def test_a_node_that_was_asked_for_in_vain_says_that_it_was_not_heard() ->
             await discovery(ada).find(NOBODY)
 
 
+async def test_a_node_on_its_own_network_alone_says_who_is_near_and_asks_for_nothing_else() -> None:
+    async with house("ada", "bob") as (ada, bob):
+        await until(lambda: heard(ada, bob))
+        points = {one.name: one for one in await ada.diagnose()}
+        assert points.keys() == {"addresses", "lan"}
+        assert points["lan"].ok
+        assert not points["lan"].what.startswith("0 nodes are near")
+
+
 async def test_no_stream_is_opened_for_a_beacon_before_somebody_asks() -> None:
     async with house("ada", "bob") as (ada, bob):
         await until(lambda: heard(ada, bob))
@@ -143,6 +152,9 @@ async def test_where_no_group_can_be_joined_the_node_runs_says_why_and_tries_aga
         async with trio.open_nursery() as nursery:
             await nursery.start(ada.run)
             await until(lambda: lan(ada).trouble)
+            [point] = [one for one in await ada.diagnose() if one.name == "lan"]
+            assert not point.ok
+            assert point.what.startswith("cannot join: planted; 0 nodes are near")
             with pytest.raises(NotReachable, match="lan: it was not heard; cannot join: planted"):
                 await discovery(ada).find(NOBODY)
             network.why = None

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 def network(here: Discovery) -> list[Diagnosis]:
-    """Look at ports, neighbours, registries and relays, and at what others hold of us."""
-    return [*_ports(here), *_neighbours(here), *_homes(here), *_published(here)]
+    """Look at ports, neighbours, our own network, registries and relays, and at what others hold of us."""
+    return [*_ports(here), *_neighbours(here), *_near(here), *_homes(here), *_published(here)]
 
 
 async def duplicates(here: Discovery) -> list[Diagnosis]:
@@ -40,7 +40,8 @@ def _ports(here: Discovery) -> Iterator[Diagnosis]:
     ports = ", ".join(str(port.address) for port in here.ports.opened)
     traffic = here.ports.traffic
     heard = f"{ports}: {traffic.received} datagrams came, {traffic.refused} of them refused, {traffic.sent} were sent"
-    yield Diagnosis("ports", ok=here.trouble is None, what=here.trouble or heard, fix=None)
+    if here.ports.opened or here.trouble is not None:
+        yield Diagnosis("ports", ok=here.trouble is None, what=here.trouble or heard, fix=None)
     said = ", ".join(f"{one.host}:{one.port}" + (" (relay)" if one.relay else "") for one in here.addresses())
     if said:
         yield Diagnosis("addresses", ok=True, what=said)
@@ -62,6 +63,15 @@ def _neighbours(here: Discovery) -> Iterator[Diagnosis]:
         yield Diagnosis(f"registry {registry.host}:{registry.port}", ok=not why, what=why or "it answers", fix=None)
 
 
+def _near(here: Discovery) -> Iterator[Diagnosis]:
+    if here.settings.lan:
+        lan, traffic = here.lan, here.lan.traffic
+        what = f"{lan.heard} nodes are near; {traffic.received} beacons came, {traffic.refused} of them refused"
+        what += f", {traffic.sent} were sent"
+        fix = "It is tried again all the time; `lan = false` does without"
+        yield Diagnosis("lan", ok=lan.trouble is None, what=f"{lan.trouble}; {what}" if lan.trouble else what, fix=fix)
+
+
 def _homes(here: Discovery) -> Iterator[Diagnosis]:
     for home in here.homes.homes:
         name = f"relay {home.at.host}:{home.at.port}"
@@ -70,7 +80,7 @@ def _homes(here: Discovery) -> Iterator[Diagnosis]:
 
 
 def _published(here: Discovery) -> Iterator[Diagnosis]:
-    if here.addresses():
+    if here.addresses() and here.finder.sources.keys() - {"lan"}:  # Who hears a beacon holds nothing for us.
         what = f"{here.holders} other nodes said that they hold our record"
         fix = "Wait a minute after a start; else nobody is there to hold it, see above"
         yield Diagnosis("published", ok=here.holders > 0, what=what, fix=fix)

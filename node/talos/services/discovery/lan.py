@@ -82,6 +82,11 @@ class Lan:
                 for group in self._groups.values():
                     await group.aclose()
 
+    @property
+    def heard(self) -> int:
+        """How many neighbours are known: an identity at two addresses is two."""
+        return len(self._near)
+
     def say_soon(self) -> None:
         """Something has changed that others shall hear."""
         self._asked.set()
