@@ -274,8 +274,8 @@ MUTANTS: Final = (
         "stranger_told_of_printers",
         "A stranger has us send datagrams to machines in our house.",
         "dht/talos_dht/dht.py",
-        "if (contact.network is not None or sender.network is None)\n            and",
-        "if contact.port\n            and",
+        "told = [contact for contact in told if contact.network is not None]",
+        "told = [contact for contact in told if contact.port]",
         f"{NODE}::test_addresses_in_our_house_are_not_believed_from_outside_it",
     ),
     Mutant(
