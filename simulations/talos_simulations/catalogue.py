@@ -8,11 +8,14 @@ import pkgutil
 import re
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from talos.errors import UsageError
 from talos_simulations import scenarios
 from talos_simulations.story import Story
+from talos_simulations.town_story import TownStory
+
+Scenario: TypeAlias = Story | TownStory
 
 WORD: Final = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -22,7 +25,7 @@ def words() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(scenarios.__path__))
 
 
-def find(name: str) -> Story:
+def find(name: str) -> Scenario:
     """Return the story of a word, or of a file that ends in .py and sets STORY. Raises `UsageError`."""
     if name.endswith(".py"):
         return _load(Path(name))
@@ -33,7 +36,7 @@ def find(name: str) -> Story:
     return _story(importlib.import_module(f"{scenarios.__name__}.{name}").__dict__, name)
 
 
-def _load(path: Path) -> Story:
+def _load(path: Path) -> Scenario:
     spec = importlib.util.spec_from_file_location(f"scenario {path.stem}", path)  # No name that another module has.
     if spec is None or spec.loader is None or not path.is_file():
         raise UsageError(f"there is no file {path}")
@@ -43,8 +46,8 @@ def _load(path: Path) -> Story:
     return _story(module.__dict__, str(path))
 
 
-def _story(found: dict[str, object], name: str) -> Story:
+def _story(found: dict[str, object], name: str) -> Scenario:
     story = found.get("STORY")
-    if not isinstance(story, Story):
+    if not isinstance(story, Story | TownStory):
         raise UsageError(f"{name} sets no STORY", fix="docs/simulator.md shows one")
     return story

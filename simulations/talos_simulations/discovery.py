@@ -175,6 +175,7 @@ class Town:
         colluding: Sequence[Contact] = (),
         wire: Wire | None = None,
         liar: Callable[[Town, int], Core] = Colluder,
+        watched: Callable[[Town, int, Core], Core] = lambda town, number, core: core,
     ) -> None:
         self.seed = seed
         self.contacts = [*(contact_of(seed, number) for number in range(count)), *colluding]
@@ -185,7 +186,16 @@ class Town:
         self.citizens = [Citizen(self, number) for number in range(count)]
         self._liars = [liar(self, count + at) for at in range(len(colluding))]
         cores: list[Core] = [*self.citizens, *self._liars]
-        self.field = Field(seed, cores, wire or Wire(loss=0.02))
+        self.field = Field(seed, [watched(self, *one) for one in enumerate(cores)], wire or Wire(loss=0.02))
+
+    @property
+    def living(self) -> list[int]:
+        """The numbers of the citizens that live."""
+        return [number for number, citizen in enumerate(self.citizens) if citizen.alive]
+
+    def name_of(self, contact: Contact) -> str:
+        """Return what a node is called in a trace."""
+        return f"n{self._numbers[contact.place]}"
 
     def packet(self, to: Contact, packet: Packet) -> tuple[Out, ...]:
         number = self._numbers.get(to.place)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from math import floor
 from typing import Final, TypeVar
 
+from talos_simulations.catalogue import Scenario
 from talos_simulations.check import Violation
 from talos_simulations.outcome import Outcome
-from talos_simulations.story import Story
 from talos_simulations.sweep import run_one
 from talos_simulations.weather import Fault, Kind, Weather
 
@@ -42,7 +42,7 @@ class Shrunk:
 
 
 def shrink(
-    scenario: str | Story,
+    scenario: str | Scenario,
     outcome: Outcome,
     *,
     nodes: int | None = None,
@@ -72,7 +72,7 @@ class _Search:
     """Runs candidates, within the budget; `outcome` is that of the newest which failed as it should."""
 
     def __init__(
-        self, scenario: str | Story, outcome: Outcome, nodes: int, budget: int, progress: Progress | None
+        self, scenario: str | Scenario, outcome: Outcome, nodes: int, budget: int, progress: Progress | None
     ) -> None:
         self.outcome = outcome
         self.runs = 0

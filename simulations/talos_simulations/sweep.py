@@ -11,14 +11,14 @@ from functools import partial
 from importlib import import_module
 from math import ceil
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from talos.errors import TalosError, UsageError
 from talos_simulations import catalogue, forces
 from talos_simulations import scenarios as shipped
 from talos_simulations.executor import Chunk, Executor, LocalExecutor, attempt, real_s
 from talos_simulations.outcome import Outcome, run_seed
-from talos_simulations.story import Story
+from talos_simulations.town_story import TownStory
 from talos_simulations.trace import Trace
 from talos_simulations.weather import Weather
 
@@ -51,6 +51,16 @@ class Sweep:
     def messages(self) -> dict[str, int]:
         names = ("sent", "accepted", "refused", "handed", "done")
         return {name: sum(getattr(outcome, name) for outcome in self.outcomes) for name in names}
+
+    def parts(self) -> dict[str, list[str]]:
+        """Return what came of a town, by part of its story: each figure, with its least and most over all seeds."""
+        found: dict[str, list[str]] = {}
+        for part, figures in self.outcomes[0].parts.items():
+            for name in figures:
+                values = [outcome.parts[part][name] for outcome in self.outcomes]
+                span = f"{min(values):g}" if min(values) == max(values) else f"{min(values):g}..{max(values):g}"
+                found.setdefault(part, []).append(f"{name} {span}")
+        return found
 
     def reports(self) -> dict[str, list[int]]:
         """Return the seeds in which a check found something that this story does not demand, by check."""
@@ -116,7 +126,7 @@ def scenarios() -> list[tuple[str, str]]:
 
 
 def run_one(
-    scenario: str | Story,
+    scenario: str | catalogue.Scenario,
     seed: int,
     *,
     nodes: int | None = None,
@@ -133,9 +143,10 @@ def run_one(
     return _told(attempt(run), name, f"seed {seed}")
 
 
-def story_of(scenario: str) -> Story:
+def story_of(scenario: str) -> catalogue.Scenario:
     """Return the story of a word or of a file. Raises `UsageError`, also where that file itself fails."""
-    return _told(attempt(partial(catalogue.find, scenario)), scenario, "loading")
+    found = _told(attempt(partial(catalogue.find, scenario)), scenario, "loading")
+    return cast("catalogue.Scenario", found)  # Of a union, mypy infers no type variable.
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +192,8 @@ def _require_sense(scenario: str, nodes: int | None, weather: Weather | None) ->
     nodes = story.nodes if nodes is None else nodes
     if nodes < story.nodes_min:
         raise UsageError(f"{scenario} needs {story.nodes_min} nodes, not {nodes}", fix=f"--nodes {story.nodes_min}")
+    if isinstance(story, TownStory) and weather is not None:
+        raise UsageError(f"{scenario} is a town of cores, which has no weather", fix="Leave out --weather")
     names = [f"n{number}" for number in range(nodes)]
     for fault in weather or ():
         forces.require_sense(fault, names)

@@ -14,6 +14,7 @@ from talos_simulations.books import Act
 from talos_simulations.checks import ALL
 from talos_simulations.mutants import mutants
 from talos_simulations.sweep import run_one
+from talos_simulations.town_checks import TOWN_CHECKS
 from talos_simulations.trace import Trace
 from talos_simulations.weather import Kind
 
@@ -37,6 +38,11 @@ def test_the_page_says_of_every_check_what_it_says_itself() -> None:
     assert rows("check | what it promises") == said
 
 
+def test_the_page_says_of_every_check_of_a_town_what_it_says_itself() -> None:
+    said = {check.__name__: (check.__doc__ or "").partition("\n")[0] for check in TOWN_CHECKS}
+    assert rows("check of a town | what it promises") == said
+
+
 def test_the_page_says_of_every_planted_bug_what_it_says_itself() -> None:
     assert rows("name | the bug") == {name: one.what for name, one in mutants().items()}
 
@@ -56,5 +62,8 @@ def test_the_page_lists_every_kind_of_event() -> None:
         trace = Trace(keep=True)
         run_one(scenario, seed, trace=trace)
         seen |= {event.kind for event in trace.events}
+    town = Trace(keep=True)
+    run_one("dht_churn", 1, nodes=40, trace=town)
+    seen |= {event.kind for event in town.events}
     assert seen <= listed
-    assert {"dial", "sent", "arrived", "crash", "rot", "fault", "calm", "report"} <= seen
+    assert {"dial", "sent", "arrived", "crash", "rot", "fault", "calm", "report", "asked", "right"} <= seen

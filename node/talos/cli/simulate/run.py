@@ -16,7 +16,8 @@ from talos_simulations.executor import LocalExecutor, real_s
 from talos_simulations.outcome import Outcome
 from talos_simulations.report import Failure
 from talos_simulations.shrink import BUDGET, Shrunk, shrink
-from talos_simulations.sweep import Sweep, sweep
+from talos_simulations.sweep import Sweep, story_of, sweep
+from talos_simulations.town_story import TownStory
 from talos_simulations.trace import Trace
 from talos_simulations.weather import SIZE_MAX, Weather, dump, parse
 
@@ -37,6 +38,9 @@ class Done:
 
 def run(asked: Asked) -> Done:
     """Raises `UsageError` before the first run, if it is one."""
+    is_town = isinstance(story_of(asked.scenario), TownStory)
+    if is_town:
+        _require_no_faults(asked)
     weather = None if asked.weather is None else _read(asked.weather)
     started_at = real_s()
     with Meter("seeds", len(asked.seeds)) as meter:
@@ -49,7 +53,7 @@ def run(asked: Asked) -> Done:
             progress=lambda done, _, failed: meter(done, f"{failed} failed"),
         )
     seconds = real_s() - started_at
-    desk = _Desk(asked, swept)
+    desk = _Desk(asked, swept, is_town=is_town)
     failure = desk.investigate(swept.failed[0]) if swept.failed else None
     if failure is None:
         desk.draw(swept.outcomes[0], page=asked.page, weather_file=asked.weather)
@@ -59,8 +63,9 @@ def run(asked: Asked) -> Done:
 class _Desk:
     """Where one run is looked at, and written about."""
 
-    def __init__(self, asked: Asked, swept: Sweep) -> None:
+    def __init__(self, asked: Asked, swept: Sweep, *, is_town: bool) -> None:
         self.unwritten: list[TalosError] = []
+        self._is_town = is_town  # There are no faults to search among, to write down or to draw.
         self._asked = asked
         self._nodes = swept.nodes
         self._source = report.source()
@@ -68,6 +73,9 @@ class _Desk:
 
     def investigate(self, failed: Outcome) -> Failure:
         asked = self._asked
+        if self._is_town:
+            self.draw(failed, page=None, weather_file=None)
+            return Failure(failed, None, self._source, self._replay(failed, None), tuple(self._files))
         shrunk: Shrunk | None = None
         weather_file, page = asked.weather, asked.page
         if asked.weather is None:
@@ -151,6 +159,15 @@ class _Log:
             self._error = self._error or error
         if self._error is not None:
             raise StoreFailed(f"{self.path} is not whole: {self._error.strerror}") from self._error
+
+
+def _require_no_faults(asked: Asked) -> None:
+    """A town of cores has no weather: refuse what is about one."""
+    given = {"--weather": asked.weather, "--budget": asked.budget, "--page": asked.page}
+    for option, value in given.items():
+        if value is not None:
+            what = f"{option}: {asked.scenario} is a town of cores alone, whose runs have no faults"
+            raise UsageError(what, fix=f"Leave out {option}; --trace FILE writes down what happened")
 
 
 def _read(path: Path) -> Weather:

@@ -29,7 +29,11 @@ def _figures(done: Done) -> Iterator[tuple[str, str]]:
     first, last = sweep.outcomes[0].seed, sweep.outcomes[-1].seed
     yield "scenario", f"{printable(sweep.scenario)}, {sweep.nodes} nodes"
     yield "seeds", f"{len(sweep.outcomes)} ({first}..{last}), {len(sweep.failed)} failed"
-    yield "messages", ", ".join(f"{count:,} {what}" for what, count in messages.items())
+    parts = sweep.parts()
+    if parts:
+        yield from ((part, ", ".join(figures)) for part, figures in parts.items())
+    else:
+        yield "messages", ", ".join(f"{count:,} {what}" for what, count in messages.items())
     speed = f"{sweep.virtual_s / max(done.seconds, LEAST_S):,.0f} x real time"
     yield (
         "time",
@@ -41,11 +45,12 @@ def _figures(done: Done) -> Iterator[tuple[str, str]]:
 
 def _failure(failure: Failure, sweep: Sweep) -> Iterator[str]:
     outcome = failure.outcome
-    violation = outcome.violations[0]
-    yield f"seed {outcome.seed} broke {violation.check}, at {violation.at:.3f} virtual seconds:"
-    yield f"    {printable(violation.text)}"
-    yield f"{_search(failure, sweep)}:" if outcome.weather else _search(failure, sweep)
-    yield from (f"  {fault}" for fault in outcome.weather)
+    for violation in outcome.violations:
+        yield f"seed {outcome.seed} broke {violation.check}, at {violation.at:.3f} virtual seconds:"
+        yield f"    {printable(violation.text)}"
+    if not outcome.parts:
+        yield f"{_search(failure, sweep)}:" if outcome.weather else _search(failure, sweep)
+        yield from (f"  {fault}" for fault in outcome.weather)
     yield ""
     others = [f"{one.seed} ({one.violations[0].check})" for one in sweep.failed if one.seed != outcome.seed]
     rows = [("source", failure.source)]
