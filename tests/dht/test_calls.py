@@ -84,6 +84,15 @@ def test_who_did_not_answer_is_silent_for_a_minute_or_until_it_answers() -> None
     assert not made.is_silent(BOB, 5_001)
 
 
+def test_of_those_that_somebody_tells_of_the_silent_are_left_out() -> None:
+    made = calls()
+    assert made.heard_of([ALICE, BOB], 0) == [ALICE, BOB]
+    made.start(ALICE, Kind.PING, b"", "", 0)
+    lose(made)
+    assert made.heard_of([ALICE, BOB], 4_001) == [BOB]
+    assert made.heard_of([ALICE, BOB], 4_000 + SILENT_MS) == [ALICE, BOB]
+
+
 def test_who_is_silent_where_it_never_was_is_not_silent_where_it_is() -> None:
     made, elsewhere = calls(), Contact.at(ALICE.key, "77.0.0.1", 4_000)
     made.start(elsewhere, Kind.PING, b"", "", 0)

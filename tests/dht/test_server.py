@@ -83,6 +83,18 @@ def test_a_token_is_of_one_key_at_one_address_for_five_to_ten_minutes() -> None:
     assert len(tokens._secrets) == 2
 
 
+def test_who_asks_again_and_again_has_a_new_token_every_five_minutes() -> None:
+    tokens = Tokens(Random(1).randbytes)
+    first = tokens.make(ALICE, 0)
+    assert tokens.make(ALICE, ROTATE_MS - 1) == first
+    second = tokens.make(ALICE, ROTATE_MS)
+    assert second != first
+    assert tokens.holds(first, ALICE, 2 * ROTATE_MS - 1)
+    assert tokens.holds(second, ALICE, 2 * ROTATE_MS - 1)
+    tokens.make(ALICE, 2 * ROTATE_MS)
+    assert not tokens.holds(first, ALICE, 2 * ROTATE_MS)
+
+
 @pytest.mark.parametrize("kind", list(Kind))
 def test_s6_no_reply_is_longer_than_a_question_without_proof(kind: Kind) -> None:
     served = Served(ADA, *(Publisher(number) for number in range(10, 20)))
