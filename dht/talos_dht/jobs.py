@@ -92,7 +92,10 @@ class Job:
 
     @property
     def is_done(self) -> bool:
-        return all(walk.is_done for walk in self.walks)
+        for walk in self.walks:  # Asked after every reply: a generator would take longer than what it asks.
+            if not walk.is_done:
+                return False
+        return True
 
     @property
     def reports(self) -> list[Report]:

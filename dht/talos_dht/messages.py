@@ -63,6 +63,8 @@ class Reason(IntEnum):
     KEY_LOG = 6  # Its key log is not known here yet. It is kept for a while, and stored when that has come.
 
 
+_KINDS: Final = {int(kind): kind for kind in Kind}
+_ANSWERS: Final = {int(answer): answer for answer in Answer}
 _ARGUMENT: Final = {
     Kind.PING: range(1),
     Kind.FIND: range(ID_SIZE, ID_SIZE + 1),
@@ -107,9 +109,10 @@ class Request:
         fields = codec.array(raw, length=7, size_max=BODY_MAX, field="request")
         version, kind, txid, token, serves, argument, padding = fields
         codec.integer(version, least=VERSION, most=VERSION, field="version")
-        asked = Kind(codec.integer(kind, least=Kind.PING, most=Kind.PUT_PROVIDER, field="kind"))
+        asked = _KINDS[codec.integer(kind, least=Kind.PING, most=Kind.PUT_PROVIDER, field="kind")]
         sizes = _ARGUMENT[asked]
-        if any(codec.octets(padding, most=BODY_MAX, field="padding")):
+        zeroes = codec.octets(padding, most=BODY_MAX, field="padding")
+        if zeroes != bytes(len(zeroes)):
             raise Malformed("padding: not zero")
         proof = codec.octets(token, most=TOKEN_SIZE, field="token")
         if len(proof) not in (0, TOKEN_SIZE):
@@ -145,7 +148,7 @@ class Reply:
         fields = codec.array(raw, length=6, size_max=BODY_MAX, field="reply")
         version, kind, txid, token, seen, items = fields
         codec.integer(version, least=VERSION, most=VERSION, field="version")
-        answer = Answer(codec.integer(kind, least=Answer.PONG, most=Answer.REFUSED, field="kind"))
+        answer = _ANSWERS[codec.integer(kind, least=Answer.PONG, most=Answer.REFUSED, field="kind")]
         count, least, most = _ITEMS[answer]
         exactly = count if answer in (Answer.RECORD, Answer.REFUSED) else 0
         return cls(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from talos.core.boxes import Boxes
@@ -20,6 +21,7 @@ from talos_dht import DATAGRAM_MAX, SEAL_SIZE, Contact, Malformed
 
 ANY_PORT: Final = Address("0.0.0.0", 0)  # Of a node that only dials.
 BINDS_MAX: Final = 8  # Attempts to get one number for TCP and UDP, where any will do.
+ADDRESSES_MAX: Final = 4_096  # Contacts whose addresses are kept as the network takes them.
 
 Heard = Callable[[Contact, bytes], Awaitable[None]]  # Takes who sent a body, and the body.
 
@@ -35,6 +37,11 @@ async def listen(network: Network, address: Address) -> tuple[Listener, Datagram
             if address.port or not left:  # Any free port was asked for: some other is free for both.
                 raise
     raise AssertionError("unreachable")
+
+
+@lru_cache(maxsize=ADDRESSES_MAX)
+def _address_of(contact: Contact) -> Address:
+    return Address(contact.host, contact.port)
 
 
 @dataclass(slots=True)
@@ -60,7 +67,7 @@ class Ports:
         for port in self.opened:
             if (":" in port.address.host) == (":" in to.host):
                 with suppress(UsageError, LinkClosed, Damaged):  # A wrong family, closing, a key of low order.
-                    await port.send_to(self._boxes.seal(to.key, body), Address(to.host, to.port))
+                    await port.send_to(self._boxes.seal(to.key, body), _address_of(to))
                     self.traffic.sent += 1
                 return
 
