@@ -92,10 +92,7 @@ class Job:
 
     @property
     def is_done(self) -> bool:
-        for walk in self.walks:  # Asked after every reply: a generator would take longer than what it asks.
-            if not walk.is_done:
-                return False
-        return True
+        return all(walk.is_done for walk in self.walks)
 
     @property
     def reports(self) -> list[Report]:
