@@ -28,7 +28,7 @@ STOP_S: Final = 6.0  # A node stops within 5 s.
 class DemoNode:
     """One node, its process, and the demo's connection to it. A kill ends both; `start` brings them back.
 
-    It listens at another port each time, and is told of one other node at most, its `way_in`: who wants it must find it.
+    It listens at another port each time, and is told of one node at most, its `way_in`: who wants it must find it.
     """
 
     def __init__(self, name: str, folder: Path, clock: Clock) -> None:

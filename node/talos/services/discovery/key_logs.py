@@ -36,8 +36,11 @@ class KeyLogs:
         self.is_held: Callable[[bytes], bool] = lambda did: False  # Whether a statement of this identity is here.
 
     def known(self, did: bytes) -> KeyLog | None:
-        """Return the key log of an identity, verified."""
-        ours = self._desk.directory.key_log(did)
+        """Return the key log of an identity, verified; of a peer whose rows are damaged, what others show."""
+        try:
+            ours = self._desk.directory.key_log(did)
+        except (Damaged, Refused):  # Its peer says so to whoever wants something of it; here it is one of many.
+            ours = None
         return self._cached(did) if ours is None else ours
 
     def shown(self, did: bytes) -> bytes | None:

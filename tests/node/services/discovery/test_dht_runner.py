@@ -18,6 +18,7 @@ from talos.host import Host
 from talos.services.desk import Desk
 from talos.services.discovery.dht import DhtRunner
 from talos.services.discovery.ports import Ports
+from talos.services.signal import Signal
 from talos_dht import Contact, Dht, Now
 from talos_ratchet import make_key_pair
 
@@ -40,7 +41,7 @@ def runner() -> DhtRunner:
     entropy, now = desk.host.entropy, Now(desk.steady_ms(), desk.now_ms())
     pair = make_key_pair(entropy)
     dht = Dht(pair.public, key_of=lambda *_: None, entropy=entropy, rows={}, now=now)
-    return DhtRunner(desk, dht, Ports(desk, Boxes(pair, entropy), []), lambda _: None)
+    return DhtRunner(desk, dht, Ports(desk, Boxes(pair, entropy), []), Signal())
 
 
 async def test_what_is_begun_while_the_timer_sleeps_is_due_when_it_says(autojump_clock: MockClock) -> None:

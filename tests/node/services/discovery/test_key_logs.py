@@ -11,7 +11,7 @@ import pytest
 import talos.services.discovery.key_logs as page
 from talos import Config, Node
 from talos.core.step import Put
-from talos.core.tables import CACHE_TABLES, VOUCHERS
+from talos.core.tables import CACHE_TABLES, KEYLOGS, VOUCHERS
 from talos.drivers.data_folder import Opened, in_memory
 from talos.drivers.memory_store import MemoryStore
 from talos.errors import StoreFailed
@@ -95,6 +95,14 @@ async def test_our_own_log_is_known_and_not_shown_as_somebody_elses() -> None:
     with key_logs() as (logs, _, opened):
         assert logs.known(opened.me.did) == opened.me.key_log
         assert logs.shown(opened.me.did) is None
+
+
+async def test_a_peer_whose_rows_are_damaged_is_unknown_and_ends_nothing() -> None:
+    with key_logs() as (logs, _, opened):
+        log = HOLDER.log()
+        opened.host.store.commit([Put(KEYLOGS, log.state.did, b"\xc1")])
+        assert logs.known(log.state.did) is None
+        assert logs.key_of(log.state.did, 0, log.state.digest) is None
 
 
 async def test_whoever_was_not_asked_for_longest_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
