@@ -83,13 +83,15 @@ class _Node:
         self.contact = Contact.at(pair.public, port.address.host, port.address.port)
         now = Now(desk.steady_ms(), desk.now_ms())
         dht = Dht(pair.public, key_of=lambda did, *_: self._keys.get(did), entropy=host.entropy, rows={}, now=now)
-        self.ports = Ports(desk, (Boxes if self._is_sealed else NoBoxes)(pair, host.entropy), [port])
+        self.ports = Ports(
+            desk, (Boxes if self._is_sealed else NoBoxes)(pair, host.entropy), [port], lambda name, work: None
+        )
         self.runner = DhtRunner(desk, dht, self.ports, Signal())
         with self.scope:
             try:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self.runner.run)
-                    nursery.start_soon(self.ports.read, port, self.runner.heard)
+                    nursery.start_soon(self.ports.read, port)
                     task_status.started()
             finally:
                 with trio.CancelScope(shield=True):

@@ -60,7 +60,7 @@ class Calls(Generic[Owner]):
     def __init__(self, entropy: Callable[[int], bytes], *, serves: bool) -> None:
         self.round_trips = RoundTrips()
         self._entropy = entropy
-        self._serves = serves
+        self.serves = serves  # What requests say of us.
         self._calls: dict[bytes, Call[Owner]] = {}  # By transaction id.
         self._due = list[tuple[int, int, bytes]]()  # A heap: when, the how manieth, whose.
         self._count = 0
@@ -81,7 +81,7 @@ class Calls(Generic[Owner]):
     def start(self, contact: Contact, kind: Kind, argument: bytes, owner: Owner, now_ms: int) -> Send:
         token, until_ms = self._tokens.get(contact.raw, (b"", now_ms))
         fresh = token if now_ms < until_ms else b""
-        request = Request(kind, self._entropy(TXID_SIZE), argument, fresh, self._serves)
+        request = Request(kind, self._entropy(TXID_SIZE), argument, fresh, self.serves)
         self._calls[request.txid] = Call(contact, request, owner, now_ms)
         self._wake(now_ms + self.round_trips.wait_ms, request.txid)
         return Send(contact, request.encode())

@@ -74,6 +74,15 @@ class Dht:
         self._look_ms = now.mono_ms + LOOK_MS
 
     @property
+    def serves(self) -> bool:
+        """Whether others are to tell of us."""
+        return self._calls.serves
+
+    @serves.setter
+    def serves(self, value: bool) -> None:
+        self._calls.serves = value
+
+    @property
     def wakes_at_ms(self) -> int:
         """When to call `tick` at the latest, on the monotonic clock."""
         return min(self._calls.wakes_at_ms or self._look_ms, self._look_ms)

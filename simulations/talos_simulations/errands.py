@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
-from random import Random
 from typing import Final
 
 from talos_dht import Find, Read, Record
@@ -32,7 +32,7 @@ def run(town: Town, acts: Sequence[tuple[int, Act]]) -> list[Trial]:
     return trials
 
 
-def lookups(town: Town, count: int, dice: Random) -> list[Trial]:
+def lookups(town: Town, count: int, dice: random.Random) -> list[Trial]:
     """Have any of the living look up so many random targets."""
     living = town.living
     return run(town, [(dice.choice(living), find(dice.randbytes(20))) for _ in range(count)])
@@ -46,7 +46,7 @@ def found(town: Town, trial: Trial) -> bool:
     return trial.job.closest[:1] == [town.contacts[number] for number in nearest[:1]]
 
 
-def reads(town: Town, records: Sequence[Record], count: int, dice: Random) -> list[tuple[Trial, Record]]:
+def reads(town: Town, records: Sequence[Record], count: int, dice: random.Random) -> list[tuple[Trial, Record]]:
     """Have any of the living read so many of these records; return each with the record that was wanted."""
     living = town.living
     wanted = [dice.choice(records) for _ in range(count)]

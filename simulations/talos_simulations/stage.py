@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
-from random import Random
 from zlib import crc32
 
 from talos_dht import Record
@@ -53,7 +53,7 @@ class Stage:
         self.town.settle()
         return self.town
 
-    def dice(self, name: str) -> Random:
+    def dice(self, name: str) -> random.Random:
         return stream(self.seed, "stage", name)
 
     def look(self, part: str, count: int) -> None:

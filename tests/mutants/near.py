@@ -57,8 +57,8 @@ MUTANTS: Final = (
         "beacons_without_budget",
         "Whoever sends beacons as fast as he can makes us decode all of them.",
         SERVICE,
-        "len(data) > BEACON_SIZE_MAX or not self._desk.spend(Work.BEACON, who)",
-        "len(data) > BEACON_SIZE_MAX",
+        "BEACON_SIZE_MAX + CIRCLE_SIZE or not self._desk.spend(Work.BEACON, who)",
+        "BEACON_SIZE_MAX + CIRCLE_SIZE",
         f"{HOSTILE}::test_a_flood_costs_a_budget_and_leaves_others_theirs",
     ),
     Mutant(

@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import Final
 
 from talos.errors import MalformedMessage
+from talos_dht import DATAGRAM_MAX
 
 RATCHET_OVERHEAD: Final = 96  # Bytes a ratchet frame adds to its plaintext.
 CONTROL_SIZE_MAX: Final = 4 * 1024  # Bytes of plaintext: a control frame never delays another for long.
@@ -34,6 +35,7 @@ class Kind(IntEnum):
     HELLO = 0x03  # Ephemeral key 32 | first sealed greeting.
     SEALED = 0x04  # A further greeting in the same channel.
     KEY_LOG = 0x05  # The key log of somebody else, whose statements this node holds for the DHT.
+    DATAGRAM = 0x06  # A sealed datagram of the DHT, where UDP does not pass; the answer, if there is one, is another.
     CONTROL = 0x11
     MESSAGE = 0x12
     BULK = 0x13
@@ -46,6 +48,7 @@ SIZE_MAX: Final[Mapping[int, int]] = {
     Kind.HELLO: FIRST_FRAME_MAX,
     Kind.SEALED: 1 + GREETING_SIZE_MAX,
     Kind.KEY_LOG: 1 + SHOWN_LOG_MAX,
+    Kind.DATAGRAM: 1 + DATAGRAM_MAX,
     Kind.CONTROL: CONTROL_SIZE_MAX + RATCHET_OVERHEAD,
     Kind.MESSAGE: MESSAGE_FRAME_MAX,
     Kind.BULK: BULK_PIECE_MAX + BULK_HEADER_MAX + RATCHET_OVERHEAD,

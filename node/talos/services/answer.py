@@ -54,6 +54,8 @@ class Holding(Protocol):
 
     async def took(self, log: KeyLog) -> None: ...
 
+    async def answer(self, datagram: bytes, host: str) -> bytes | None: ...
+
 
 class Relaying(Protocol):
     """What a relay does: `talos.services.relaying.relay.Relay`."""
@@ -65,7 +67,7 @@ class Relaying(Protocol):
     async def join(self, link: Link, token: bytes, say: Served) -> Served: ...
 
 
-FIRST: Final = frozenset({Kind.FETCH, Kind.HELLO})
+FIRST: Final = frozenset({Kind.FETCH, Kind.HELLO, Kind.DATAGRAM})
 
 
 class Answer:
@@ -91,6 +93,8 @@ class Answer:
         """
         self._link.allow(FIRST)
         frame = await self._link.next_frame()
+        if frame[0] == Kind.DATAGRAM:
+            return await self._answer_datagram(frame[1:])
         if frame[0] == Kind.FETCH:
             await self._show(Fetch.decode(frame[1:]))
             self._link.allow(frozenset({Kind.HELLO}))
@@ -123,6 +127,14 @@ class Answer:
         except Refused:
             await self._refuse(Reason.NO_WAY)
             raise
+
+    async def _answer_datagram(self, datagram: bytes) -> Served:
+        """Answer what would have come over UDP. A stream is one question, so its budget counts too."""
+        answer = None if self._holding is None else await self._holding.answer(datagram, self._link.host)
+        if answer is None:
+            raise Refused("a datagram that has no answer came over a stream")
+        await self._link.greet(Kind.DATAGRAM, answer)
+        return _nothing
 
     async def _take_log(self, did: bytes) -> Served:
         """Take the key log of whoever has put something here that waits for it."""

@@ -97,6 +97,9 @@ class Links:
         """Take links until cancelled."""
         while True:
             stream = await listener.accept()
+            if self._nursery.cancel_scope.cancel_called:  # It came in the very moment in which the node stopped.
+                await stream.aclose()
+                return
             source = source_of(stream.peer.host)
             place = self._place(source)
             if place is None:

@@ -103,6 +103,7 @@ def test_the_limits_are_those_of_the_protocol() -> None:
         "HELLO": 4 * 1024,
         "SEALED": 16 * 1024 + 1,
         "KEY_LOG": 8 * 1024 + 1,
+        "DATAGRAM": 1_201,
         "CONTROL": CONTROL_SIZE_MAX + 96,
         "MESSAGE": MESSAGE_FRAME_MAX,
         "BULK": BULK_PIECE_MAX + 112,

@@ -16,7 +16,7 @@ J = TypeVar("J", bound=Job)
 
 
 class DhtRunner:
-    """`run` in one task, and `Ports.read` with `heard` in one for each port."""
+    """`run` in one task, and `Ports.read` in one for each port."""
 
     """`news` is sent when markedly more neighbours are known than before."""
 
@@ -24,6 +24,7 @@ class DhtRunner:
         self.dht = dht
         self._desk = desk
         self._ports = ports
+        ports.heard = self.heard
         self._waiting: dict[Job, trio.Event] = {}
         self._news = news
         self._known = 0

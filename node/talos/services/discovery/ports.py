@@ -6,22 +6,28 @@ budget only bounds what opening boxes costs us; it proves nothing, and the DHT h
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 from talos.core.boxes import Boxes
 from talos.core.budgets import Work, datagram_source_of
-from talos.errors import Damaged, MalformedMessage, UsageError
-from talos.host import Address, Datagrams, LinkClosed, Listener, Network
+from talos.core.frames import FrameReader, Kind, wrap
+from talos.errors import Damaged, MalformedMessage, NodeStopped, TalosError, UsageError
+from talos.host import Address, Datagrams, LinkClosed, Listener, Network, Stream
 from talos.services.desk import Desk
+from talos.services.dial import Spawn
 from talos_dht import DATAGRAM_MAX, SEAL_SIZE, Contact, Malformed
 
 ANY_PORT: Final = Address("0.0.0.0", 0)  # Of a node that only dials.
 BINDS_MAX: Final = 8  # Attempts to get one number for TCP and UDP, where any will do.
 ADDRESSES_MAX: Final = 4_096  # Contacts whose addresses are kept as the network takes them.
+
+STREAM_PORT: Final = 1  # Of whoever asks over a stream: its tokens are for its key and host, whatever its port is.
+STREAMS_MAX: Final = 32  # Contacts asked over a stream at once.
+STREAM_S: Final = 5.0  # For one question and its answer.
 
 Heard = Callable[[Contact, bytes], Awaitable[None]]  # Takes who sent a body, and the body.
 
@@ -54,16 +60,29 @@ class Traffic:
 
 
 class Ports:
-    """`opened` are open already; closing them is the caller's."""
+    """`opened` are open already; closing them is the caller's. `heard` must be set before anything comes."""
 
-    def __init__(self, desk: Desk, boxes: Boxes, opened: list[Datagrams]) -> None:
+    heard: Heard
+
+    def __init__(self, desk: Desk, boxes: Boxes, opened: list[Datagrams], spawn: Spawn) -> None:
         self._desk = desk
         self._boxes = boxes
+        self._spawn = spawn
+        self._answers: dict[bytes, list[bytes]] = {}  # To who asks over a stream just now, by contact as written.
+        self._asked: set[bytes] = set()  # Contacts that are asked over a stream just now.
         self.opened = opened
         self.traffic = Traffic()
+        self.by_stream = False  # UDP does not seem to pass: ask over streams too, until a datagram comes.
 
     async def send(self, to: Contact, body: bytes) -> None:
         """Send what the DHT says. What cannot be sent from here is lost, as on any road."""
+        if to.raw in self._answers:
+            self._answers[to.raw].append(body)
+            return
+        if self.by_stream and to.raw not in self._asked and len(self._asked) < STREAMS_MAX:
+            with suppress(NodeStopped):
+                self._spawn(f"datagram to {to.host}", partial(self._ask, to, body))
+                self._asked.add(to.raw)
         for port in self.opened:
             if (":" in port.address.host) == (":" in to.host):
                 with suppress(UsageError, LinkClosed, Damaged):  # A wrong family, closing, a key of low order.
@@ -71,7 +90,13 @@ class Ports:
                     self.traffic.sent += 1
                 return
 
-    async def read(self, port: Datagrams, heard: Heard) -> None:
+    def is_silent(self, asked: Sequence[Contact]) -> bool:
+        """Say whether to ask over streams from now on: nodes whose streams we have had did not answer to datagrams, and
+        nobody's datagram has ever come."""
+        self.by_stream = self.by_stream or (bool(asked) and not self.traffic.received)
+        return self.by_stream
+
+    async def read(self, port: Datagrams) -> None:
         """Hand what comes in on one port to `heard`, until cancelled or closed. Raises `LinkClosed`."""
         while True:
             data, source = await port.receive_from()
@@ -80,7 +105,39 @@ class Ports:
             if opened is None:
                 self.traffic.refused += 1
             else:
-                await heard(*opened)
+                self.by_stream = False
+                await self.heard(*opened)
+
+    async def answer(self, datagram: bytes, host: str) -> bytes | None:
+        """Return the sealed answer to a datagram that came over a stream from this IP address; None if it has none."""
+        opened = self._opened(datagram, Address(host, STREAM_PORT))
+        if opened is None or opened[0].raw in self._answers:
+            self.traffic.refused += 1
+            return None
+        sender, body = opened
+        answers = self._answers[sender.raw] = list[bytes]()
+        try:
+            await self.heard(sender, body)
+        finally:
+            del self._answers[sender.raw]
+        return self._boxes.seal(sender.key, answers[0]) if answers else None
+
+    async def _ask(self, to: Contact, body: bytes) -> None:
+        """Ask over a stream what would have gone over UDP, and hand on the answer; without one it is lost."""
+        network, clock, answer = self._desk.host.network, self._desk.host.clock, b""
+        try:
+            with suppress(TalosError), clock.move_on_after(STREAM_S):
+                stream = await network.dial_stream(_address_of(to))
+                try:
+                    await stream.send_all(wrap(bytes((Kind.DATAGRAM,)) + self._boxes.seal(to.key, body)))
+                    key, answer = self._boxes.open((await _frame(stream))[1:])
+                    answer = answer if key == to.key else b""
+                finally:
+                    await stream.aclose()
+        finally:
+            self._asked.discard(to.raw)
+        if answer:
+            await self.heard(to, answer)
 
     def _opened(self, data: bytes, source: Address) -> tuple[Contact, bytes] | None:
         claimed = datagram_source_of(source.host, source.port)
@@ -91,3 +148,13 @@ class Ports:
             return Contact.at(key, source.host, source.port), body
         except (Damaged, MalformedMessage, Malformed):
             return None  # Anybody may have sent it: it is counted, and nothing else.
+
+
+async def _frame(stream: Stream) -> bytes:
+    reader = FrameReader(frozenset({Kind.DATAGRAM}))
+    while (frame := reader.next()) is None:
+        data = await stream.receive_some(DATAGRAM_MAX)
+        if not data:
+            raise LinkClosed("there was no answer")
+        reader.feed(data)
+    return frame

@@ -75,7 +75,7 @@ class Discovery:
         self._kept = {table: Kept(host, table) for table in (HELD, VOUCHERS, DHT)}
         self._logs = KeyLogs(desk, self._kept[VOUCHERS])
         self._fetcher = Fetcher(dialler.ask_key_log, self._logs)
-        self.ports = Ports(desk, Boxes(desk.me.pair, host.entropy, settings.network_key), list(ports))
+        self.ports = Ports(desk, Boxes(desk.me.pair, host.entropy, settings.network_key), list(ports), links.spawn)
         self.dht = Dht(
             desk.me.pair.public,
             key_of=self._logs.key_of,
@@ -123,7 +123,7 @@ class Discovery:
         """Return whom to ask, in this order."""
         every: dict[str, Source] = {
             "lan": self.lan,
-            "registry": RegistrySource(self._desk, self._runner, self.ways_in, self.settings.registries),
+            "registry": RegistrySource(self._desk, self._runner, self.ports, self.ways_in, self.settings.registries),
             "dht": DhtSource(self._desk, self._runner),
         }
         has = {"lan": self.settings.lan, "registry": bool(self.settings.registries), "dht": True}
@@ -174,6 +174,9 @@ class Discovery:
         await self._logs.learn(log)
         await self._runner.key_log_came(log.state.did)
 
+    async def answer(self, datagram: bytes, host: str) -> bytes | None:
+        return await self.ports.answer(datagram, host)
+
     # What there is to know of it
 
     @property
@@ -217,7 +220,7 @@ class Discovery:
 
     async def _read(self, port: Datagrams) -> None:
         try:
-            await self.ports.read(port, self._runner.heard)
+            await self.ports.read(port)
         except LinkClosed as error:
             self.trouble = f"{error}; restart the node"
 
@@ -226,16 +229,23 @@ class Discovery:
         saved = self._saved()
         while True:
             if not len(self.dht.table):
-                contacts = [*saved, *self.lan.ways_in(), *await self.ways_in.contacts(self.settings.ways_in)]
-                await self._runner.finished(partial(self.dht.join, contacts))
+                there = await self.ways_in.contacts(self.settings.ways_in)
+                await self._join([*saved, *self.lan.ways_in(), *there])
+                if not len(self.dht.table) and self.ports.is_silent(there):
+                    await self._join(there)
                 self._is_settled = True
                 self.homes.moved.send()
             await self._desk.host.clock.sleep(JOIN_S)
 
+    async def _join(self, contacts: list[Contact]) -> None:
+        # Whoever can only ask over streams cannot be asked: others are not to tell of it.
+        self.dht.serves = bool(self._listeners) and not self.ports.by_stream
+        await self._runner.finished(partial(self.dht.join, contacts))
+
     async def _join_near(self, contacts: list[Contact]) -> None:
         """Who was just heard may be in another DHT than we, as long as ours is a small one."""
         if len(self.dht.table) < K:
-            await self._runner.finished(partial(self.dht.join, contacts))
+            await self._join(contacts)
 
     def _look_in(self, did: bytes) -> None:
         """A peer that something waits for may be near us: dial it now, not only when it is due again."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from talos.core.names import PeerAddress
 from talos.services.desk import Desk
 from talos.services.discovery.dht import DhtRunner
+from talos.services.discovery.ports import Ports
 from talos.services.discovery.showing import show_key_log
 from talos.services.discovery.ways_in import WaysIn
-from talos_dht import Browse, Contact, Held, Provider, Publish, Read, Record
+from talos_dht import Browse, Contact, Effect, Held, Job, Now, Provider, Read, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,15 @@ class Offers:
 
     providers: tuple[Provider, ...] = ()  # Checked.
     unchecked: tuple[tuple[Provider, Contact], ...] = ()
+
+
+J = TypeVar("J", bound=Job, covariant=True)
+
+
+class Begin(Protocol[J]):
+    """`Dht.read` and the like, told already of what to look for."""
+
+    def __call__(self, now: Now, at: Sequence[Contact]) -> tuple[J, list[Effect]]: ...
 
 
 class Source(Protocol):
@@ -65,41 +75,39 @@ class DhtSource:
 class RegistrySource:
     """Nodes that hold whatever they are given. One that is down is as if it knew nothing."""
 
-    def __init__(self, desk: Desk, runner: DhtRunner, ways_in: WaysIn, registries: Sequence[PeerAddress]) -> None:
+    def __init__(
+        self, desk: Desk, runner: DhtRunner, ports: Ports, ways_in: WaysIn, registries: Sequence[PeerAddress]
+    ) -> None:
         self._desk = desk
         self._runner = runner
+        self._ports = ports
         self._ways_in = ways_in
         self._registries = registries
 
     async def find(self, did: bytes) -> Finding:
-        at = await self._ways_in.contacts(self._registries)
-        if not at:
-            return Finding(why=self._why())
-        job: Read = await self._runner.finished(partial(self._runner.dht.read, did, at=at))
-        finding = _finding(job)
-        return finding if self._answered(at, job) else Finding(finding.record, finding.unchecked, self._why())
+        job = await self._asked(partial(self._runner.dht.read, did))
+        return Finding(why=self._why()) if job is None else _finding(job)
 
     async def browse(self, topic: str) -> Offers:
-        at = await self._ways_in.contacts(self._registries)
-        if not at:
-            return Offers()
-        job: Browse = await self._runner.finished(partial(self._runner.dht.browse, topic, at=at))
-        self._answered(at, job)
-        return _offers(job)
+        job = await self._asked(partial(self._runner.dht.browse, topic))
+        return Offers() if job is None else _offers(job)
 
     async def tell(self, held: Held) -> int:
-        at = await self._ways_in.contacts(self._registries)
-        if not at:
-            return 0
-        job: Publish = await self._runner.finished(partial(self._runner.dht.publish, held, at=at))
-        self._answered(at, job)
-        return sum(job.stored) + await show_key_log(self._desk, job.wanting)
+        job = await self._asked(partial(self._runner.dht.publish, held))
+        return 0 if job is None else sum(job.stored) + await show_key_log(self._desk, job.wanting)
 
-    def _answered(self, asked: list[Contact], job: Read | Browse | Publish) -> bool:
-        """Say whether anybody did; who did not is looked for anew next time."""
-        answered = [contact for walk in job.walks for contact in walk.lookup.closest]
-        self._ways_in.failed([contact for contact in asked if contact not in answered])
-        return bool(answered)
+    async def _asked(self, begin: Begin[J]) -> J | None:
+        """Return a job that was asked of the registries alone; None if none answered, neither UDP nor over a stream."""
+        at = await self._ways_in.contacts(self._registries)
+        for _ in range(2):
+            if not at:
+                return None
+            job = await self._runner.finished(partial(begin, at=at))
+            answered = [contact for walk in job.walks for contact in walk.lookup.closest]
+            if answered or self._ports.by_stream or not self._ports.is_silent(at):
+                break
+        self._ways_in.failed([contact for contact in at if contact not in answered])
+        return job if answered else None
 
     def _why(self) -> str:
         failures = self._ways_in.failures

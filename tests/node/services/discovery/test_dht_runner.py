@@ -41,7 +41,7 @@ def runner() -> DhtRunner:
     entropy, now = desk.host.entropy, Now(desk.steady_ms(), desk.now_ms())
     pair = make_key_pair(entropy)
     dht = Dht(pair.public, key_of=lambda *_: None, entropy=entropy, rows={}, now=now)
-    return DhtRunner(desk, dht, Ports(desk, Boxes(pair, entropy), []), Signal())
+    return DhtRunner(desk, dht, Ports(desk, Boxes(pair, entropy), [], lambda name, work: None), Signal())
 
 
 async def test_what_is_begun_while_the_timer_sleeps_is_due_when_it_says(autojump_clock: MockClock) -> None:
