@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Final
 
@@ -53,7 +53,7 @@ End = Callable[[], None]
 Force = Callable[["Machine", Fault], End]
 
 
-def require_sense(fault: Fault, names: list[str]) -> None:
+def require_sense(fault: Fault, names: Sequence[str]) -> None:
     """Raises `UsageError` where a fault is not about nodes of this run, or of an amount that cannot be."""
     strange = [name for name in fault.who if name not in names]
     if strange:

@@ -104,11 +104,14 @@ class Machine:
             and not any(peer.undelivered and peer.did in others for peer in status.peers)
         )
 
-    def befriend(self, others: list[Machine]) -> None:
-        """Send to these, and know where they are."""
+    def befriend(self, others: list[Machine], ways_in: list[Machine]) -> None:
+        """Send to these, and know where they are; or, where nodes are to find each other, these ways in."""
         self.peers = tuple(other.name for other in others)
-        peers = tuple(PeerAddress(other.did, other.name, PORT) for other in others)
-        self.config = self.world.settings(self.name, peers)
+        peers, known = (
+            tuple(PeerAddress(other.did, other.name, PORT) for other in machines if other is not self)
+            for machines in (others, ways_in)
+        )
+        self.config = self.world.settings(self.name, peers, known)
 
     def note(self, kind: str, text: str = "") -> None:
         self.world.note(kind, self.name, text=text)

@@ -15,7 +15,7 @@ from typing import Any, Final
 from talos_simulations.outcome import Outcome
 from talos_simulations.page import RunRecord, render
 from talos_simulations.shrink import Shrunk
-from talos_simulations.sweep import SimulatorFailed, Sweep, run_one
+from talos_simulations.sweep import SimulatorFailed, Sweep, run_one, story_of
 from talos_simulations.trace import Trace
 from talos_simulations.weather import dump
 
@@ -79,7 +79,7 @@ def page(scenario: str, outcome: Outcome, trace: Trace, *, source: str, command:
         scenario=scenario,
         seed=outcome.seed,
         commit=source,
-        nodes=tuple(f"n{number}" for number in range(outcome.nodes)),
+        nodes=story_of(scenario).names(outcome.nodes),
         virtual_s=outcome.virtual_s,
         events=trace.events,
         faults=outcome.weather,

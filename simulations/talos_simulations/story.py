@@ -14,7 +14,7 @@ from talos_simulations.application import Load
 from talos_simulations.check import Check
 from talos_simulations.checks import ALL
 from talos_simulations.dice import stream
-from talos_simulations.weather import Fault, Kind, Weather
+from talos_simulations.weather import Fault, Kind, Weather, names_of
 from talos_simulations.world import Plan
 
 KILL_STEPS_MAX: Final = 400  # Scheduler steps: enough for a crash at any await of a few messages.
@@ -36,10 +36,10 @@ class Settings:
 class Sky:
     """Makes faults. Names are those of the nodes: n0, n1, ..."""
 
-    def __init__(self, seed: int, nodes: int, storm_s: float) -> None:
+    def __init__(self, seed: int, names: tuple[str, ...], storm_s: float) -> None:
         self.dice: random.Random = stream(seed, "sky")
         self.more_dice: random.Random = stream(seed, "more sky")  # For what came later: it leaves the rest as it was.
-        self.nodes: tuple[str, ...] = tuple(f"n{number}" for number in range(nodes))
+        self.nodes: tuple[str, ...] = names
         self.storm_s = storm_s
         self.settings = Settings()
         self.faults: list[Fault] = []
@@ -75,11 +75,13 @@ class Story:
     storm_s: float = 60.0
     calm_s: float = 300.0
     load: Load = field(default_factory=Load)
+    finds: bool = False  # Nodes are told of the first ones only, and find whom they send to. Names are IP addresses.
+    relays: int = 0  # The first so many are relays, and all others are reached through them. Needs `finds`.
     demanded: tuple[type[Check], ...] = ALL  # Any other check is looked at all the same, and told.
 
     def plan(self, seed: int, nodes: int | None = None, weather: Weather | None = None) -> Plan:
         """Return the run of a seed; with the weather given instead of the story's own, if there is one."""
-        sky = Sky(seed, nodes or self.nodes, self.storm_s)
+        sky = Sky(seed, self.names(nodes or self.nodes), self.storm_s)
         self.weather(sky)
         chosen = sky.settings
         return Plan(
@@ -96,4 +98,9 @@ class Story:
             retry_interval_s=chosen.retry_interval_s,
             flush_s=chosen.flush_s,
             away=chosen.away,
+            finds=self.finds,
+            relays=self.relays,
         )
+
+    def names(self, nodes: int) -> tuple[str, ...]:
+        return names_of(nodes, finds=self.finds)

@@ -194,7 +194,7 @@ def _require_sense(scenario: str, nodes: int | None, weather: Weather | None) ->
         raise UsageError(f"{scenario} needs {story.nodes_min} nodes, not {nodes}", fix=f"--nodes {story.nodes_min}")
     if isinstance(story, TownStory) and weather is not None:
         raise UsageError(f"{scenario} is a town of cores, which has no weather", fix="Leave out --weather")
-    names = [f"n{number}" for number in range(nodes)]
+    names = story.names(nodes)
     for fault in weather or ():
         forces.require_sense(fault, names)
     return nodes

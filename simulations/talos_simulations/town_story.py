@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from talos_simulations.stage import Stage
 from talos_simulations.town_checks import TownCheck
+from talos_simulations.weather import names_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +19,6 @@ class TownStory:
     demanded: tuple[type[TownCheck], ...]
     nodes: int = 1_000
     nodes_min: int = 40  # Twice as many as hold a record.
+
+    def names(self, nodes: int) -> tuple[str, ...]:
+        return names_of(nodes)

@@ -67,6 +67,13 @@ class Fault:
         return f"{self.at:8.3f} s  {self.kind:<12} {','.join(self.who)}  for {self.for_s:g} s  amount {self.amount:g}"
 
 
+def names_of(nodes: int, *, finds: bool = False) -> tuple[str, ...]:
+    """Return what the machines of a run are called: n0, n1, ...; those that find each other, by their IP addresses."""
+    if finds:
+        return tuple(f"10.0.{number // 250}.{number % 250 + 1}" for number in range(nodes))
+    return tuple(f"n{number}" for number in range(nodes))
+
+
 Weather = tuple[Fault, ...]
 
 

@@ -30,7 +30,7 @@ from talos_simulations.roads import Roads
 from talos_simulations.steps import Steps
 from talos_simulations.suite import WatchedSuite
 from talos_simulations.trace import Trace
-from talos_simulations.weather import Fault, Weather
+from talos_simulations.weather import Fault, Weather, names_of
 
 LOOK_S: Final = 1.0  # Between two looks of the checks at every node, in a run of minutes ...
 LOOKS: Final = 1_000  # ... and so many looks in a run of days.
@@ -54,6 +54,12 @@ class Plan:
     retry_interval_s: float = 30.0
     flush_s: float = 0.0
     away: tuple[str, ...] = ()  # These do not come back when all is well again.
+    finds: bool = False  # Nobody is told of anybody but the first nodes: whom they send to they must find.
+    relays: int = 0  # The first so many are relays, and all others are reached through them.
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return names_of(self.nodes, finds=self.finds)
 
 
 class World:
@@ -84,7 +90,7 @@ class World:
         self.now: Callable[[], float] = lambda: 0.0
         self._scope = trio.CancelScope()
         self._finish: list[Callable[[], None]] = []  # Ends each fault that has begun.
-        names = [f"n{number}" for number in range(plan.nodes)]
+        names = plan.names
         for fault in plan.weather:
             forces.require_sense(fault, names)
         self.health = Health(names)
@@ -95,17 +101,21 @@ class World:
         for at, machine in enumerate(machines):
             others = machines[at + 1 :] + machines[:at]
             machine.state.flush_s = plan.flush_s
-            machine.befriend(others[: plan.load.peers])
+            machine.befriend(others[: plan.load.peers], machines[: max(1, plan.relays)])
         self.checks: list[Check] = [check(self) for check in (*plan.demanded, *plan.reported)]
         self._witnesses = {act: [one for one in self.checks if act in one.acts and _sees(one)] for act in Act}
 
-    def settings(self, name: str, peers: tuple[PeerAddress, ...]) -> Config:
+    def settings(self, name: str, peers: tuple[PeerAddress, ...], ways_in: tuple[PeerAddress, ...] = ()) -> Config:
         plan = self.plan
+        is_relay = name in plan.names[: plan.relays]
         return Config(
             name=name,
             listen=(Address(name, PORT),),
-            peers=peers,
-            discovery=(),  # Machines here have names, no IP addresses.
+            peers=() if plan.finds else peers,
+            discovery=("dht",) if plan.finds else (),
+            bootstrap=ways_in if plan.finds else (),
+            relay=is_relay,
+            relays=() if is_relay or not plan.relays else ways_in,
             lan=False,
             queue_limit=plan.queue_limit,
             inbox_limit=plan.inbox_limit,

@@ -82,7 +82,7 @@ class Discovery:
             entropy=host.entropy,
             rows=self._kept[HELD],
             now=Now(desk.steady_ms(), desk.now_ms()),
-            serves=bool(listeners) and "dht" in settings.sources,
+            serves=False,  # Until we join.
             is_registry=settings.is_registry,
         )
         self._runner = DhtRunner(desk, self.dht, self.ports, homes.moved)
@@ -238,8 +238,8 @@ class Discovery:
             await self._desk.host.clock.sleep(JOIN_S)
 
     async def _join(self, contacts: list[Contact]) -> None:
-        # Whoever can only ask over streams cannot be asked: others are not to tell of it.
-        self.dht.serves = bool(self._listeners) and not self.ports.by_stream
+        # Others are not to tell of who can only dial, or only ask over streams: nobody could ask it.
+        self.dht.serves = bool(self._listeners) and not self.homes.homes and not self.ports.by_stream
         await self._runner.finished(partial(self.dht.join, contacts))
 
     async def _join_near(self, contacts: list[Contact]) -> None:
