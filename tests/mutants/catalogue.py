@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.mutants import audit, discovery, identity, links, messages, near, ratchet, sessions, storing
+from tests.mutants import audit, discovery, finding, identity, links, messages, near, ratchet, sessions, storing
 from tests.mutants.mutant import Mutant
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
@@ -17,4 +17,5 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *links.MUTANTS,
     *discovery.MUTANTS,
     *near.MUTANTS,
+    *finding.MUTANTS,
 )

@@ -71,6 +71,11 @@ async def test_a_way_in_may_be_given_by_its_host_name() -> None:
             assert await found(ada, hub) == [Address("127.0.0.1", by_name.port)]
 
 
+async def test_who_published_to_few_publishes_again_when_there_are_more() -> None:
+    async with town("hub", "ada", "bob", "cyd") as (hub, *_):
+        await until(lambda: discovery(hub).holders > 3)  # Each of three, at more than one place.
+
+
 async def test_a_peer_that_has_moved_is_found_again(tmp_path: Path) -> None:
     bobs = settings("bob", tmp_path)
     async with town("hub", "ada") as (hub, ada):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import trio
 from trio.testing import wait_all_tasks_blocked
@@ -17,7 +18,7 @@ from talos.services.relaying.relay import Relay
 from talos.services.relaying.through import Relayed
 from tests.node.living import Lives
 from tests.node.test_discovery import PATIENCE_S, STEP_S, discovery, found
-from tests.processes.running import place, running, settings, until
+from tests.processes.running import back_at, place, running, settings, until
 
 
 def relay_of(node: Node) -> Relay:
@@ -80,6 +81,21 @@ async def test_when_a_relay_is_gone_the_second_takes_over_and_nothing_is_lost() 
                 await ada.send(bob.did, b"%d" % number, timeout=PATIENCE_S)
             assert [(await bob.receive()).body for _ in range(30)] == [b"%d" % number for number in range(30)]
             assert relay_of(second).passed > 0
+
+
+async def test_a_relay_that_comes_up_later_is_one_more_way_and_others_hear_of_it_at_once(tmp_path: Path) -> None:
+    seconds = replace(settings("second", tmp_path), relay=True)
+    async with running(seconds) as second:
+        where = place(second)
+    async with running(replace(settings("first"), relay=True)) as first:
+        places = place(first), where
+        bobs = replace(settings("bob"), listen=(), bootstrap=places[:1], relays=places)
+        async with running(bobs) as bob, near("ada", first) as ada:
+            assert len(await found(ada, bob)) == 1
+            async with running(back_at(seconds, where)):
+                with trio.fail_after(PATIENCE_S):
+                    while len(await found(ada, bob)) < 2:
+                        await wait_all_tasks_blocked(STEP_S)
 
 
 async def test_a_node_that_is_no_relay_says_so_and_is_no_address() -> None:

@@ -9,15 +9,18 @@ import pytest
 
 from talos import Config, Node
 from talos.core.tables import VOUCHERS
+from talos.core.whereabouts import own_record
 from talos.drivers.data_folder import in_memory
+from talos.errors import NotReachable
 from talos.host import Address, LinkClosed
 from talos.services.discovery.fetching import Fetcher
 from talos.services.discovery.finder import Finder, Found, ways_of
 from talos.services.discovery.kept import Kept
 from talos.services.discovery.key_logs import KeyLogs
+from talos.services.discovery.sources import Finding, Offers
 from talos.services.relaying.through import Relayed
 from talos_dht import Address as Place
-from talos_dht import Instance, Record
+from talos_dht import Contact, Held, Instance, Record
 
 HOUR_MS: Final = 3_600_000
 
@@ -66,3 +69,67 @@ def test_a_relayed_address_is_a_way_through_the_relay_and_comes_behind_those_tha
 )
 def test_a_host_that_nobody_could_have_written_is_neither_dialled_nor_shown(host: str) -> None:
     assert ways_of(record(Place(host, 1), Place("good", 1))) == [Address("good", 1)]
+
+
+class Knows:
+    """A source that always says the same."""
+
+    def __init__(self, finding: Finding) -> None:
+        self.finding = finding
+        self.asked = 0
+
+    async def find(self, did: bytes) -> Finding:
+        self.asked += 1
+        return self.finding
+
+    async def browse(self, topic: str) -> Offers:
+        return Offers()
+
+    async def tell(self, held: Held) -> int:
+        return 0
+
+
+async def test_a_source_that_has_nothing_newer_than_what_failed_is_passed_over() -> None:
+    with in_memory("ada") as opened, in_memory("bob") as bob:
+        desk = Node(Config(discovery=()), opened)._desk
+        logs = KeyLogs(desk, Kept(opened.host, VOUCHERS))
+        await logs.learn(bob.me.key_log)
+        now_ms = desk.now_ms()
+        old, new = (own_record(bob.me, b"", [Place("a", port)], port, now_ms) for port in (1, 2))
+        behind, ahead, silent = Knows(Finding(old)), Knows(Finding(new)), Knows(Finding(why="it is down"))
+        finder = Finder(desk, logs, Fetcher(nobody_shows, logs), {"lan": silent, "registry": behind, "dht": ahead})
+        assert await finder.find(bob.me.did) == old
+        assert ahead.asked == 0
+        assert await finder.find(bob.me.did) == new  # Whoever asks again has tried the first.
+        assert await finder.find(bob.me.did) == new
+        assert (behind.asked, ahead.asked) == (3, 2)
+        found = finder.found(bob.me.did)
+        assert found is not None
+        assert found.source == "dht"
+
+
+async def test_what_nobody_knows_is_said_with_what_each_source_says() -> None:
+    with in_memory("ada") as opened:
+        desk = Node(Config(discovery=()), opened)._desk
+        logs = KeyLogs(desk, Kept(opened.host, VOUCHERS))
+        sources = {"lan": Knows(Finding(why="it was not heard")), "dht": Knows(Finding(why="3 nodes were asked"))}
+        finder = Finder(desk, logs, Fetcher(nobody_shows, logs), sources)
+        with pytest.raises(NotReachable, match="lan: it was not heard; dht: 3 nodes were asked"):
+            await finder.find(bytes(32))
+        with pytest.raises(NotReachable, match="nobody is there to ask"):
+            await Finder(desk, logs, Fetcher(nobody_shows, logs), {}).find(bytes(32))
+
+
+async def test_a_record_that_nobody_vouches_for_is_not_found() -> None:
+    with in_memory("ada") as opened, in_memory("bob") as bob:
+        desk = Node(Config(discovery=()), opened)._desk
+        logs = KeyLogs(desk, Kept(opened.host, VOUCHERS))
+        record = own_record(bob.me, b"", [Place("a", 1)], 1, desk.now_ms())
+        holder = Contact.at(bytes(range(32)), "127.0.0.1", 9)
+        finder = Finder(
+            desk, logs, Fetcher(nobody_shows, logs), {"dht": Knows(Finding(None, ((record, holder),), "?"))}
+        )
+        with pytest.raises(NotReachable):
+            await finder.find(bob.me.did)
+        await logs.learn(bob.me.key_log)
+        assert await finder.find(bob.me.did) == record

@@ -1,0 +1,148 @@
+"""Bugs of finding and being found: records, key logs, registries, relays, and streams in place of datagrams."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.mutants.mutant import Mutant
+
+DISCOVERY: Final = "tests/node/test_discovery.py"
+FINDER: Final = "tests/node/services/discovery/test_finder.py"
+RELAY: Final = "tests/node/test_relay.py"
+HOSTILE: Final = "tests/node/test_relay_hostile.py"
+LOGS: Final = "tests/node/services/discovery/test_key_logs.py"
+BOXES: Final = "tests/node/core/test_boxes.py"
+RESERVATIONS: Final = "tests/node/core/test_reservations.py"
+BLOCKED: Final = "tests/node/test_udp_blocked.py"
+
+MUTANTS: Final = (
+    Mutant(
+        "peers_are_told_to_strangers",
+        "Whoever asks for the key log of one of our peers learns that we know it.",
+        "node/talos/services/discovery/key_logs.py",
+        "if did not in self._kept and not self.is_held(did):",
+        "if self.known(did) is None:",
+        f"{DISCOVERY}::test_a_key_log_is_shown_only_of_whom_a_statement_is_held",
+    ),
+    Mutant(
+        "replaced_key_counts",
+        "What was signed by a key that was rotated away is believed.",
+        "node/talos/services/discovery/key_logs.py",
+        "if not log.state.counts(key, self._desk.now_ms()):",
+        "if not log.state.is_usable():",
+        f"{LOGS}::test_a_key_counts_from_its_event_until_it_is_replaced",
+    ),
+    Mutant(
+        "revoked_publishes_on",
+        "A revoked identity is found where a thief says that it is.",
+        "node/talos/services/discovery/key_logs.py",
+        "        if not log.state.is_usable():\n            raise",
+        "        if log.state.is_usable() is None:\n            raise",
+        f"{LOGS}::test_nothing_of_a_revoked_identity_is_believed",
+    ),
+    Mutant(
+        "forged_box_is_remembered",
+        "Whoever sends garbage drives the keys of honest nodes out.",
+        "node/talos/core/boxes.py",
+        "        shared = self._shared.get(sender) or self._agreed(sender)\n        try:",
+        "        shared = self._key(sender)\n        try:",
+        f"{BOXES}::test_every_flipped_byte_is_noticed",
+    ),
+    Mutant(
+        "network_key_is_not_mixed_in",
+        "A closed group is open to all.",
+        "node/talos/core/boxes.py",
+        "        if not self._network_key:\n            return shared",
+        "        if shared:\n            return shared",
+        f"{DISCOVERY}::test_a_closed_group_finds_its_own_and_is_not_heard_by_others",
+    ),
+    Mutant(
+        "stale_registry_hides_the_dht",
+        "A registry that is behind sends everybody to where a peer was, for ever.",
+        "node/talos/services/discovery/finder.py",
+        "if newest is not None and (known is None or rank(newest) > rank(known)):",
+        "if newest is not None:",
+        f"{FINDER}::test_a_source_that_has_nothing_newer_than_what_failed_is_passed_over",
+    ),
+    Mutant(
+        "key_log_is_not_shown",
+        "What is published waits for its key log at every holder until it is dropped.",
+        "node/talos/services/discovery/sources.py",
+        "return sum(job.stored) + await show_key_log(self._desk, job.wanting)\n\n\nclass Registry",
+        "return sum(job.stored)\n\n\nclass Registry",
+        f"{BLOCKED}::test_a_node_without_udp_finds_others_and_is_found",
+    ),
+    Mutant(
+        "published_to_too_few",
+        "A record that was published when one node was known is not where others look once there are many.",
+        "node/talos/services/discovery/announce.py",
+        'saying = self._saying(addresses) + b"%d" % self._neighbours()',
+        "saying = self._saying(addresses)",
+        f"{DISCOVERY}::test_who_published_to_few_publishes_again_when_there_are_more",
+    ),
+    Mutant(
+        "saved_contacts_are_forgotten",
+        "A node whose ways in are gone is alone after a restart.",
+        "node/talos/services/discovery/service.py",
+        "await self._join([*saved, *self.lan.ways_in(), *there])",
+        "await self._join([*self.lan.ways_in(), *there])",
+        f"{DISCOVERY}::test_a_node_whose_ways_in_are_gone_comes_back_by_those_it_knew",
+    ),
+    Mutant(
+        "relay_over_a_relay",
+        "A node behind a relay is made to join strangers to each other.",
+        "node/talos/services/answer.py",
+        "if self._relay is None or self._link.is_relayed:",
+        "if self._relay is None:",
+        f"{HOSTILE}::test_what_came_through_a_relay_is_joined_to_nobody_else",
+    ),
+    Mutant(
+        "call_is_never_over",
+        "A caller that leaves keeps its place at the relay for ever.",
+        "node/talos/services/relaying/relay.py",
+        "            finally:\n                self._end(call)\n\n        return join",
+        "            finally:\n                pass\n\n        return join",
+        f"{HOSTILE}::test_a_call_that_its_caller_leaves_is_over_at_both_ends",
+    ),
+    Mutant(
+        "token_is_good_for_ever",
+        "Who learns an old token takes the place of a client.",
+        "node/talos/core/reservations.py",
+        "if ring is None or now_ms >= ring.until_ms:",
+        "if ring is None:",
+        f"{RESERVATIONS}::test_a_token_is_good_for_its_call_for_8_seconds",
+    ),
+    Mutant(
+        "one_address_has_all_reservations",
+        "Whoever has many identities keeps everybody else from a relay.",
+        "node/talos/core/reservations.py",
+        "if sum(client.host == host for client in others) >= PER_HOST_MAX:",
+        "if len(others) < 0:",
+        f"{RESERVATIONS}::test_an_address_has_8_reservations_and_all_together_128",
+    ),
+    Mutant(
+        "relays_are_not_told",
+        "A node is at a second relay, and nobody hears of it before the hour.",
+        "node/talos/services/relaying/homes.py",
+        "                home.is_reserved = True\n                self.moved.send()",
+        "                home.is_reserved = True",
+        f"{RELAY}::test_a_relay_that_comes_up_later_is_one_more_way_and_others_hear_of_it_at_once",
+    ),
+    Mutant(
+        "udp_is_given_up_for_good",
+        "One silent hour, and a node asks over streams for the rest of its life.",
+        "node/talos/services/discovery/ports.py",
+        "                self.by_stream = False\n",
+        "",
+        f"{BLOCKED}::test_a_node_that_hears_a_datagram_asks_over_streams_no_more",
+    ),
+    Mutant(
+        "stopped_by_a_late_stream",
+        "A stream that comes in the moment of stopping makes a clean stop a crash.",
+        "node/talos/services/links.py",
+        "            if self._nursery.cancel_scope.cancel_called:  # It came",
+        "            if stream is None:  # It came",
+        "tests/node/services/test_links_stopping.py"
+        "::test_a_stream_that_comes_in_the_moment_of_stopping_is_closed_and_breaks_nothing",
+    ),
+)
