@@ -29,6 +29,8 @@ READ_MAX: Final = 16_384  # Contacts kept as they were read: 10 MB. Liars alone 
 HOSTS_MAX: Final = 4_096  # IP addresses kept in the other way of writing them.
 
 _MAPPED: Final = bytes(10) + b"\xff\xff"
+_LOOPBACK: Final = _MAPPED + bytes([127])
+_LOOPBACK_IPV6: Final = bytes(15) + b"\x01"
 # Where whoever owns the house hands out the addresses, so their number costs an attacker nothing and an owner neither.
 _LOCAL: Final = tuple(
     IPv6Network(text)
@@ -132,9 +134,14 @@ def _written(ip: bytes) -> str:
     return str(address.ipv4_mapped or address)
 
 
-def host_of(ip: bytes) -> bytes:
-    """Return an IPv4 address, or the /64 of an IPv6 one: who holds one holds all of it."""
-    return ip if ip.startswith(_MAPPED) else ip[:8]
+def share_of(contact: Contact) -> bytes:
+    """Return whose share a contact uses up: an IPv4 address, or the /64 of an IPv6 one: who holds one holds all of it.
+
+    On this machine itself it is each port: there each is a program.
+    """
+    if contact.ip.startswith(_LOOPBACK) or contact.ip == _LOOPBACK_IPV6:
+        return contact.place
+    return contact.ip if contact.ip.startswith(_MAPPED) else contact.ip[:8]
 
 
 def network_of(ip: bytes) -> bytes | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
-from talos_dht.contact import Contact, host_of
+from talos_dht.contact import Contact, share_of
 
 PERIOD_MS: Final = 60_000
 REQUESTS_PER_HOST: Final = 600  # A minute. A lookup asks one node once.
@@ -40,7 +40,7 @@ class Meter:
 
     def spend(self, source: Contact, now_ms: int) -> bool:
         """Say whether the work may be done, and count it if so."""
-        full_at = {host_of(source.ip): self._host_ms}
+        full_at = {share_of(source): self._host_ms}
         if source.network is not None:
             full_at[source.network] = self._net_ms
         for share, costs_ms in full_at.items():

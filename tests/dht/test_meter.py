@@ -30,6 +30,13 @@ def test_who_holds_a_64_of_ipv6_is_one_host() -> None:
     assert spent == [True, True, False, True]
 
 
+def test_on_this_machine_each_port_is_a_host() -> None:
+    for host in ("127.0.0.1", "127.1.2.3", "::1"):
+        meter = Meter(2, 60, 100)
+        spent = [meter.spend(Contact.at(bytes(32), host, port), 0) for port in (1, 1, 1, 2)]
+        assert spent == [True, True, False, True]
+
+
 def test_one_network_may_ask_twice_as_often_as_a_host_and_a_house_as_all_together() -> None:
     meter = Meter(rates.REQUESTS_PER_HOST, rates.REQUESTS_PER_NET, rates.REQUESTS_TOGETHER)
     site = [contact(1, f"2001:db8:0:{number:x}::1") for number in range(2_000)]
