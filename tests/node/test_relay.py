@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,11 +41,15 @@ async def near(name: str, other: Node) -> AsyncIterator[Node]:
         yield node
 
 
+def relayed(relay: Node, client: Node) -> Relayed:
+    """Return the way to a client of this relay."""
+    return Relayed(Address("127.0.0.1", place(relay).port), relay._me.pair.public, parse_peer(client.did))
+
+
 async def test_a_node_that_only_dials_is_found_and_reached_through_its_relay() -> None:
     relays = replace(settings("relay"), relay=True)
     async with running(relays) as relay, hidden("bob", relay) as bob, near("ada", relay) as ada:
-        way = Relayed(Address("127.0.0.1", place(relay).port), relay._me.pair.public, parse_peer(bob.did))
-        assert await found(ada, bob) == [way]
+        assert await found(ada, bob) == [relayed(relay, bob)]
         receipt = await ada.send(bob.did, b"hello", timeout=PATIENCE_S)
         assert receipt.state is ReceiptState.DELIVERED
         assert (await bob.receive()).body == b"hello"
@@ -103,3 +107,19 @@ async def test_a_node_that_is_no_relay_says_so_and_is_no_address() -> None:
         homes = discovery(bob).homes.homes
         await until(lambda: "does not answer" in str(homes[0].reason))
         assert discovery(bob).addresses() == []
+
+
+async def test_who_has_moved_to_another_relay_is_found_again_though_the_first_is_still_there(tmp_path: Path) -> None:
+    bobs = settings("bob", tmp_path)
+    async with AsyncExitStack() as stack:
+        old, new = [
+            await stack.enter_async_context(running(replace(settings(name), relay=True))) for name in ("old", "new")
+        ]
+        ada = await stack.enter_async_context(near("ada", new))
+        async with running(replace(bobs, listen=(), bootstrap=(place(new),), relays=(place(old),))) as bob:
+            assert await found(ada, bob) == [relayed(old, bob)]
+        async with running(replace(bobs, listen=(), bootstrap=(place(new),), relays=(place(new),))) as bob:
+            await until(lambda: discovery(bob).holders > 0)
+            assert discovery(ada).cached(parse_peer(bob.did)) == [relayed(old, bob)]
+            await ada._running_now().links.connect(ada._desk.post.peer(parse_peer(bob.did)))
+            assert discovery(ada).cached(parse_peer(bob.did)) == [relayed(new, bob)]

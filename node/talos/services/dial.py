@@ -12,7 +12,7 @@ import trio
 from talos.core.greeting import Card
 from talos.core.keylog import KeyLog
 from talos.core.party import KeyLogBehind
-from talos.errors import Damaged, NotReachable, Refused, TalosError
+from talos.errors import Damaged, NotReachable, TalosError
 from talos.host import Address, DialError, LinkClosed, Stream
 from talos.services.call import Call, fetch, fetch_key_log
 from talos.services.desk import Desk
@@ -190,7 +190,7 @@ class Dialler:
                     async def attempt(way: Way = way, answered: trio.Event = answered) -> None:
                         try:
                             stream = await self._stream(way)
-                        except (DialError, LinkClosed, Refused, Damaged) as error:
+                        except (DialError, LinkClosed, NotReachable, Damaged) as error:
                             failures.append(error)
                             answered.set()
                             return

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from talos.core.dice import Entropy
 from talos.core.greeting import Join, Joined, Through
-from talos.errors import MalformedMessage
+from talos.errors import MalformedMessage, NotReachable, Refused
 from talos.host import Address, Network, Stream
 from talos.services.question import asking
 
@@ -27,12 +27,21 @@ Way = Address | Relayed  # To a peer.
 
 
 async def dial_through(network: Network, entropy: Entropy, way: Relayed) -> Stream:
-    """Return a stream to a peer. Raises `DialError`, `LinkClosed`, `Refused` or `Damaged`."""
-    return await _joined(network, entropy, way.relay, way.key, Through(way.did))
+    """Return a stream to a peer. Raises `DialError`, `LinkClosed` or `Damaged`.
+
+    Where the relay refuses it raises `NotReachable`: that is not the peer's word, which may be found elsewhere.
+    """
+    try:
+        return await _joined(network, entropy, way.relay, way.key, Through(way.did))
+    except Refused as error:
+        raise NotReachable(f"the relay {way.relay} has no way to it: {error.what}") from error
 
 
 async def dial_back(network: Network, entropy: Entropy, relay: Address, key: bytes, token: bytes) -> Stream:
-    """Return the stream of who calls us through a relay that told us this token. Raises as `dial_through` does."""
+    """Return the stream of who calls us through a relay that told us this token.
+
+    Raises `DialError`, `LinkClosed`, `Refused` or `Damaged`.
+    """
     return await _joined(network, entropy, relay, key, Join(token))
 
 
