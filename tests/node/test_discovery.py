@@ -91,6 +91,19 @@ async def test_a_peer_that_has_moved_is_found_again(tmp_path: Path) -> None:
                 assert (await bob.receive()).body == b"where are you"
 
 
+async def test_where_somebody_else_answers_now_is_no_end_of_all_other_ways() -> None:
+    async with town("hub", "ada", "bob") as (hub, ada, bob):
+        await ada.add_peer(replace(place(bob), port=place(hub).port))
+        peer = ada._desk.post.peer(parse_peer(bob.did))
+        await found(ada, bob)
+        for _ in range(2):  # The second time all ways are known, and the first of them still leads to somebody else.
+            await ada._running_now().links.connect(peer)
+            assert peer.link is not None
+            assert peer.link.at == Address("127.0.0.1", place(bob).port)
+            peer.link.close("the test")
+            await until(lambda: peer.link is None)
+
+
 async def test_a_node_whose_ways_in_are_gone_comes_back_by_those_it_knew(tmp_path: Path) -> None:
     adas = settings("ada", tmp_path)
     async with town("cyd", "bob") as (cyd, bob):

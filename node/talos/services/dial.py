@@ -16,7 +16,7 @@ from talos.errors import Damaged, NotReachable, TalosError
 from talos.host import Address, DialError, LinkClosed, Stream
 from talos.services.call import Call, fetch, fetch_key_log
 from talos.services.desk import Desk
-from talos.services.directory import Introduction
+from talos.services.directory import Introduction, SomebodyElse
 from talos.services.link import GREETING_S, Link
 from talos.services.peer import Peer
 from talos.services.relaying.through import Relayed, Way, dial_through
@@ -24,6 +24,8 @@ from talos_ratchet import RatchetError
 
 DIALS_MAX: Final = 32  # At once.
 STAGGER_S: Final = 0.25  # Before the next address of a peer is tried beside the first (RFC 8305, section 5).
+
+ELSEWHERE: Final = (NotReachable, DialError, LinkClosed, Damaged, SomebodyElse)  # The peer may be found elsewhere.
 
 Serve = Callable[[Peer, Link, trio.Event], Awaitable[None]]  # Runs a greeted link to its end; the event: it is bound.
 Spawn = Callable[[str, Callable[[], Awaitable[None]]], None]  # Starts a supervised task. Raises `NodeStopped`.
@@ -134,7 +136,7 @@ class Dialler:
         if known:
             try:
                 return await self._reach(peer, known)
-            except (NotReachable, DialError, LinkClosed, Damaged) as error:
+            except ELSEWHERE as error:
                 failure = error
         try:
             found = await self.whereabouts.find(peer.did)
@@ -146,17 +148,36 @@ class Dialler:
         return await self._reach(peer, moved)
 
     async def _reach(self, peer: Peer, ways: list[Way]) -> Link:
-        with self._desk.host.clock.move_on_after(GREETING_S):
-            link = self._dialled(*await self._first_to_answer(ways))
-            greeted = False
-            try:
-                await self._greet(peer, link)
-                greeted = True
-            finally:
-                if not greeted:
-                    await link.aclose()
-            return link
-        raise NotReachable(f"no answer within {GREETING_S:.0f} s from {', '.join(map(str, ways))}")
+        """Greet the peer on the first way that leads to it: where one answers, somebody else may be by now.
+
+        Each that answers and does not lead to it costs GREETING_S at most. Raises why the first of them does not.
+        """
+        left, failures = list(ways), list[TalosError]()
+        while left:
+            answered: Way | None = None
+            with self._desk.host.clock.move_on_after(GREETING_S) as deadline:
+                try:
+                    answered, stream = await self._first_to_answer(left)
+                    return await self._greeted_on(peer, answered, stream)
+                except ELSEWHERE as error:
+                    failures.append(error)
+            if deadline.cancelled_caught:
+                failures.append(NotReachable(f"no answer within {GREETING_S:.0f} s from {', '.join(map(str, left))}"))
+            if answered is None:
+                break
+            left.remove(answered)
+        raise failures[0]
+
+    async def _greeted_on(self, peer: Peer, way: Way, stream: Stream) -> Link:
+        link = self._dialled(way, stream)
+        greeted = False
+        try:
+            await self._greet(peer, link)
+            greeted = True
+        finally:
+            if not greeted:
+                await link.aclose()
+        return link
 
     async def _greet(self, peer: Peer, link: Link) -> None:
         desk = self._desk

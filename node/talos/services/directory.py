@@ -22,6 +22,10 @@ ADDRESSES_MAX: Final = 8  # Per peer: beyond that the oldest is forgotten.
 ADDRESS_SIZE_MAX: Final = 4096  # Bytes of a row of addresses: 8 of 255 characters and a port.
 
 
+class SomebodyElse(Refused):
+    """Who answers at an address is not who was wanted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Introduction:
     """A checked card: who somebody is, and what a session with it starts from."""
@@ -38,10 +42,11 @@ class Introduction:
 def check_card(card: Card, key_log: KeyLog, wanted: bytes, now_ms: int) -> Introduction:
     """Check every signature of a card against the identity's `key_log`. `wanted` is its DID hash; empty: anybody's.
 
-    Raises `Damaged` for what is forged or of somebody else, `Refused` for what does not hold now.
+    Raises `Damaged` for what is forged or put together of two, `SomebodyElse` for another's card, `Refused` for
+    what does not hold now.
     """
     if wanted and key_log.state.did != wanted:
-        raise Refused(f"{did_of(key_log.state.did)} answers there, not {did_of(wanted)}")
+        raise SomebodyElse(f"{did_of(key_log.state.did)} answers there, not {did_of(wanted)}")
     party = Party.decode(card.party)
     check_party(party, key_log, now_ms)
     return Introduction(key_log, party, check_bundle(card.bundle, party))

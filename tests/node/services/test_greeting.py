@@ -34,7 +34,7 @@ from talos.core.prekeys import PrekeyRing
 from talos.core.step import Put
 from talos.core.tables import KEYLOGS
 from talos.errors import Damaged, MalformedMessage, NotReachable, Refused, TalosError
-from talos.host import LinkClosed
+from talos.host import Address, LinkClosed
 from talos.services.link import GREETING_S
 from talos_ratchet import make_key_pair
 from tests.node.core.end import dice
@@ -320,6 +320,16 @@ async def test_somebody_else_at_the_address_is_not_taken_for_the_peer(autojump_c
             with pytest.raises(LinkClosed):  # An honest node shows its card to nobody who asks for another.
                 await ask()
         assert a.links.bound == c.links.bound == 0
+
+
+async def test_who_answers_and_says_nothing_is_not_the_last_way_that_is_tried(autojump_clock: MockClock) -> None:
+    async with running("a", "b") as (a, b):
+        silent = Address("silent", 4000)
+        b.wire.listen(silent)
+        await a.desk.directory.add_address(b.did, silent)
+        assert a.desk.directory.addresses(b.did) == [silent, b.address]
+        await a.links.connect(a.peer(b))
+        assert a.links.bound == 1
 
 
 async def test_the_card_of_somebody_else_is_refused_whatever_was_asked(autojump_clock: MockClock) -> None:
