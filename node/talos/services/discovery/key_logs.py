@@ -44,8 +44,11 @@ class KeyLogs:
         return self._cached(did) if ours is None else ours
 
     def shown(self, did: bytes) -> bytes | None:
-        """Return what to show of somebody else: only of whom a statement is here, never of our peers as such."""
-        if did not in self._kept and not self.is_held(did):
+        """Return what to show of somebody else: only of whom a statement is held here.
+
+        Not of our peers as such, and not of whom our user has looked for: both are nobody's business.
+        """
+        if not self.is_held(did):
             return None
         if did in self._kept:
             self._used.move_to_end(did)

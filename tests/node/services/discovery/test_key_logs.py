@@ -75,7 +75,7 @@ async def test_an_older_log_takes_nothing_back() -> None:
         rotated = HOLDER.rotated(log)
         await logs.learn(rotated)
         await logs.learn(log)
-        assert logs.shown(log.state.did) == rotated.encode()
+        assert logs.known(log.state.did) == rotated
 
 
 async def test_what_is_kept_outlives_the_node_and_what_is_damaged_is_fetched_again() -> None:
@@ -88,7 +88,18 @@ async def test_what_is_kept_outlives_the_node_and_what_is_damaged_is_fetched_aga
         again = KeyLogs(Node(Config(discovery=(), lan=False), opened)._desk, Kept(opened.host, VOUCHERS))
         assert again.known(log.state.did) == log
         assert again.known(other.state.did) is None
+        again.is_held = lambda did: True
         assert again.shown(other.state.did) is None
+
+
+async def test_a_log_is_shown_while_a_statement_is_held_and_not_because_we_asked_for_it() -> None:
+    with key_logs() as (logs, _, _):
+        log, held = HOLDER.log(), set[bytes]()
+        logs.is_held = held.__contains__
+        await logs.learn(log)
+        assert logs.shown(log.state.did) is None
+        held.add(log.state.did)
+        assert logs.shown(log.state.did) == log.encode()
 
 
 async def test_our_own_log_is_known_and_not_shown_as_somebody_elses() -> None:
@@ -108,7 +119,7 @@ async def test_a_peer_whose_rows_are_damaged_is_unknown_and_ends_nothing() -> No
 async def test_whoever_was_not_asked_for_longest_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page, "LOGS_MAX", 3)
     with key_logs() as (logs, kept, _):
-        dids = []
+        logs.is_held, dids = lambda did: True, []
         for number in range(4):
             log = Holder(str(number)).log()
             await logs.learn(log)
