@@ -35,11 +35,10 @@ class RelayFull(Refused):
     """A limit of the relay is reached; its name is in the text."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Client:
     host: bytes
     until_ms: int
-    full_at_us: int = 0  # When its bytes are all there again: a leaky bucket, as in `talos.core.budgets`.
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +56,9 @@ class Reservations:
         self._entropy = entropy
         self._clients: dict[bytes, _Client] = {}
         self._rings: dict[bytes, Ring] = {}  # By token.
+        # When all bytes of a client are there again: leaky buckets, as in `talos.core.budgets`. Kept until then,
+        # whatever becomes of the reservation: else who renews it, or lets it go, would have its burst anew.
+        self._full_at_us: dict[bytes, int] = {}
 
     def __len__(self) -> int:
         return len(self._clients)
@@ -112,13 +114,13 @@ class Reservations:
 
     def wait_ms(self, did: bytes, size: int, now_ms: int) -> int:
         """Count bytes that passed for a client; return how many ms to read no more, so that it keeps to its share."""
-        client = self._clients.get(did)
-        if client is None:  # Its reservation is gone; what was joined goes on, slowly.
-            return 1_000 * size // RATE_BYTES
-        client.full_at_us = max(client.full_at_us, 1_000 * now_ms) + 1_000_000 * size // RATE_BYTES
-        ahead_us = client.full_at_us - 1_000 * now_ms - 1_000_000 * BURST_BYTES // RATE_BYTES
-        return max(0, ahead_us // 1_000)
+        now_us = 1_000 * now_ms
+        full_at_us = max(self._full_at_us.get(did, 0), now_us) + 1_000_000 * size // RATE_BYTES
+        self._full_at_us[did] = full_at_us
+        return max(0, (full_at_us - now_us - 1_000_000 * BURST_BYTES // RATE_BYTES) // 1_000)
 
     def _expire(self, now_ms: int) -> None:
         for did in [did for did, client in self._clients.items() if client.until_ms <= now_ms]:
             del self._clients[did]
+        for did in [did for did, full_at_us in self._full_at_us.items() if full_at_us <= 1_000 * now_ms]:
+            del self._full_at_us[did]

@@ -112,4 +112,23 @@ def test_a_client_has_its_burst_at_once_and_then_its_rate() -> None:
     assert 900 <= waits[-1] <= 1_000  # 64 more are 1 MiB: a second.
     assert relay.wait_ms(did(2), piece, NOW) == 0
     assert relay.wait_ms(did(1), piece, NOW + 60_000) == 0
-    assert relay.wait_ms(did(3), page.RATE_BYTES, NOW) == 1_000
+
+
+def test_who_renews_its_reservation_or_loses_it_has_no_second_burst() -> None:
+    relay = made()
+    relay.reserve(did(1), host(1), NOW)
+    assert relay.wait_ms(did(1), page.BURST_BYTES, NOW) == 0
+    relay.reserve(did(1), host(1), NOW)
+    assert relay.wait_ms(did(1), page.RATE_BYTES, NOW) == 1_000
+    relay.prune(lambda one: False)
+    assert [relay.wait_ms(did(1), page.RATE_BYTES, NOW) for _ in range(3)] == [2_000, 3_000, 4_000]
+    relay.reserve(did(1), host(1), NOW)
+    assert relay.wait_ms(did(1), page.RATE_BYTES, NOW) == 5_000
+
+
+def test_what_a_client_has_used_is_remembered_only_until_it_has_all_again() -> None:
+    relay = made()
+    for number in range(3):
+        relay.wait_ms(did(number), (number + 1) * page.RATE_BYTES, NOW)
+    relay.reserve(did(9), host(9), NOW + 2_000)
+    assert relay._full_at_us == {did(2): 1_000 * (NOW + 3_000)}
