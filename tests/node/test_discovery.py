@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -19,6 +20,7 @@ from talos.core.report import ReceiptState
 from talos.errors import NotReachable, TalosError
 from talos.host import Address
 from talos.services.discovery.service import Discovery
+from talos.services.link import GREETING_S
 from talos.services.relaying.through import Way
 from talos_dht import Kind, Request
 from talos_ratchet import KeyPair
@@ -115,6 +117,20 @@ async def test_a_node_whose_ways_in_are_gone_comes_back_by_those_it_knew(tmp_pat
         async with running(replace(adas, bootstrap=(place(hub),))) as ada:
             await until(lambda: len(discovery(ada).dht.table) == 2)
             assert await found(ada, bob) == [Address("127.0.0.1", place(bob).port)]
+
+
+async def test_ways_in_that_say_nothing_keep_nobody_from_those_that_it_knew(tmp_path: Path) -> None:
+    adas = settings("ada", tmp_path)
+    async with town("hub", "bob") as (hub, bob):
+        async with running(replace(adas, bootstrap=(place(hub),))) as ada:
+            await until(lambda: len(discovery(ada).dht.table) == 2)
+        with socket.create_server(("127.0.0.1", 0)) as silent:  # It takes streams, and says nothing on them.
+            gone = tuple(replace(place(hub), port=silent.getsockname()[1], did=bytes([n]) * 32) for n in range(3))
+            began = trio.current_time()
+            async with running(replace(adas, bootstrap=gone)) as ada:
+                assert await found(ada, bob) == [Address("127.0.0.1", place(bob).port)]
+                assert await found(bob, ada) == [Address("127.0.0.1", place(ada).port)]
+            assert trio.current_time() - began < GREETING_S / 2
 
 
 async def test_a_key_log_is_shown_only_of_whom_a_statement_is_held() -> None:

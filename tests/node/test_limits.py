@@ -43,6 +43,7 @@ MODULES: Final = (
     "talos.services.discovery.ports",
     "talos.services.discovery.service",
     "talos.services.discovery.showing",
+    "talos.services.discovery.ways_in",
     "talos.services.link",
     "talos.services.links",
     "talos.services.places",

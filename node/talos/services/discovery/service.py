@@ -225,17 +225,27 @@ class Discovery:
             self.trouble = f"{error}; restart the node"
 
     async def _keep_joined(self) -> None:
-        """Find a way in: those we knew when we stopped, and those we were told of. Again, while nobody answers."""
+        """Find a way in at the start, and again whenever nobody answers any more."""
         saved = self._saved()
         while True:
             if not len(self.dht.table):
-                there = await self.ways_in.contacts(self.settings.ways_in)
-                await self._join([*saved, *self.lan.ways_in(), *there])
-                if not len(self.dht.table) and self.ports.is_silent(there):
-                    await self._join(there)
-                self._is_settled = True
-                self.homes.moved.send()
+                await self._find_way_in([*saved, *self.lan.ways_in()])
             await self._desk.host.clock.sleep(JOIN_S)
+
+    async def _find_way_in(self, known: list[Contact]) -> None:
+        """Ask those we knew when we stopped, and those near us; only then those we were told of, which may be gone."""
+        if known:
+            await self._join(known)
+            self._settle()
+        there = await self.ways_in.contacts(self.settings.ways_in)
+        await self._join(there)
+        if not len(self.dht.table) and self.ports.is_silent(there):
+            await self._join(there)
+        self._settle()
+
+    def _settle(self) -> None:
+        self._is_settled = True
+        self.homes.moved.send()
 
     async def _join(self, contacts: list[Contact]) -> None:
         # Others are not to tell of who can only dial, or only ask over streams: nobody could ask it.

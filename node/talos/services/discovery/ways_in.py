@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
+
+import trio
 
 from talos.core.names import PeerAddress
 from talos.errors import TalosError
@@ -10,18 +13,26 @@ from talos.host import Address
 from talos.services.dial import Dialler
 from talos_dht import Contact, Malformed
 
+LOOKS_MAX: Final = 8  # At once: each is a stream, and up to ten seconds where nobody answers.
+
 
 class WaysIn:
     """Asks there over a stream who it is: its card has the key. What was learnt is kept until it fails."""
 
     def __init__(self, dialler: Dialler) -> None:
         self._dialler = dialler
+        self._slots = trio.CapacityLimiter(LOOKS_MAX)
+        self._looking: dict[PeerAddress, trio.Event] = {}
         self._contacts: dict[PeerAddress, Contact] = {}
         self.failures: dict[PeerAddress, str] = {}  # Why there is no contact for one.
 
     async def contacts(self, ways: Iterable[PeerAddress]) -> list[Contact]:
-        """Return the contacts of those that can be had."""
-        return [contact for way in ways if (contact := await self._contact(way)) is not None]
+        """Return the contacts of those that can be had, in this order. All are asked at once: many may be gone."""
+        listed = list(ways)
+        async with trio.open_nursery() as nursery:
+            for way in listed:
+                nursery.start_soon(self._look, way)
+        return [self._contacts[way] for way in listed if way in self._contacts]
 
     def failed(self, contacts: Iterable[Contact]) -> None:
         """These did not answer: ask anew who is there, next time."""
@@ -29,13 +40,24 @@ class WaysIn:
             del self._contacts[way]
             self.failures[way] = f"no answer to datagrams from {way.host}:{way.port}"
 
-    async def _contact(self, way: PeerAddress) -> Contact | None:
-        if way not in self._contacts:
+    async def _look(self, way: PeerAddress) -> None:
+        """Ask who is there; all who want to know at once share one question."""
+        if way in self._looking:
+            await self._looking[way].wait()
+        elif way not in self._contacts:
+            done = self._looking[way] = trio.Event()
             try:
-                seen = await self._dialler.look(Address(way.host, way.port), way.did)
-                self._contacts[way] = Contact.at(seen.who.party.x25519, seen.host, way.port)
-            except (TalosError, Malformed) as error:
-                self.failures[way] = str(error)
-                return None
+                async with self._slots:
+                    await self._ask(way)
+            finally:
+                del self._looking[way]
+                done.set()
+
+    async def _ask(self, way: PeerAddress) -> None:
+        try:
+            seen = await self._dialler.look(Address(way.host, way.port), way.did)
+            self._contacts[way] = Contact.at(seen.who.party.x25519, seen.host, way.port)
+        except (TalosError, Malformed) as error:
+            self.failures[way] = str(error)
+        else:
             self.failures.pop(way, None)
-        return self._contacts[way]
