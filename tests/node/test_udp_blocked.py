@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
+import pytest
 import trio
 
 from talos import Config, Node
@@ -132,7 +133,9 @@ async def test_what_breaks_a_rule_has_no_answer_over_a_stream_either() -> None:
         assert hub.last_crash is None
 
 
-async def test_a_node_that_takes_no_part_answers_no_datagram() -> None:
-    async with running(replace(settings("hub"), discovery=())) as hub:
-        good = Boxes(KeyPair.of(b"\x09" * 32), entropy).seal(hub._me.pair.public, b"x" * 44)
+@pytest.mark.parametrize("lan", [False, True])
+async def test_a_node_that_takes_no_part_answers_no_datagram(lan: bool) -> None:
+    async with running(replace(settings("hub"), discovery=(), lan=lan)) as hub:
+        ping = Request(Asked.PING, bytes(8), serves=False).encode()
+        good = Boxes(KeyPair.of(b"\x09" * 32), entropy).seal(hub._me.pair.public, ping)
         assert await said(hub, wrap(bytes((Kind.DATAGRAM,)) + good)) == b""

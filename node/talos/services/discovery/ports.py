@@ -109,8 +109,11 @@ class Ports:
                 await self.heard(*opened)
 
     async def answer(self, datagram: bytes, host: str) -> bytes | None:
-        """Return the sealed answer to a datagram that came over a stream from this IP address; None if it has none."""
-        opened = self._opened(datagram, Address(host, STREAM_PORT))
+        """Return the sealed answer to a datagram that came over a stream from this IP address; None if it has none.
+
+        A node without a port takes no part in the DHT, whichever way it is asked.
+        """
+        opened = self._opened(datagram, Address(host, STREAM_PORT)) if self.opened else None
         if opened is None or opened[0].raw in self._answers:
             self.traffic.refused += 1
             return None
