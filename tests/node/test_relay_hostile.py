@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 import pytest
 import trio
 
 from talos import Node
+from talos.core.budgets import RATES, Work
 from talos.core.greeting import Greeting, Join, Joined, Show, Through
 from talos.core.names import parse_peer
 from talos.drivers.entropy import entropy
 from talos.drivers.tcp import TcpNetwork
 from talos.errors import Refused, TalosError
 from talos.host import Address, LinkClosed, Stream
+from talos.services.link import GREETING_S
+from talos.services.places import STRANGERS_PER_HOST
 from talos.services.question import Question, asking
 from talos.services.relaying import relay as relaying
 from talos.services.requests import RequestType
@@ -119,6 +122,27 @@ async def test_a_call_that_its_caller_leaves_is_over_at_both_ends() -> None:
             assert relay_of(relay).reservations.calls == 1
         await until(lambda: relay_of(relay).reservations.calls == 0)
         await until(lambda: len(bob._running_now().links._places) == 0)
+
+
+async def test_callers_that_say_nothing_do_not_keep_others_from_a_client() -> None:
+    async with relay_and_client() as (relay, bob), near("ada", relay) as ada, AsyncExitStack() as silent:
+        await found(ada, bob)
+        for _ in range(STRANGERS_PER_HOST):
+            question = await silent.enter_async_context(asked(relay))
+            assert await question.ask(Through(parse_peer(bob.did))) == Joined()
+        await until(lambda: len(bob._running_now().links._places) == STRANGERS_PER_HOST)
+        with trio.fail_after(GREETING_S / 2):
+            await ada._running_now().links.connect(ada._desk.post.peer(parse_peer(bob.did)))
+
+
+async def test_one_host_calls_a_client_ten_times_a_minute_and_another_client_besides() -> None:
+    async with relay_and_client() as (relay, bob), hidden("cyd", relay) as cyd:
+        await until(lambda: len(relay_of(relay).reservations) == 2)
+        for _ in range(RATES[Work.CALL].host):
+            assert await answer(relay, Through(parse_peer(bob.did))) == Joined()
+        with pytest.raises(Refused, match="NO_WAY"):
+            await answer(relay, Through(parse_peer(bob.did)))
+        assert await answer(relay, Through(parse_peer(cyd.did))) == Joined()
 
 
 async def test_a_relay_cannot_read_what_passes_nor_whom_it_is_from() -> None:

@@ -41,6 +41,7 @@ class Work(Enum):
     KEY_LOG = auto()  # Every signature of a key log verified: 8 KiB hold about fifty, 5 ms.
     DATAGRAM = auto()  # A box opened, 5 us; or 36 where it is the first of its sender.
     BEACON = auto()  # A beacon decoded, 20 us, and perhaps one signature.
+    CALL = auto()  # To a relay: two streams, and a share of what its client takes from all who call it.
     ACCEPT = auto()  # Four agreements, one decapsulation, rows on disk.
 
 
@@ -68,6 +69,7 @@ RATES: Final[Mapping[Work, Rate]] = {
     Work.KEY_LOG: Rate(host=24, net=40, strangers=600, familiar=120),
     Work.DATAGRAM: Rate(host=250, net=500, strangers=10_000, familiar=5_000, period_ms=10_000),
     Work.BEACON: Rate(host=120, net=240, strangers=3_000, familiar=600),
+    Work.CALL: Rate(host=10, net=15, strangers=3_000, familiar=600),
     Work.ACCEPT: Rate(host=20, net=40, strangers=600, familiar=120),
 }
 

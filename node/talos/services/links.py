@@ -109,16 +109,16 @@ class Links:
             link = Link(stream, self._desk.host.clock, dialled=False, allowed=FIRST)
             self.spawn(f"link from {stream.peer}", partial(self._welcome, link, place))
 
-    def _place(self, source: Source) -> Place | None:
+    def _place(self, source: Source, *, is_relayed: bool = False) -> Place | None:
         """Return a place for a greeting, or None: there is none, or too many came from there of late."""
         if len(self._bound) >= LINKS_MAX or not self._desk.spend(Work.LINK, source):
             return None
-        return self._places.enter(source, familiar=self._desk.budgets.is_familiar(source))
+        familiar = self._desk.budgets.is_familiar(source)
+        return self._places.enter(source, familiar=familiar, is_relayed=is_relayed)
 
     async def take(self, stream: Stream) -> None:
         """Take a stream that came through a relay, as one that was accepted. Raises `OverBudget`."""
-        source = source_of(stream.peer.host)
-        place = self._place(source)
+        place = self._place(source_of(stream.peer.host), is_relayed=True)
         if place is None:
             await stream.aclose()
             raise OverBudget("too many come through that relay")

@@ -13,6 +13,7 @@ from talos.core.budgets import Source
 STRANGERS_MAX: Final = 64  # Inbound links that are not bound yet: each may hold a frame of 16 KiB.
 STRANGERS_PER_HOST: Final = 8  # Of them, from one IP address (IPv6: one /64).
 STRANGERS_PER_NET: Final = 16  # Of them, from one /24 (IPv4) or /48 (IPv6).
+RELAYED_PER_HOST: Final = 32  # Of them, through one relay: half of what it calls us to, whoever its callers are.
 FAMILIAR_PLACES: Final = 16  # Beside them, for hosts that peers have come from: a crowd elsewhere cannot take these.
 
 
@@ -34,15 +35,19 @@ class Places:
     def __len__(self) -> int:
         return len(self._taken)
 
-    def enter(self, source: Source, *, familiar: bool) -> Place | None:
+    def enter(self, source: Source, *, familiar: bool, is_relayed: bool = False) -> Place | None:
         """Return a place, or None if this source has its share already, or nobody has more than that.
+
+        A relay is many callers, each of whom it gives no more than a share of its calls.
 
         At the limit of all, the oldest greeting of the network that has most places makes room for one that has at
         least two fewer: otherwise whoever says nothing, from a few networks, would keep everybody else out.
         """
         hosts = Counter(place.source.host for place in self._taken)
         nets = Counter(place.source.net for place in self._taken)
-        if hosts[source.host] >= STRANGERS_PER_HOST or nets[source.net] >= STRANGERS_PER_NET:
+        per_host = RELAYED_PER_HOST if is_relayed else STRANGERS_PER_HOST
+        per_net = RELAYED_PER_HOST if is_relayed else STRANGERS_PER_NET
+        if hosts[source.host] >= per_host or nets[source.net] >= per_net:
             return None
         familiar_now = sum(place.familiar for place in self._taken)
         is_familiar = familiar and familiar_now < FAMILIAR_PLACES

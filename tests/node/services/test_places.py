@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from talos.core.budgets import source_of
-from talos.services.places import FAMILIAR_PLACES, STRANGERS_MAX, STRANGERS_PER_HOST, STRANGERS_PER_NET, Place, Places
+from talos.services.places import (
+    FAMILIAR_PLACES,
+    RELAYED_PER_HOST,
+    STRANGERS_MAX,
+    STRANGERS_PER_HOST,
+    STRANGERS_PER_NET,
+    Place,
+    Places,
+)
 
 
 def enter(places: Places, host: str, *, familiar: bool = False) -> Place | None:
@@ -26,6 +34,14 @@ def test_one_host_has_so_many_and_gets_another_when_one_is_free() -> None:
     assert enter(places, "10.0.0.1") is None
     places.leave(taken[0])
     assert enter(places, "10.0.0.1") is not None
+
+
+def test_a_relay_has_more_than_a_host_and_no_more_than_half() -> None:
+    places, relay = Places(), source_of("10.0.0.1")
+    for _ in range(RELAYED_PER_HOST):
+        assert places.enter(relay, familiar=False, is_relayed=True) is not None
+    assert places.enter(relay, familiar=False, is_relayed=True) is None
+    assert RELAYED_PER_HOST <= STRANGERS_MAX // 2
 
 
 def test_one_network_has_so_many() -> None:

@@ -9,7 +9,7 @@ from typing import Final
 import trio
 
 from talos.core import codec
-from talos.core.budgets import Source, source_of
+from talos.core.budgets import OverBudget, Source, Work, source_of
 from talos.core.reservations import CALL_MS, Reservations, Ring
 from talos.errors import NotReachable, Refused
 from talos.host import Clock, LinkClosed, Stream
@@ -61,6 +61,9 @@ class Relay:
     async def through(self, link: Link, did: bytes, source: Source, say: Say) -> Served:
         """Call a client, `say` so once it has come, and return what joins the two streams. Raises `Refused`."""
         caller = link.taken_over()
+        # To the client all callers are one host, ours: so that one of them does not use up what it has for all.
+        if not self._desk.spend(Work.CALL, Source(source.host + did, source.net + did)):
+            raise OverBudget("too many calls to this client from one source, or at all")
         ring = self.reservations.ring(did, source.host, self._desk.steady_ms())
         call = self._calls[ring.token] = _Call(ring)
         is_joined = False
