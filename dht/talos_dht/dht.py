@@ -29,6 +29,7 @@ from talos_dht.server import NeedKeyLog, Server
 from talos_dht.shelf import Rows, Shelf
 from talos_dht.statement import REPUBLISH_MS, KeyOf, check, place_of
 from talos_dht.table import K, Table, load
+from talos_dht.vantage import Vantage
 
 LOOK_MS: Final = 60_000  # How often to look whether a bucket is due for a lookup, or a row has ended.
 
@@ -62,7 +63,7 @@ class Dht:
         self.id = node_id(key)
         self.table = Table(self.id)
         self.shelf = Shelf(self.id, rows, now, is_registry=is_registry)
-        self.seen: bytes | None = None  # Our address and port, as the last reply had it: one node's word.
+        self._vantage = Vantage(key)
         self._key_of = key_of
         self._entropy = entropy
         self._calls: Calls[_Owner] = Calls(entropy, serves=serves)
@@ -72,6 +73,11 @@ class Dht:
         self._joining: Job | None = None
         self._refresh: Job | None = None
         self._look_ms = now.mono_ms + LOOK_MS
+
+    @property
+    def seen(self) -> bytes | None:
+        """Our address and port, as most others see it; None before the first answer."""
+        return self._vantage.place
 
     @property
     def serves(self) -> bool:
@@ -176,7 +182,7 @@ class Dht:
         call = self._calls.heard(sender, reply, now.mono_ms)
         if call is None:
             return []
-        self.seen = reply.seen
+        self._vantage.told(sender, reply.seen)
         self._asked_back.leave(sender)
         longest = self.table.answered(sender, now.mono_ms)
         effects: list[Effect] = []

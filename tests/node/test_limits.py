@@ -64,6 +64,7 @@ MODULES: Final = (
     "talos_dht.shelf",
     "talos_dht.table",
     "talos_dht.unchecked",
+    "talos_dht.vantage",
     "talos_ratchet.late",
     "talos_ratchet.receive",
     "talos_ratchet.session_set",
