@@ -190,8 +190,8 @@ MUTANTS: Final = (
         "stranger_more_from_a_host",
         "One host holds more places of strangers than it may.",
         "node/talos/services/places.py",
-        "hosts[source.host] >= STRANGERS_PER_HOST",
-        "hosts[source.host] > STRANGERS_PER_HOST",
+        "hosts[source.host] >= per_host or",
+        "hosts[source.host] > per_host or",
         f"{STRANGERS}::test_only_so_many_strangers_are_let_in_until_they_have_had_their_time",
     ),
     Mutant(
