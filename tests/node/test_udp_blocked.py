@@ -12,7 +12,6 @@ import trio
 from talos import Config, Node
 from talos.core.boxes import Boxes
 from talos.core.frames import Kind, wrap
-from talos.core.names import parse_peer
 from talos.drivers.data_folder import in_memory
 from talos.drivers.entropy import entropy
 from talos.drivers.tcp import TcpNetwork
@@ -100,9 +99,11 @@ async def test_a_registry_is_asked_over_a_stream() -> None:
 
 async def test_a_node_that_hears_a_datagram_asks_over_streams_no_more() -> None:
     async with town("hub", "ada") as (_, ada):
+        await until(lambda: len(discovery(ada).dht.table) == 1)
         discovery(ada).ports.by_stream = True
-        await until(lambda: not discovery(ada).ports.by_stream)
-        assert parse_peer(ada.did)
+        await discovery(ada)._join([])
+        assert not discovery(ada).ports.by_stream
+        assert discovery(ada).dht.serves  # So others tell of it again.
 
 
 async def said(hub: Node, frame: bytes) -> bytes:

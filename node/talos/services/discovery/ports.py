@@ -73,6 +73,7 @@ class Ports:
         self.opened = opened
         self.traffic = Traffic()
         self.by_stream = False  # UDP does not seem to pass: ask over streams too, until a datagram comes.
+        self.udp_passes: Callable[[], None] = lambda: None  # Called when one comes after all.
 
     async def send(self, to: Contact, body: bytes) -> None:
         """Send what the DHT says. What cannot be sent from here is lost, as on any road."""
@@ -105,7 +106,9 @@ class Ports:
             if opened is None:
                 self.traffic.refused += 1
             else:
-                self.by_stream = False
+                if self.by_stream:
+                    self.by_stream = False
+                    self.udp_passes()
                 await self.heard(*opened)
 
     async def answer(self, datagram: bytes, host: str) -> bytes | None:

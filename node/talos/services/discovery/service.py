@@ -82,9 +82,10 @@ class Discovery:
             entropy=host.entropy,
             rows=self._kept[HELD],
             now=Now(desk.steady_ms(), desk.now_ms()),
-            serves=False,  # Until we join.
             is_registry=settings.is_registry,
         )
+        self._look_whether_we_serve()
+        self.ports.udp_passes = self._look_whether_we_serve
         self._runner = DhtRunner(desk, self.dht, self.ports, homes.moved)
         self.ways_in = WaysIn(dialler)
         self.lan = self._make_lan()
@@ -247,9 +248,13 @@ class Discovery:
         self._is_settled = True
         self.homes.moved.send()
 
-    async def _join(self, contacts: list[Contact]) -> None:
+    def _look_whether_we_serve(self) -> None:
         # Others are not to tell of who can only dial, or only ask over streams: nobody could ask it.
-        self.dht.serves = bool(self._listeners) and not self.homes.homes and not self.ports.by_stream
+        can_be_asked = bool(self._listeners) and not self.homes.homes and not self.ports.by_stream
+        self.dht.serves = can_be_asked and "dht" in self.settings.sources
+
+    async def _join(self, contacts: list[Contact]) -> None:
+        self._look_whether_we_serve()
         await self._runner.finished(partial(self.dht.join, contacts))
 
     async def _join_near(self, contacts: list[Contact]) -> None:
