@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, MutableMapping
 from typing import Final
 
+import trio
+
 from talos.core.step import Put
 from talos.host import Host
 
@@ -19,20 +21,25 @@ class Kept(MutableMapping[bytes, bytes]):
         self._table = table
         self._rows = dict(host.cache.scan(table))
         self._changed: dict[bytes, None] = {}  # In order.
+        self._flushing = trio.Lock()
 
     async def flush(self) -> None:
-        """Raises `StoreFull` or `StoreFailed`; then what has changed is still to be written."""
-        changed, self._changed = self._changed, {}
-        if not changed:
-            return
-        puts = [Put(self._table, key, self._rows.get(key)) for key in changed]
-        is_written = False
-        try:
-            await self._host.blocking(lambda: self._host.cache.commit(puts))
-            is_written = True
-        finally:
-            if not is_written:
-                self._changed = changed | self._changed
+        """Return once all that has changed is written, by whomever: one writes at a time, so nothing older comes last.
+
+        Raises `StoreFull` or `StoreFailed`; then what has changed is still to be written.
+        """
+        async with self._flushing:
+            changed, self._changed = self._changed, {}
+            if not changed:
+                return
+            puts = [Put(self._table, key, self._rows.get(key)) for key in changed]
+            is_written = False
+            try:
+                await self._host.blocking(lambda: self._host.cache.commit(puts))
+                is_written = True
+            finally:
+                if not is_written:
+                    self._changed = changed | self._changed
 
     def __getitem__(self, key: bytes) -> bytes:
         return self._rows[key]

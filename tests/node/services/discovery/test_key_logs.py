@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import TypeVar
 
 import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
 
 import talos.services.discovery.key_logs as page
 from talos import Config, Node
@@ -21,6 +24,7 @@ from talos_dht import BadStatement
 from tests.node.core.identities import DAY_MS, Holder
 
 HOLDER = Holder("stranger")
+T = TypeVar("T")
 
 
 @contextmanager
@@ -162,3 +166,30 @@ async def test_a_write_that_fails_is_made_good_by_the_next() -> None:
         del kept[b"a"]
         await kept.flush()
         assert dict(Kept(host, VOUCHERS)) == {b"b": b"2"}
+
+
+async def test_who_flushes_while_another_does_returns_when_all_is_written() -> None:
+    with in_memory("ada") as opened:
+        may_write, began = trio.Event(), trio.Event()
+
+        async def slowly(work: Callable[[], T]) -> T:
+            began.set()
+            await may_write.wait()
+            return work()
+
+        kept = Kept(replace(opened.host, blocking=slowly), VOUCHERS)
+        kept[b"a"] = b"1"
+        seen = list[dict[bytes, bytes]]()
+
+        async def flush() -> None:
+            await kept.flush()
+            seen.append(dict(Kept(opened.host, VOUCHERS)))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(flush)
+            await began.wait()
+            nursery.start_soon(flush)
+            await wait_all_tasks_blocked()
+            assert seen == []
+            may_write.set()
+        assert seen == [{b"a": b"1"}] * 2
