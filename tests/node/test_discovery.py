@@ -19,8 +19,10 @@ from talos.core.boxes import Boxes
 from talos.core.names import parse_peer
 from talos.core.report import ReceiptState
 from talos.drivers.entropy import entropy
+from talos.drivers.tcp import TcpNetwork
 from talos.errors import NotReachable, TalosError
 from talos.host import Address
+from talos.runtime import open_node
 from talos.services.discovery.service import Discovery
 from talos.services.link import GREETING_S
 from talos.services.relaying.through import Way
@@ -168,6 +170,17 @@ async def test_one_number_is_for_streams_and_for_datagrams() -> None:
     async with running(settings("ada")) as ada:
         (port,) = discovery(ada).ports.opened
         assert str(port.address) in ada.addresses
+
+
+async def test_a_node_that_cannot_have_all_its_addresses_gives_back_those_it_had() -> None:
+    async with running(settings("hub")) as hub:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            ours = Address("127.0.0.1", free.getsockname()[1])
+        taken = Address("127.0.0.1", place(hub).port)
+        with open_node(replace(settings("ada"), listen=(ours, taken))) as ada:
+            with pytest.raises(ExceptionGroup):
+                await ada.run()
+            await (await TcpNetwork().open_datagrams(ours)).aclose()
 
 
 async def test_without_discovery_there_is_no_port_and_nobody_is_asked() -> None:

@@ -68,6 +68,7 @@ class Node:
         self._running: _Running | None = None
         self._network_key = read_network_key(config.network_key_file)
         self._listeners: list[Listener] = []
+        self._ports: list[Datagrams] = []
         self.discovery: Discovery | None = None
         self._stopping = trio.Event()
         self._started_at = 0.0
@@ -100,6 +101,8 @@ class Node:
                 with trio.CancelScope(shield=True), clock.move_on_after(DRAIN_S):
                     for listener in self._listeners:
                         await listener.aclose()
+                    for port in self._ports:
+                        await port.aclose()
                     await self._committer.drain()
                     await self.audit.close()
                 store.cancel_scope.cancel()
@@ -137,7 +140,7 @@ class Node:
         nursery.start_soon(keep_up, desk, requests)
 
     async def _listen(self, nursery: trio.Nursery, links: Links, homes: Homes) -> None:
-        network, config, ports = self._host.network, self._config, list[Datagrams]()
+        network, config, ports = self._host.network, self._config, self._ports
         receives = config.registry or not set(config.discovery) <= set(ALWAYS)
         for address in config.listen:
             if receives:
