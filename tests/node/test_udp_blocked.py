@@ -25,9 +25,10 @@ from tests.processes.running import STOP_S, place, running, settings, until
 
 @dataclass
 class Hole:
-    """A port whose datagrams no firewall lets through."""
+    """A port whose datagrams no firewall lets through, but for one that was never meant for a node."""
 
     port: Datagrams
+    strays: int = 1
 
     @property
     def address(self) -> Address:
@@ -37,6 +38,9 @@ class Hole:
         await trio.lowlevel.checkpoint()
 
     async def receive_from(self) -> tuple[bytes, Address]:
+        if self.strays:
+            self.strays -= 1
+            return b"\x13" * 200, Address("127.0.0.1", 9)
         while True:
             await self.port.receive_from()
 

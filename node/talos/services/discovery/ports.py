@@ -70,6 +70,7 @@ class Ports:
         self._spawn = spawn
         self._answers: dict[bytes, list[bytes]] = {}  # To who asks over a stream just now, by contact as written.
         self._asked: set[bytes] = set()  # Contacts that are asked over a stream just now.
+        self._has_heard = False  # A datagram that somebody has sealed for us: nothing that strays in by itself.
         self.opened = opened
         self.traffic = Traffic()
         self.by_stream = False  # UDP does not seem to pass: ask over streams too, until a datagram comes.
@@ -94,7 +95,7 @@ class Ports:
     def is_silent(self, asked: Sequence[Contact]) -> bool:
         """Say whether to ask over streams from now on: nodes whose streams we have had did not answer to datagrams, and
         nobody's datagram has ever come."""
-        self.by_stream = self.by_stream or (bool(asked) and not self.traffic.received)
+        self.by_stream = self.by_stream or (bool(asked) and not self._has_heard)
         return self.by_stream
 
     async def read(self, port: Datagrams) -> None:
@@ -106,6 +107,7 @@ class Ports:
             if opened is None:
                 self.traffic.refused += 1
             else:
+                self._has_heard = True
                 if self.by_stream:
                     self.by_stream = False
                     self.udp_passes()
