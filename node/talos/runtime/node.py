@@ -195,6 +195,7 @@ class Node:
     def status(self) -> NodeStatus:
         running, post = self._running_now(), self._desk.post
         trouble = self._committer.trouble or self.audit.trouble or post.keeper.reason or self._storage.trouble
+        trouble = trouble or self._desk.directory.trouble
         return NodeStatus(
             did=self.did,
             name=self._me.name,

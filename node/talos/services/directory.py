@@ -13,7 +13,7 @@ from talos.core.names import did_of
 from talos.core.party import Party, check_party
 from talos.core.step import Put, Step
 from talos.core.tables import CARDS, KEYLOGS, NEWCOMERS, PEERS
-from talos.errors import Damaged, Refused
+from talos.errors import Damaged, Refused, StoreFailed
 from talos.host import Address, Host
 from talos.services.commit import Committer
 from talos_ratchet import Bundle, RatchetError, read_bundle
@@ -77,6 +77,8 @@ class Directory:
         self._leaving: set[bytes] = set()  # Newcomers whose key logs are being deleted.
         self._asked_for: set[bytes] = set()  # Controllers whose key logs are being read.
         self._addresses: dict[bytes, list[Address]] = {}
+        self._cardless: set[bytes] = set()  # Whose cards in the cache do not count.
+        self.trouble: str | None = None  # Why cards cannot be kept.
         # What to show to who asks for somebody else's key log: discovery says, if this node takes part in it.
         self.shown: Callable[[bytes], bytes | None] = lambda did: None
 
@@ -152,7 +154,7 @@ class Directory:
         self._addresses.pop(did, None)
 
     async def keep_card(self, did: bytes, card: Card) -> None:
-        await self._host.blocking(lambda: self._host.cache.commit([Put(CARDS, did, card.encode())]))
+        await self._write_card(did, card.encode())
 
     def check(self, card: Card, wanted: bytes, now_ms: int) -> Introduction:
         """Check a card that somebody showed, against all we know: an old key log hides nothing.
@@ -163,11 +165,22 @@ class Directory:
 
     async def forget_card(self, did: bytes) -> None:
         """The card led to nothing: fetch a new one next time."""
-        await self._host.blocking(lambda: self._host.cache.commit([Put(CARDS, did, None)]))
+        await self._write_card(did, None)
+
+    async def _write_card(self, did: bytes, raw: bytes | None) -> None:
+        """Where the cache cannot be written, there is no card: it is fetched each time, and whoever dials goes on."""
+        self._cardless.add(did)  # Until it is written: what lies there is the old one.
+        try:
+            await self._host.blocking(lambda: self._host.cache.commit([Put(CARDS, did, raw)]))
+        except StoreFailed as error:
+            self.trouble = f"the cards of peers could not be written: {error}"
+        else:
+            self._cardless.discard(did)
+            self.trouble = None
 
     def card(self, did: bytes, now_ms: int) -> Introduction | None:
         """Return the introduction kept for a peer, if it still holds under what we know now."""
-        stored = self._host.cache.get(CARDS, did)
+        stored = None if did in self._cardless else self._host.cache.get(CARDS, did)
         if stored is None:
             return None
         try:

@@ -33,7 +33,7 @@ from talos.core.keylog_rank2 import Instance
 from talos.core.prekeys import PrekeyRing
 from talos.core.step import Put
 from talos.core.tables import KEYLOGS
-from talos.errors import Damaged, MalformedMessage, NotReachable, Refused, TalosError
+from talos.errors import Damaged, MalformedMessage, NotReachable, Refused, StoreFailed, TalosError
 from talos.host import Address, LinkClosed
 from talos.services.link import GREETING_S
 from talos_ratchet import make_key_pair
@@ -330,6 +330,25 @@ async def test_who_answers_and_says_nothing_is_not_the_last_way_that_is_tried(au
         assert a.desk.directory.addresses(b.did) == [silent, b.address]
         await a.links.connect(a.peer(b))
         assert a.links.bound == 1
+
+
+async def test_a_cache_that_takes_nothing_keeps_nobody_from_dialling(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    def fails(writes: object) -> None:
+        raise StoreFailed("the disk said no")
+
+    async with running("a", "b") as (a, b):
+        with monkeypatch.context() as patch:
+            patch.setattr(a.opened.host.cache, "commit", fails)
+            await a.links.connect(a.peer(b))
+            assert a.links.bound == 1
+            assert "the disk said no" in str(a.node.status().reason)
+            await a.desk.directory.forget_card(b.did)
+        assert a.desk.directory.card(b.did, a.desk.now_ms()) is None
+        await a.links.look(b.address, b.did)
+        assert a.desk.directory.card(b.did, a.desk.now_ms()) is not None
+        assert a.node.status().store_ok
 
 
 async def test_the_card_of_somebody_else_is_refused_whatever_was_asked(autojump_clock: MockClock) -> None:
