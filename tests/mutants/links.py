@@ -9,6 +9,7 @@ from tests.mutants.mutant import Mutant
 CHANNEL: Final = "tests/node/core/test_channel.py"
 FRAMES: Final = "tests/node/core/test_frames.py"
 GIVEN_UP: Final = "tests/node/services/test_given_up.py"
+CARDS: Final = "tests/node/services/test_greeting_cards.py"
 GREETING: Final = "tests/node/services/test_greeting.py"
 GREETING_ON_DISK: Final = "tests/node/services/test_greeting_on_disk.py"
 LINK: Final = "tests/node/services/test_link.py"
@@ -176,7 +177,7 @@ MUTANTS: Final = (
         "node/talos/services/answer.py",
         "            desk.ring.spent(party.did, now_ms)  # Now",
         "            pass  # Now",
-        f"{GREETING}::test_a_one_time_offer_is_gone_once_a_session_is_made_of_it_and_not_before",
+        f"{CARDS}::test_a_one_time_offer_is_gone_once_a_session_is_made_of_it_and_not_before",
     ),
     Mutant(
         "anybodys_card",
@@ -184,7 +185,7 @@ MUTANTS: Final = (
         "node/talos/services/directory.py",
         "if wanted and key_log.state.did != wanted:",
         "if False:",
-        f"{GREETING}::test_the_card_of_somebody_else_is_refused_whatever_was_asked",
+        f"{CARDS}::test_the_card_of_somebody_else_is_refused_whatever_was_asked",
     ),
     Mutant(
         "stranger_more_from_a_host",
