@@ -195,7 +195,7 @@ class Discovery:
         return int.from_bytes(self._kept[DHT].get(SEQ_KEY, b""), "big")
 
     async def offers(self, topic: str) -> tuple[Offer, ...]:
-        """Return who offers a topic, whoever says so first in front. Raises `UsageError` for what is no topic."""
+        """Return who offers a topic, in no order that means anything."""
         return tuple(Offer(did_of(one.did), one.expires_ms) for one in await self.finder.browse(topic))
 
     # What we say

@@ -25,6 +25,7 @@ from talos_dht import Address as Place
 
 RENEW: Final = 0.8  # Of a reservation's life, after which it is renewed.
 ASK_S: Final = 10.0
+LIFE_LEAST_MS: Final = 60_000  # Of a reservation: a relay must not have us renew without pause.
 AGAIN_LEAST_S: Final = 1.0  # Before a relay that was lost is tried again; then twice as long ...
 AGAIN_MOST_S: Final = 60.0  # ... up to this.
 
@@ -116,4 +117,4 @@ def _life_of(answer: bytes) -> int:
     version, life_ms = codec.array(answer, length=2, size_max=16, field="reservation")
     if version != VERSION:
         raise MalformedMessage("reservation: not of a version that we know")
-    return codec.integer(life_ms, least=1, most=LIFE_MS, field="life_ms")
+    return codec.integer(life_ms, least=LIFE_LEAST_MS, most=LIFE_MS, field="life_ms")

@@ -13,6 +13,7 @@ from trio.testing import wait_all_tasks_blocked
 
 import talos.services.discovery.key_logs as page
 from talos import Config, Node
+from talos.core.keylog import KeyLog
 from talos.core.step import Put
 from talos.core.tables import CACHE_TABLES, KEYLOGS, VOUCHERS
 from talos.drivers.data_folder import Opened, in_memory
@@ -118,6 +119,33 @@ async def test_a_peer_whose_rows_are_damaged_is_unknown_and_ends_nothing() -> No
         opened.host.store.commit([Put(KEYLOGS, log.state.did, b"\xc1")])
         assert logs.known(log.state.did) is None
         assert logs.key_of(log.state.did, 0, log.state.digest) is None
+
+
+async def test_a_log_is_not_verified_again_for_each_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "PARSED_MAX", 1)
+    with key_logs() as (logs, kept, opened):
+        held = [Holder(str(number)).log() for number in range(3)]
+        for log in held:
+            await logs.learn(log)
+        await kept.flush()
+        desk = Node(Config(discovery=()), opened)._desk
+        logs, read, verified = KeyLogs(desk, Kept(opened.host, VOUCHERS)), desk.directory.read, list[bytes]()
+        logs.is_held = lambda did: True
+
+        def counted(raw: bytes) -> KeyLog:
+            verified.append(raw)
+            return read(raw)
+
+        monkeypatch.setattr(desk.directory, "read", counted)
+        for _ in range(5):
+            for log in held:
+                assert logs.key_of(log.state.did, log.state.seq, log.state.digest) == log.state.key
+                assert logs.shown(log.state.did) == log.encode()
+        assert len(verified) == 3
+        revoked = Holder("1").revoked(held[1])
+        await logs.learn(revoked)
+        with pytest.raises(BadStatement, match="revoked"):
+            logs.key_of(revoked.state.did, held[1].state.seq, held[1].state.digest)
 
 
 async def test_whoever_was_not_asked_for_longest_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
