@@ -16,9 +16,10 @@ J = TypeVar("J", bound=Job)
 
 
 class DhtRunner:
-    """`run` in one task, and `Ports.read` in one for each port."""
+    """`run` in one task, and `Ports.read` in one for each port.
 
-    """`news` is sent when markedly more neighbours are known than before."""
+    `news` is sent when markedly more neighbours are known than before.
+    """
 
     def __init__(self, desk: Desk, dht: Dht, ports: Ports, news: Signal) -> None:
         self.dht = dht
