@@ -101,6 +101,7 @@ NO_LIMITS: Final = {  # What is named like one, and why it is none.
     "BINDS_MAX": "how we start",
     "AGAIN_LEAST_S": "how we go to a relay",
     "AGAIN_MOST_S": "how we go to a relay",
+    "SILENT_S": "when we ask in another way",
     "LIFE_LEAST_MS": "how we go to a relay",
     "ASK_S": "how long we ask a relay",
 }

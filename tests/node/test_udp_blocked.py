@@ -16,6 +16,7 @@ from talos.drivers.data_folder import in_memory
 from talos.drivers.entropy import entropy
 from talos.drivers.tcp import TcpNetwork
 from talos.host import Address, Datagrams, Listener, Multicast, Stream
+from talos.services.discovery.ports import SILENT_S
 from talos_dht import DATAGRAM_MAX, Request
 from talos_dht import Kind as Asked
 from talos_ratchet import KeyPair
@@ -108,6 +109,16 @@ async def test_a_node_that_hears_a_datagram_asks_over_streams_no_more() -> None:
         await discovery(ada)._join([])
         assert not discovery(ada).ports.by_stream
         assert discovery(ada).dht.serves  # So others tell of it again.
+
+
+async def test_who_has_moved_to_where_udp_does_not_pass_asks_over_streams_after_a_while() -> None:
+    async with town("hub", "ada") as (_, ada):
+        await until(lambda: len(discovery(ada).dht.table) == 1)
+        ports, asked = discovery(ada).ports, discovery(ada).dht.table.closest(bytes(20))
+        assert not ports.is_silent(asked)  # One came a moment ago: it is they who are gone.
+        ports._heard_at -= SILENT_S + 1
+        assert not ports.is_silent([])
+        assert ports.is_silent(asked)
 
 
 async def said(hub: Node, frame: bytes) -> bytes:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from math import inf
 from typing import Final
 
 from talos.core.boxes import Boxes
@@ -26,6 +27,7 @@ BINDS_MAX: Final = 8  # Attempts to get one number for TCP and UDP, where any wi
 ADDRESSES_MAX: Final = 4_096  # Contacts whose addresses are kept as the network takes them.
 
 STREAM_PORT: Final = 1  # Of whoever asks over a stream: its tokens are for its key and host, whatever its port is.
+SILENT_S: Final = 120.0  # Without a datagram, after which UDP may be what keeps others from answering.
 STREAMS_MAX: Final = 32  # Contacts asked over a stream at once.
 STREAM_S: Final = 5.0  # For one question and its answer.
 
@@ -70,7 +72,7 @@ class Ports:
         self._spawn = spawn
         self._answers: dict[bytes, list[bytes]] = {}  # To who asks over a stream just now, by contact as written.
         self._asked: set[bytes] = set()  # Contacts that are asked over a stream just now.
-        self._has_heard = False  # A datagram that somebody has sealed for us: nothing that strays in by itself.
+        self._heard_at = -inf  # Monotonic: the last datagram that somebody sealed for us, not one that strays in.
         self.opened = opened
         self.traffic = Traffic()
         self.by_stream = False  # UDP does not seem to pass: ask over streams too, until a datagram comes.
@@ -94,8 +96,9 @@ class Ports:
 
     def is_silent(self, asked: Sequence[Contact]) -> bool:
         """Say whether to ask over streams from now on: nodes whose streams we have had did not answer to datagrams, and
-        nobody's datagram has ever come."""
-        self.by_stream = self.by_stream or (bool(asked) and not self._has_heard)
+        nobody's has come for a while: a machine may have moved to where UDP does not pass."""
+        is_long = self._desk.host.clock.monotonic() - self._heard_at > SILENT_S
+        self.by_stream = self.by_stream or (bool(asked) and is_long)
         return self.by_stream
 
     async def read(self, port: Datagrams) -> None:
@@ -107,7 +110,7 @@ class Ports:
             if opened is None:
                 self.traffic.refused += 1
             else:
-                self._has_heard = True
+                self._heard_at = self._desk.host.clock.monotonic()
                 if self.by_stream:
                     self.by_stream = False
                     self.udp_passes()
