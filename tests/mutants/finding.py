@@ -145,4 +145,29 @@ MUTANTS: Final = (
         "tests/node/services/test_links_stopping.py"
         "::test_a_stream_that_comes_in_the_moment_of_stopping_is_closed_and_breaks_nothing",
     ),
+    Mutant(
+        "silence_is_asked_again",
+        "A way in that takes our question and says nothing costs each who looks for somebody ten seconds.",
+        "node/talos/services/discovery/ways_in.py",
+        "now + REST * (now - began)",
+        "now",
+        "tests/node/services/discovery/test_ways_in.py"
+        "::test_who_lets_us_wait_in_vain_keeps_the_next_question_waiting_only_after_a_rest",
+    ),
+    Mutant(
+        "first_come_keep_all",
+        "A few clients of a relay that call each other keep all others out for ever.",
+        "node/talos/core/reservations.py",
+        "if counts[did] + 1 >= most:",
+        "if counts[did] + 1 >= 0:",
+        f"{RESERVATIONS}::test_where_a_few_clients_have_all_calls_the_oldest_of_theirs_makes_way_for_whoever_has_fewer",
+    ),
+    Mutant(
+        "displaced_call_goes_on",
+        "A call that made way for another keeps its streams, beyond all limits.",
+        "node/talos/services/relaying/relay.py",
+        "self._end(self._calls[displaced.token])",
+        "self._calls.pop(displaced.token)",
+        f"{HOSTILE}::test_a_call_that_makes_way_for_another_ends_for_both",
+    ),
 )

@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from talos import Node
+from talos.core import reservations
 from talos.core.budgets import RATES, Work
 from talos.core.greeting import Greeting, Join, Joined, Show, Through
 from talos.core.names import parse_peer
@@ -143,6 +144,19 @@ async def test_one_host_calls_a_client_ten_times_a_minute_and_another_client_bes
         with pytest.raises(Refused, match="NO_WAY"):
             await answer(relay, Through(parse_peer(bob.did)))
         assert await answer(relay, Through(parse_peer(cyd.did))) == Joined()
+
+
+async def test_a_call_that_makes_way_for_another_ends_for_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reservations, "CALLS_MAX", 3)
+    async with relay_and_client() as (relay, bob), hidden("cyd", relay) as cyd, AsyncExitStack() as greedy:
+        await until(lambda: len(relay_of(relay).reservations) == 2)
+        questions = [await greedy.enter_async_context(asked(relay)) for _ in range(3)]
+        for question in questions:
+            assert await question.ask(Through(parse_peer(bob.did))) == Joined()
+        assert await answer(relay, Through(parse_peer(cyd.did))) == Joined()
+        with trio.fail_after(GREETING_S / 2):  # Sooner than the client itself gives up who says nothing.
+            assert await questions[0].stream.receive_some(1) == b""
+        assert relay_of(relay).reservations.calls <= 3
 
 
 async def test_a_relay_cannot_read_what_passes_nor_whom_it_is_from() -> None:

@@ -86,21 +86,33 @@ class Reservations:
         for did in [did for did in self._clients if not is_here(did)]:
             del self._clients[did]
 
-    def ring(self, did: bytes, caller: bytes, now_ms: int) -> Ring:
-        """Begin a call. Raises `NoReservation` or `RelayFull`."""
+    def ring(self, did: bytes, caller: bytes, now_ms: int) -> tuple[Ring, Ring | None]:
+        """Begin a call; return it, and the one that must end for it, if any. Raises `NoReservation` or `RelayFull`.
+
+        Where `CALLS_MAX` are under way, the oldest of the client that has most makes way for a client that has fewer:
+        else a few clients that call each other could keep all others out for ever.
+        """
         self._expire(now_ms)
         if did not in self._clients:
             raise NoReservation("whom you want keeps no link to this relay")
-        if len(self._rings) >= CALLS_MAX:
-            raise RelayFull(f"{CALLS_MAX} calls are under way")
         counts = Counter(one.did for one in self._rings.values())
         if counts[did] >= PER_CLIENT_MAX:
             raise RelayFull(f"{PER_CLIENT_MAX} calls of this client are under way")
         if sum(one.caller == caller for one in self._rings.values()) >= PER_CALLER_MAX:
             raise RelayFull(f"{PER_CALLER_MAX} calls from your address are under way")
+        displaced = self._displaced(counts, did) if len(self._rings) >= CALLS_MAX else None
         ring = Ring(did, caller, self._entropy(TOKEN_SIZE), now_ms + CALL_MS)
         self._rings[ring.token] = ring
-        return ring
+        return ring, displaced
+
+    def _displaced(self, counts: Counter[bytes], did: bytes) -> Ring:
+        """End the oldest call of who has most. Raises `RelayFull` where `did` would have as many then."""
+        greediest, most = counts.most_common(1)[0]
+        if counts[did] + 1 >= most:
+            raise RelayFull(f"{CALLS_MAX} calls are under way, and this client has its share of them")
+        oldest = next(ring for ring in self._rings.values() if ring.did == greediest)
+        self.over(oldest)
+        return oldest
 
     def answered(self, token: bytes, now_ms: int) -> Ring:
         """Return the call that waits for whoever was told this token. Raises `NoReservation`."""

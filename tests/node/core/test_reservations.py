@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 
 from talos.core import reservations as page
-from talos.core.reservations import NoReservation, RelayFull, Reservations
+from talos.core.reservations import NoReservation, RelayFull, Reservations, Ring
 
 NOW = 1_000_000
 
@@ -27,7 +27,7 @@ def made() -> Reservations:
 def test_who_has_a_reservation_can_be_called_until_it_ends_and_nobody_else() -> None:
     relay = made()
     life_ms = relay.reserve(did(1), host(1), NOW)
-    ring = relay.ring(did(1), host(9), NOW + life_ms - 1)
+    ring, _ = relay.ring(did(1), host(9), NOW + life_ms - 1)
     assert relay.answered(ring.token, NOW + life_ms) == ring
     for wanted, now_ms in ((did(2), NOW), (did(1), NOW + life_ms)):
         with pytest.raises(NoReservation):
@@ -85,14 +85,36 @@ def test_calls_have_a_limit_and_one_that_is_over_makes_room(
     with pytest.raises(RelayFull, match=text):
         relay.ring(did(client(most)), host(caller(most)), NOW)
     assert relay.calls == most
-    relay.over(rings[0])
+    relay.over(rings[0][0])
     relay.ring(did(client(most)), host(caller(most)), NOW)
+
+
+def test_where_a_few_clients_have_all_calls_the_oldest_of_theirs_makes_way_for_whoever_has_fewer() -> None:
+    relay = made()
+    for number in range(6):
+        relay.reserve(did(number), host(number), NOW)
+    greedy = page.CALLS_MAX // page.PER_CLIENT_MAX
+    rings = [relay.ring(did(number % greedy), host(number), NOW)[0] for number in range(page.CALLS_MAX)]
+    ended: list[Ring] = []
+    while len(ended) < page.CALLS_MAX:
+        try:
+            _, displaced = relay.ring(did(greedy + len(ended) % 2), host(1_000 + len(ended)), NOW)
+        except RelayFull:
+            break
+        assert displaced is not None
+        ended.append(displaced)
+        assert relay.calls == page.CALLS_MAX
+    share = page.CALLS_MAX // 6
+    assert 2 * (share - 1) <= len(ended) <= 2 * (share + 1), "each has about its share, and nobody takes more by this"
+    assert ended == rings[: len(ended)], "the oldest of whoever has most goes first"
+    with pytest.raises(NoReservation):
+        relay.answered(ended[0].token, NOW)
 
 
 def test_a_token_is_good_for_its_call_for_8_seconds() -> None:
     relay = made()
     relay.reserve(did(1), host(1), NOW)
-    ring = relay.ring(did(1), host(9), NOW)
+    ring, _ = relay.ring(did(1), host(9), NOW)
     assert relay.answered(ring.token, NOW + page.CALL_MS - 1) == ring
     for token, now_ms in ((bytes(16), NOW), (ring.token, NOW + page.CALL_MS)):
         with pytest.raises(NoReservation):

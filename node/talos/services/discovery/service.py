@@ -87,7 +87,7 @@ class Discovery:
         self._look_whether_we_serve()
         self.ports.udp_passes = self._look_whether_we_serve
         self._runner = DhtRunner(desk, self.dht, self.ports, homes.moved)
-        self.ways_in = WaysIn(dialler)
+        self.ways_in = WaysIn(dialler, host.clock)
         self.lan = self._make_lan()
         self.finder = Finder(desk, self._logs, self._fetcher, self._sources())
         self._announcer = Announcer(

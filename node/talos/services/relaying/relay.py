@@ -64,7 +64,9 @@ class Relay:
         # To the client all callers are one host, ours: so that one of them does not use up what it has for all.
         if not self._desk.spend(Work.CALL, Source(source.host + did, source.net + did)):
             raise OverBudget("too many calls to this client from one source, or at all")
-        ring = self.reservations.ring(did, source.host, self._desk.steady_ms())
+        ring, displaced = self.reservations.ring(did, source.host, self._desk.steady_ms())
+        if displaced is not None:
+            self._end(self._calls[displaced.token])
         call = self._calls[ring.token] = _Call(ring)
         is_joined = False
         try:
@@ -114,7 +116,7 @@ class Relay:
     def _end(self, call: _Call) -> None:
         self._calls.pop(call.ring.token, None)
         self.reservations.over(call.ring)
-        call.is_over.set()
+        call.is_over.set()  # Whoever keeps the client's stream closes it, and that ends the other.
 
     async def _join(self, did: bytes, caller: Stream, called: Stream) -> None:
         """Pass bytes both ways until either end closes, or nothing is said for long."""
