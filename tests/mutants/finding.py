@@ -14,6 +14,10 @@ LOGS: Final = "tests/node/services/discovery/test_key_logs.py"
 BOXES: Final = "tests/node/core/test_boxes.py"
 RESERVATIONS: Final = "tests/node/core/test_reservations.py"
 BLOCKED: Final = "tests/node/test_udp_blocked.py"
+PUBLISHING: Final = (
+    "tests/processes/test_kill_publishing.py"
+    "::test_who_is_killed_while_it_publishes_uses_no_number_twice_and_is_found_where_it_is"
+)
 
 MUTANTS: Final = (
     Mutant(
@@ -169,5 +173,21 @@ MUTANTS: Final = (
         "self._end(self._calls[displaced.token])",
         "self._calls.pop(displaced.token)",
         f"{HOSTILE}::test_a_call_that_makes_way_for_another_ends_for_both",
+    ),
+    Mutant(
+        "number_said_before_written",
+        "Who is killed just after it said where it is comes back with the same number, and is not believed.",
+        "node/talos/services/discovery/announce.py",
+        "            await self._kept.flush()  # First",
+        "            pass  # First",
+        PUBLISHING,
+    ),
+    Mutant(
+        "numbers_are_the_time",
+        "Who comes back with its clock set back is not believed until the old record has expired.",
+        "node/talos/core/whereabouts.py",
+        'return max(now_ms, 1 + int.from_bytes(newest or b"", "big"))',
+        "return now_ms",
+        PUBLISHING,
     ),
 )
