@@ -95,7 +95,7 @@ MUTANTS: Final = (
     Mutant(
         "relay_over_a_relay",
         "A node behind a relay is made to join strangers to each other.",
-        "node/talos/services/answer.py",
+        "node/talos/services/errands.py",
         "if self._relay is None or self._link.is_relayed:",
         "if self._relay is None:",
         f"{HOSTILE}::test_what_came_through_a_relay_is_joined_to_nobody_else",

@@ -7,65 +7,33 @@ that whoever asks hears what is sent there. All of it within one deadline and on
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from typing import Final
 
 from talos.core import codec
 from talos.core.budgets import OverBudget, Source, Work
-from talos.core.channel import Channel
 from talos.core.frames import Kind
 from talos.core.greeting import (
     LABEL_NO_SESSION,
     Ask,
     Fetch,
     Greeting,
-    Join,
-    Joined,
-    Log,
     NoSession,
     Offered,
     Open,
     Reason,
-    Refusal,
     Resume,
-    Show,
-    Taken,
-    Through,
-    Wanted,
-    decode,
 )
 from talos.core.keylog import KeyLog
 from talos.core.party import Party, check_party
 from talos.core.prekeys import seen_key
 from talos.core.tables import SEEN
 from talos.errors import Damaged, MalformedMessage, Refused
+from talos.services.caller import Caller
 from talos.services.desk import Desk
+from talos.services.errands import Errand, Errands, Holding, Relaying, Served
 from talos.services.link import Link
 from talos.services.peer import Peer
 from talos_ratchet import Duplicate, Opening, RatchetError, read_opening
-
-Served = Callable[[], Awaitable[None]]  # What is left to do, or to say, once a greeting is over.
-
-
-class Holding(Protocol):
-    """Who holds statements for others: `talos.services.discovery.service.Discovery`."""
-
-    def waits_for(self, did: bytes) -> bool: ...
-
-    async def took(self, log: KeyLog) -> None: ...
-
-    async def answer(self, datagram: bytes, host: str) -> bytes | None: ...
-
-
-class Relaying(Protocol):
-    """What a relay does: `talos.services.relaying.relay.Relay`."""
-
-    def keeps(self, did: bytes) -> bool: ...
-
-    async def through(self, link: Link, did: bytes, source: Source, say: Served) -> Served: ...
-
-    async def join(self, link: Link, token: bytes, say: Served) -> Served: ...
-
 
 FIRST: Final = frozenset({Kind.FETCH, Kind.HELLO, Kind.DATAGRAM})
 
@@ -78,10 +46,8 @@ class Answer:
     ) -> None:
         self._desk = desk
         self._link = link
-        self._source = source
-        self._relay = relay
-        self._holding = holding
-        self._channel: Channel | None = None
+        self._caller = Caller(desk, link, source)
+        self._errands = Errands(desk, self._caller, relay, holding)
         self._held: list[Peer] = []  # Whom this may write of: none of them is let go until it ends.
 
     async def greet(self) -> Peer | Served:
@@ -94,63 +60,20 @@ class Answer:
         self._link.allow(FIRST)
         frame = await self._link.next_frame()
         if frame[0] == Kind.DATAGRAM:
-            return await self._answer_datagram(frame[1:])
+            return await self._errands.answer_datagram(frame[1:])
         if frame[0] == Kind.FETCH:
-            await self._show(Fetch.decode(frame[1:]))
+            await self._errands.show(Fetch.decode(frame[1:]))
             self._link.allow(frozenset({Kind.HELLO}))
             frame = await self._link.next_frame()
-        await self._spend(Work.HELLO)
-        self._channel, first = Channel.answer(frame[1:], self._desk.me.pair.secret, self._desk.host.entropy)
-        greeting = decode(first)
-        if isinstance(greeting, Through | Join):
-            return await self._relayed(greeting)
-        if isinstance(greeting, Show):
-            return await self._take_log(greeting.did)
+        greeting = await self._caller.hear(frame[1:])
+        if isinstance(greeting, Errand):
+            return await self._errands.run(greeting)
         try:
             peer, answer = await self._converse(greeting)
             return await self._prove(peer, answer)
         finally:
             for peer in self._held:
                 peer.holds -= 1
-
-    async def _relayed(self, greeting: Through | Join) -> Served:
-        if self._relay is None or self._link.is_relayed:
-            raise Refused("this node joins nobody to others")
-
-        async def say() -> None:
-            await self._send(Joined())
-
-        try:
-            if isinstance(greeting, Through):
-                return await self._relay.through(self._link, greeting.did, self._source, say)
-            return await self._relay.join(self._link, greeting.token, say)
-        except Refused:
-            await self._refuse(Reason.NO_WAY)
-            raise
-
-    async def _answer_datagram(self, datagram: bytes) -> Served:
-        """Answer what would have come over UDP. A stream is one question, so its budget counts too."""
-        answer = None if self._holding is None else await self._holding.answer(datagram, self._link.host)
-        if answer is None:
-            raise Refused("a datagram that has no answer came over a stream")
-        await self._link.greet(Kind.DATAGRAM, answer)
-        return _nothing
-
-    async def _take_log(self, did: bytes) -> Served:
-        """Take the key log of whoever has put something here that waits for it."""
-        if self._holding is None or not self._holding.waits_for(did):
-            await self._refuse(Reason.NO_WAY)
-            raise Refused("nothing waits here for that key log")
-        await self._spend(Work.KEY_LOG)
-        await self._send(Wanted())
-        self._link.allow(frozenset({Kind.SEALED}))
-        answer = await self._receive()
-        log = self._desk.directory.read(answer.key_log) if isinstance(answer, Log) else None
-        if log is None or log.state.did != did:
-            raise MalformedMessage("another key log was shown than was spoken of")
-        await self._holding.took(log)
-        await self._send(Taken())
-        return _nothing
 
     async def _prove(self, peer: Peer, answer: bytes) -> Peer:
         # The opening or resuming frame may be a replay; words that name our answer cannot be.
@@ -165,15 +88,6 @@ class Answer:
         await self._desk.post.submit(peer, step, self._link).on_disk()
         return peer
 
-    async def _show(self, wanted: Fetch) -> None:
-        if wanted.did in (b"", self._desk.me.did):
-            await self._link.greet(Kind.CARD, self._desk.card().encode())
-            return
-        log = self._desk.directory.shown(wanted.did)
-        if log is None:
-            raise Refused("somebody else was asked for at this address")
-        await self._link.greet(Kind.KEY_LOG, log)
-
     async def _converse(self, greeting: Greeting) -> tuple[Peer, bytes]:
         """Return who it seems to be, and the frame that answered it."""
         self._link.allow(frozenset({Kind.SEALED}))
@@ -181,11 +95,11 @@ class Answer:
             resumed = await self._resume(greeting)
             if resumed is not None:
                 return resumed
-            greeting = await self._receive()
+            greeting = await self._caller.reply()
         if not isinstance(greeting, Ask):
             raise MalformedMessage(f"{type(greeting).__name__} does not begin a greeting")
         await self._offer(greeting)
-        answer = await self._receive()
+        answer = await self._caller.reply()
         if not isinstance(answer, Open):
             raise MalformedMessage(f"{type(answer).__name__} does not follow an offer")
         return await self._open(answer)
@@ -197,14 +111,14 @@ class Answer:
         if peer is not None and peer.conversation.holds(greeting.session_id):
             self._hold(peer)
             # Only the two of us, and who has recorded a HELLO, know that number: strangers cannot spend this.
-            await self._spend(Work.RESUME)
+            await self._caller.spend(Work.RESUME)
             await self._let_greet(peer)
             desk.recheck(peer)
             try:
                 frame, step = peer.conversation.resumed(greeting.frame, desk.now_ms())
             except Duplicate as error:
                 # Somebody replays what the peer once said: that is no reason to let it drop its session.
-                await self._refuse(Reason.HANDSHAKE)
+                await self._caller.refuse(Reason.HANDSHAKE)
                 raise Damaged("the resuming frame was used before") from error
             except RatchetError:
                 pass  # Answered below, with proof.
@@ -215,19 +129,19 @@ class Answer:
         body = NoSession.body(
             ours=desk.me.party.instance,
             theirs=greeting.did,
-            link_nonce=self._open_channel.ephemeral,
+            link_nonce=self._caller.nonce,
             frame=greeting.frame,
         )
-        await self._send(NoSession(desk.me.sign(codec.signed(LABEL_NO_SESSION, body))))
+        await self._caller.say(NoSession(desk.me.sign(codec.signed(LABEL_NO_SESSION, body))))
         return None
 
     async def _offer(self, greeting: Ask) -> None:
         desk = self._desk
         claimed, now_ms = Party.decode(greeting.party), desk.now_ms()
         # Who is over its budget is not sent away: the last-resort prekey serves, as when the pool is empty.
-        may_have = not desk.ring.would_make(claimed.did, now_ms) or desk.spend(Work.OFFER, self._source)
+        may_have = not desk.ring.would_make(claimed.did, now_ms) or desk.spend(Work.OFFER, self._caller.source)
         offer = desk.ring.offer(claimed.did, now_ms) if may_have else b""
-        await self._send(Offered(desk.me.party.encode(), desk.ring.bundle, offer))
+        await self._caller.say(Offered(desk.me.party.encode(), desk.ring.bundle, offer))
 
     async def _open(self, greeting: Open) -> tuple[Peer, bytes]:
         """Accept a handshake, if its party holds against its key log and its frame authenticates."""
@@ -236,23 +150,23 @@ class Answer:
             party = Party.decode(opening.party)
             log = self._desk.directory.if_known(party.did, greeting.key_log)
             if log is None:
-                await self._spend(Work.KEY_LOG)
+                await self._caller.spend(Work.KEY_LOG)
                 log = self._desk.directory.merged(self._desk.directory.read(greeting.key_log))
             check_party(party, log, self._desk.now_ms())
         except OverBudget:
             raise
         except (RatchetError, Refused, Damaged) as error:
-            await self._refuse(Reason.NOT_ACCEPTED)
+            await self._caller.refuse(Reason.NOT_ACCEPTED)
             raise Damaged(f"a handshake was refused: {error}") from error
         if self._desk.post.keeper.room.is_low and self._desk.directory.key_log(party.did) is None:
-            await self._refuse(Reason.BUSY)
+            await self._caller.refuse(Reason.BUSY)
             raise Refused("a stranger was told to try later: the store is nearly full")
         await self._let_greet(self._desk.post.peer_or_stranger(party.did))
-        await self._spend(Work.ACCEPT)
+        await self._caller.spend(Work.ACCEPT)
         try:
             return await self._accept(opening, party, log)
         except RatchetError as error:
-            await self._refuse(Reason.HANDSHAKE)
+            await self._caller.refuse(Reason.HANDSHAKE)
             raise Damaged(f"a handshake did not authenticate: {error}") from error
 
     async def _accept(self, opening: Opening, party: Party, log: KeyLog) -> tuple[Peer, bytes]:
@@ -260,7 +174,7 @@ class Answer:
         if not opening.one_time and desk.host.store.get(SEEN, seen_key(opening)) is not None:
             raise Duplicate("this opening was taken before")
         if not opening.one_time and not desk.ring.may_note:
-            await self._refuse(Reason.BUSY)
+            await self._caller.refuse(Reason.BUSY)
             raise OverBudget("too many openings on last-resort prekeys are noted")
         found = desk.ring.find(opening, party.did, now_ms)
         peer = desk.post.peer_or_stranger(party.did)
@@ -286,39 +200,12 @@ class Answer:
         await self._link.send_now(frame)
         return peer, frame
 
-    async def _spend(self, work: Work) -> None:
-        """Raises `OverBudget`, having told the dialler so if it can be told."""
-        if self._desk.spend(work, self._source):
-            return
-        if self._channel is not None:
-            await self._refuse(Reason.BUSY)
-        raise OverBudget(f"too much {work.name} from one source, or at all")
-
     async def _let_greet(self, peer: Peer) -> None:
         """Raises `OverBudget` if this peer has been here too often, or too badly, of late."""
         if not peer.conversation.may_greet(self._desk.steady_ms()):
-            await self._refuse(Reason.BUSY)
+            await self._caller.refuse(Reason.BUSY)
             raise OverBudget("this peer has used up its greetings for now")
 
     def _hold(self, peer: Peer) -> None:
         self._held.append(peer)
         peer.holds += 1
-
-    async def _refuse(self, reason: Reason) -> None:
-        await self._send(Refusal(reason))
-
-    @property
-    def _open_channel(self) -> Channel:
-        if self._channel is None:
-            raise MalformedMessage("no HELLO has been heard")
-        return self._channel
-
-    async def _send(self, greeting: Greeting) -> None:
-        await self._link.greet(Kind.SEALED, self._open_channel.seal(greeting.encode()))
-
-    async def _receive(self) -> Greeting:
-        return decode(self._open_channel.open((await self._link.next_frame())[1:]))
-
-
-async def _nothing() -> None:
-    """All is said."""

@@ -16,9 +16,10 @@ from talos.core.frames import Kind
 from talos.core.refusals import STRANGER, refusal_of
 from talos.errors import MalformedMessage, NodeStopped, TalosError
 from talos.host import LinkClosed, Listener, Stream
-from talos.services.answer import FIRST, Answer, Holding, Relaying, Served
+from talos.services.answer import FIRST, Answer
 from talos.services.desk import Desk
 from talos.services.dial import Dialler
+from talos.services.errands import Holding, Relaying, Served
 from talos.services.link import GREETING_S, Link
 from talos.services.peer import Peer
 from talos.services.places import Place, Places

@@ -166,7 +166,7 @@ class Discovery:
         """Return how to get there: what the record says, which is signed, then where its identity was heard near us."""
         return list(dict.fromkeys([*ways_of(record), *self.lan.places(record.did)]))
 
-    # `talos.services.answer.Holding`
+    # `talos.services.errands.Holding`
 
     def waits_for(self, did: bytes) -> bool:
         return self.dht.waits_for(did)
