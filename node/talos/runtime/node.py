@@ -7,23 +7,22 @@ from typing import Final
 
 import trio
 
-from talos.config import ALWAYS, Config
+from talos.config import Config
 from talos.core.diary import Diary
 from talos.core.did_document import DidDocument
 from talos.core.names import PeerAddress, did_of, parse_peer, peer_id_of
 from talos.core.report import Diagnosis, NodeStatus, Offer, PeerCard, PeerStatus, Ping, Receipt
 from talos.core.sessions import WEAR, Wear
 from talos.drivers.data_folder import Opened
-from talos.drivers.network_key import read_network_key
 from talos.errors import NodeStopped, TalosError, UsageError
-from talos.host import Address, Datagrams, Listener
+from talos.host import Address
+from talos.runtime.doors import Doors
 from talos.services.audit import Audit
 from talos.services.commit import Committer
 from talos.services.discovery import diagnosis
 from talos.services.discovery.finder import Finder
-from talos.services.discovery.ports import ANY_PORT, listen
 from talos.services.discovery.resolver import resolve
-from talos.services.discovery.service import Discovery, Settings
+from talos.services.discovery.service import Discovery
 from talos.services.furnish import furnish
 from talos.services.links import Links
 from talos.services.messages import Message, Messages, OnFailure
@@ -66,10 +65,7 @@ class Node:
         self.audit = Audit(host, self._committer, self._desk, opened.vault)
         self._storage = Storage(host, self._committer, opened.vault, opened.keep)
         self._running: _Running | None = None
-        self._network_key = read_network_key(config.network_key_file)
-        self._listeners: list[Listener] = []
-        self._ports: list[Datagrams] = []
-        self.discovery: Discovery | None = None
+        self._doors = Doors(config, self._desk)
         self._stopping = trio.Event()
         self._started_at = 0.0
 
@@ -99,10 +95,7 @@ class Node:
             finally:
                 self._running = None
                 with trio.CancelScope(shield=True), clock.move_on_after(DRAIN_S):
-                    for listener in self._listeners:
-                        await listener.aclose()
-                    for port in self._ports:
-                        await port.aclose()
+                    await self._doors.close()
                     await self._committer.drain()
                     await self.audit.close()
                 store.cancel_scope.cancel()
@@ -134,29 +127,10 @@ class Node:
         nursery.start_soon(desk.post.keeper.run)
         if config.offline_mode:
             return
-        await self._listen(nursery, links, homes)
+        await self._doors.open(nursery, links, homes)
         nursery.start_soon(homes.run)
         nursery.start_soon(Redial(desk, links, retry_interval_s=config.retry_interval_s).run)
         nursery.start_soon(keep_up, desk, requests)
-
-    async def _listen(self, nursery: trio.Nursery, links: Links, homes: Homes) -> None:
-        network, config, ports = self._host.network, self._config, self._ports
-        receives = config.registry or not set(config.discovery) <= set(ALWAYS)
-        for address in config.listen:
-            if receives:
-                listener, port = await listen(network, address)
-                ports.append(port)
-            else:
-                listener = await network.listen_stream(address)
-            self._listeners.append(listener)
-            nursery.start_soon(links.accept_from, listener)
-        if receives and not ports:
-            ports.append(await network.open_datagrams(ANY_PORT))
-        if receives or config.lan:
-            self.discovery = Discovery(
-                self._desk, links, self._listeners, ports, _settings(config, self._network_key), homes
-            )
-            await nursery.start(self.discovery.run)
 
     async def _introduce_configured(self) -> None:
         for peer in self._config.peers:
@@ -190,7 +164,7 @@ class Node:
     @property
     def addresses(self) -> tuple[str, ...]:
         """HOST:PORT of every listener, with the real port."""
-        return tuple(str(listener.address) for listener in self._listeners)
+        return tuple(str(listener.address) for listener in self._doors.listeners)
 
     def status(self) -> NodeStatus:
         running, post = self._running_now(), self._desk.post
@@ -228,6 +202,11 @@ class Node:
         if self.discovery is None:
             raise UsageError("this node takes no part in discovery", fix="Set `discovery`, and leave offline mode")
         return self.discovery
+
+    @property
+    def discovery(self) -> Discovery | None:
+        """What finds others, and lets us be found; None while the node takes no part in it."""
+        return self._doors.discovery
 
     @property
     def _finder(self) -> Finder | None:
@@ -306,19 +285,6 @@ class Node:
         """Return the key log that a linked peer shows, unverified. Raises as `Requests.ask` does."""
         asked = self._desk.post.peer(parse_peer(peer))
         return await self._running_now().requests.ask(asked, RequestType.KEY_LOG, timeout_s=timeout_s)
-
-
-def _settings(config: Config, network_key: bytes) -> Settings:
-    return Settings(
-        sources=config.discovery,
-        ways_in=(*config.bootstrap, *config.peers),
-        registries=config.registries,
-        is_registry=config.registry,
-        topics=config.topics,
-        network_key=network_key,
-        advertise=config.advertise,
-        lan=config.lan,
-    )
 
 
 @dataclass(frozen=True, slots=True)
