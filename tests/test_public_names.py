@@ -115,7 +115,6 @@ PUBLIC: Final[dict[str, frozenset[str]]] = {
             "LIFE_MS",
             "Lookup",
             "Malformed",
-            "NeedKeyLog",
             "NoRoom",
             "Now",
             "Outdated",

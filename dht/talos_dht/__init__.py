@@ -16,7 +16,6 @@ from talos_dht.moment import Now
 from talos_dht.provider import Provider, topic_of
 from talos_dht.record import Address, Instance, Record
 from talos_dht.row import Held, Spoilt
-from talos_dht.server import NeedKeyLog
 from talos_dht.statement import LIFE_MS, REPUBLISH_MS, KeyOf, check, place_of, rank
 from talos_dht.table import K, Table, load
 
@@ -45,7 +44,6 @@ __all__ = [
     "Kind",
     "Lookup",
     "Malformed",
-    "NeedKeyLog",
     "NoRoom",
     "Now",
     "Outdated",

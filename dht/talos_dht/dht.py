@@ -2,7 +2,7 @@
 
     receive   what came, who sealed it and from where; a datagram that breaks a rule has no effect
     tick      at `wakes_at_ms` at the latest
-    effects   Send, NeedKeyLog, Done: do them in order
+    effects   Send, Done: do them in order
 
 Only who has answered us from an address has a place in the table; whoever asks us first is asked back.
 """
@@ -25,10 +25,10 @@ from talos_dht.moment import Now
 from talos_dht.provider import TOPIC_SALT, topic_of
 from talos_dht.record import SALTS, places_of
 from talos_dht.row import Held
-from talos_dht.server import NeedKeyLog, Server
+from talos_dht.server import Server
 from talos_dht.shelf import Rows, Shelf
 from talos_dht.statement import REPUBLISH_MS, KeyOf, check, place_of
-from talos_dht.table import K, Table, load
+from talos_dht.table import K, Table
 from talos_dht.vantage import Vantage
 
 LOOK_MS: Final = 60_000  # How often to look whether a bucket is due for a lookup, or a row has ended.
@@ -39,7 +39,7 @@ class Done:
     job: Job
 
 
-Effect: TypeAlias = "Send | NeedKeyLog | Done"
+Effect: TypeAlias = "Send | Done"
 _Owner: TypeAlias = "tuple[Job, Walk] | None"  # None: to see whether it answers.
 
 
@@ -98,10 +98,6 @@ class Dht:
         self._joining = Find(self._lookup(self.id, now, contacts))
         return self._joining, self._go(self._joining, now)
 
-    def restore(self, dump: bytes, now: Now) -> tuple[Job, list[Effect]]:
-        """Join with the contacts of `table.dump()`. Raises `Malformed`."""
-        return self.join(load(dump), now)
-
     def find(self, target: bytes, now: Now) -> tuple[Find, list[Effect]]:
         job = Find(self._lookup(target, now))
         return job, self._go(job, now)
@@ -135,9 +131,9 @@ class Dht:
         """Say whether something was put here that cannot be checked without this key log."""
         return self._server.waits_for(did)
 
-    def key_log_known(self, did: bytes, now: Now) -> list[Effect]:
-        """A key log has come, or grown: what waited for it is checked and held, or needs more of it."""
-        return [*self._server.key_log_known(did, now)]
+    def key_log_known(self, did: bytes, now: Now) -> None:
+        """A key log has come, or grown: what waited for it is checked and held, or waits on for more of it."""
+        self._server.key_log_known(did, now)
 
     def receive(self, sender: Contact, body: bytes, now: Now) -> list[Effect]:
         """Take what the holder of this key sent from that address."""
@@ -166,10 +162,8 @@ class Dht:
         if not self._server.admits(sender, body, now.mono_ms):
             return []
         request = Request.decode(body)
-        reply, need = self._server.answer(sender, request, len(body), now)
+        reply = self._server.answer(sender, request, len(body), now)
         effects: list[Effect] = [] if reply is None else [Send(sender, reply)]
-        if need is not None:
-            effects.append(need)
         if request.serves and self.table.is_wanted(sender):
             proven = self._server.is_proven(sender, body, now.mono_ms)
             effects += self._ask_back(sender, Why.PROVEN if proven else Why.SAID, now)

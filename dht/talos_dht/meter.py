@@ -18,7 +18,7 @@ PERIOD_MS: Final = 60_000
 REQUESTS_PER_HOST: Final = 600  # A minute. A lookup asks one node once.
 REQUESTS_PER_NET: Final = 1_200  # A minute, of a /24 or /48: who holds that has 65,536 hosts of IPv6.
 REQUESTS_TOGETHER: Final = 30_000  # A minute: a twentieth of a processor at most.
-PUTS_PER_HOST: Final = 120  # A minute. Each may cost a signature, and the fetching of a key log.
+PUTS_PER_HOST: Final = 120  # A minute. Each may cost a signature.
 PUTS_PER_NET: Final = 240  # A minute.
 PUTS_TOGETHER: Final = 3_000  # A minute.
 

@@ -1,7 +1,7 @@
 """Statements that were put before their key log was known: kept until it has come, and dropped beyond a share.
 
 shares    8 of one network; when all are taken, the oldest of the network with most goes
-tries     each asks for its key log twice: when it comes, and once more if what came was not enough
+tries     as many as key logs come: one that is too short is no reason to drop what its publisher has put
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from talos_dht.row import Held
 
 PENDING_MAX: Final = 64  # Statements: 64 kB.
 PENDING_PER_NET: Final = 8  # Statements that came from one /24 or /48.
-NEEDS_MAX: Final = 2  # How often one has us fetch a key log: its holder may never have had so much of it.
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,6 @@ class Waiting:
     place: bytes
     held: Held
     sender: Contact
-    needs: int = 1  # How often its key log was asked for.
 
     @property
     def name(self) -> bytes:

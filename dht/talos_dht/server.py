@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 
 from talos_dht import meter
 from talos_dht.contact import Contact
@@ -11,7 +10,7 @@ from talos_dht.errors import BadStatement, KeyLogUnknown, Malformed, NoRoom, Out
 from talos_dht.messages import BODY_MAX, PROVIDERS_PER_REPLY, Answer, Kind, Reason, Reply, Request, token_of
 from talos_dht.meter import Meter
 from talos_dht.moment import Now
-from talos_dht.pending import NEEDS_MAX, Pending, Waiting
+from talos_dht.pending import Pending, Waiting
 from talos_dht.provider import Provider
 from talos_dht.record import SALTS, Record
 from talos_dht.row import Held
@@ -19,16 +18,6 @@ from talos_dht.shelf import Shelf
 from talos_dht.statement import KeyOf, check, place_of
 from talos_dht.table import K, Table
 from talos_dht.tokens import Tokens
-
-
-@dataclass(frozen=True, slots=True)
-class NeedKeyLog:
-    """Fetch this key log, so far at least, over a stream from `holder`; then tell `key_log_known`."""
-
-    did: bytes
-    log_seq: int
-    log_digest: bytes
-    holder: Contact
 
 
 class Server:
@@ -57,31 +46,30 @@ class Server:
         """Say whether the sender hears what is sent to its address: undecoded, it has a token that we gave it."""
         return self._tokens.holds(token_of(body), sender, now_ms)
 
-    def answer(self, sender: Contact, request: Request, size: int, now: Now) -> tuple[bytes | None, NeedKeyLog | None]:
-        """Return the reply to a request of `size` bytes, and what is needed to store what it brought."""
+    def answer(self, sender: Contact, request: Request, size: int, now: Now) -> bytes | None:
+        """Return the reply to a request of `size` bytes."""
         proven = self._tokens.holds(request.token, sender, now.mono_ms)
         is_put = request.kind in (Kind.PUT_RECORD, Kind.PUT_PROVIDER)
         items: Sequence[bytes] = ()
-        need = None
         if request.kind is Kind.PING:
             kind = Answer.PONG
         elif not proven and (is_put or request.token):  # With a token it is too short for a whole answer.
-            kind, items, _ = _refused(Reason.TOKEN)
+            kind, items = _refused(Reason.TOKEN)
         elif is_put:
-            kind, items, need = self._put(sender, request, now)
+            kind, items = self._put(sender, request, now)
         else:
             kind, items = self._found(sender, request, now)
         token = self._tokens.make(sender, now.mono_ms)
         reply = Reply(kind, request.txid, token, sender.place, items)
-        return reply.encode(BODY_MAX if proven else size), need
+        return reply.encode(BODY_MAX if proven else size)
 
     def waits_for(self, did: bytes) -> bool:
         return did in self._pending
 
-    def key_log_known(self, did: bytes, now: Now) -> list[NeedKeyLog]:
-        """Try again what was put before its key log was known; return what more of it is needed."""
-        tried = [self._store(replace(one, needs=one.needs + 1), now) for one in self._pending.take(did)]
-        return [need for _, _, need in tried if need is not None]
+    def key_log_known(self, did: bytes, now: Now) -> None:
+        """Try again what was put before its key log was known; it waits on if that is still too short."""
+        for one in self._pending.take(did):
+            self._store(one, now)
 
     def _found(self, sender: Contact, request: Request, now: Now) -> tuple[Answer, Sequence[bytes]]:
         held = self._shelf.checked(request.argument, self._key_of, now) if request.kind is Kind.GET else []
@@ -96,7 +84,7 @@ class Server:
         start = int.from_bytes(self._entropy(2), "big") % len(raws)
         return Answer.PROVIDERS, (raws[start:] + raws[:start])[:PROVIDERS_PER_REPLY]
 
-    def _put(self, sender: Contact, request: Request, now: Now) -> tuple[Answer, Sequence[bytes], NeedKeyLog | None]:
+    def _put(self, sender: Contact, request: Request, now: Now) -> tuple[Answer, Sequence[bytes]]:
         if not self._puts.spend(sender, now.mono_ms):
             return _refused(Reason.BUSY)
         try:
@@ -105,25 +93,22 @@ class Server:
             return _refused(Reason.BAD)
         return self._store(Waiting(place, held, sender), now)
 
-    def _store(self, one: Waiting, now: Now) -> tuple[Answer, Sequence[bytes], NeedKeyLog | None]:
+    def _store(self, one: Waiting, now: Now) -> tuple[Answer, Sequence[bytes]]:
         held = one.held
         try:
             if held not in self._shelf.checked(one.place, self._key_of, now):
                 check(held, self._key_of, now.utc_ms)
                 self._shelf.put(one.place, held, one.sender.network, now)
         except KeyLogUnknown:
-            if one.needs > NEEDS_MAX:
-                return _refused(Reason.KEY_LOG)
             self._pending.add(one)
-            need = NeedKeyLog(held.did, held.log_seq, held.log_digest, one.sender)
-            return Answer.REFUSED, [bytes([Reason.KEY_LOG])], need
+            return _refused(Reason.KEY_LOG)
         except BadStatement:
             return _refused(Reason.BAD)
         except Outdated:
             return _refused(Reason.OUTDATED)
         except NoRoom:
             return _refused(Reason.NO_ROOM)
-        return Answer.STORED, (), None
+        return Answer.STORED, ()
 
 
 def _read(request: Request) -> tuple[bytes, Held]:
@@ -137,5 +122,5 @@ def _read(request: Request) -> tuple[bytes, Held]:
     return place_of(record.did, salt), record
 
 
-def _refused(reason: Reason) -> tuple[Answer, Sequence[bytes], None]:
-    return Answer.REFUSED, [bytes([reason])], None
+def _refused(reason: Reason) -> tuple[Answer, Sequence[bytes]]:
+    return Answer.REFUSED, [bytes([reason])]

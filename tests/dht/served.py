@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from talos_dht import Answer, Contact, Kind, NeedKeyLog, Now, Provider, Record, Reply, Request
+from talos_dht import Answer, Contact, Kind, Now, Provider, Record, Reply, Request
 from talos_dht.server import Server
 from talos_dht.shelf import Shelf
 from talos_dht.table import Table
@@ -30,21 +30,21 @@ class Served:
 
     def ask(
         self, kind: Kind, argument: bytes = b"", *, sender: Contact = ALICE, token: bytes = b"", now: Now = NOW
-    ) -> tuple[Reply, NeedKeyLog | None]:
+    ) -> Reply:
         request = Request(kind, TXID, argument, token)
-        raw, need = self.server.answer(sender, request, len(request.encode()), now)
+        raw = self.server.answer(sender, request, len(request.encode()), now)
         assert raw is not None
-        return Reply.decode(raw), need
+        return Reply.decode(raw)
 
     def token(self, sender: Contact = ALICE, now: Now = NOW) -> bytes:
-        return self.ask(Kind.PING, sender=sender, now=now)[0].token
+        return self.ask(Kind.PING, sender=sender, now=now).token
 
-    def put(self, held: Record | Provider, *, sender: Contact = ALICE, now: Now = NOW) -> tuple[int, NeedKeyLog | None]:
+    def put(self, held: Record | Provider, *, sender: Contact = ALICE, now: Now = NOW) -> int:
         """Return the reason why it was refused, 0 if it was not."""
         token = self.token(sender, now)
         if isinstance(held, Provider):
-            reply, need = self.ask(Kind.PUT_PROVIDER, held.encode(), sender=sender, token=token, now=now)
+            reply = self.ask(Kind.PUT_PROVIDER, held.encode(), sender=sender, token=token, now=now)
         else:
-            reply, need = self.ask(Kind.PUT_RECORD, b"\x00" + held.encode(), sender=sender, token=token, now=now)
+            reply = self.ask(Kind.PUT_RECORD, b"\x00" + held.encode(), sender=sender, token=token, now=now)
         assert (reply.kind is Answer.STORED) == (reply.reason == 0)
-        return reply.reason, need
+        return reply.reason

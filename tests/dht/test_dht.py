@@ -184,7 +184,7 @@ def test_after_a_restart_it_joins_with_whom_it_knew() -> None:
     dump = net.nodes[3].table.dump()
     assert len(load(dump)) == 5
     net.nodes[3] = net.made(3)
-    net.act(3, net.nodes[3].restore(dump, NOW)[1])
+    net.act(3, net.nodes[3].join(load(dump), NOW)[1])
     assert len(net.nodes[3].table) == 5
 
 

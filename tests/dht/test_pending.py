@@ -6,18 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from talos_dht import NeedKeyLog, Reason
+from talos_dht import Reason
 from talos_dht.pending import PENDING_MAX, PENDING_PER_NET
 from tests.dht.people import contact
 from tests.dht.publishers import NOW, Publisher
-from tests.dht.served import ADA, ALICE, BOB, EVE, Served
+from tests.dht.served import ADA, BOB, EVE, Served
 
 
 def test_what_waits_for_its_key_log_is_stored_when_that_has_come() -> None:
     served = Served()
-    reason, need = served.put(ADA.record())
-    assert reason == Reason.KEY_LOG
-    assert need == NeedKeyLog(ADA.did, 0, ADA.digest(), ALICE)
+    assert served.put(ADA.record()) == Reason.KEY_LOG
+    assert (served.server.waits_for(ADA.did), served.server.waits_for(EVE.did)) == (True, False)
     assert len(served.shelf) == 0
     served.server.key_log_known(EVE.did, NOW)
     served.logs.known[ADA.did] = ADA
@@ -30,7 +29,7 @@ def test_what_one_sends_does_not_displace_what_another_sent_before_its_key_log_w
     served = Served()
     served.put(ADA.record())
     forged = replace(ADA.record(9), signature=bytes(64))
-    assert served.put(forged, sender=BOB)[0] == Reason.KEY_LOG
+    assert served.put(forged, sender=BOB) == Reason.KEY_LOG
     served.logs.known[ADA.did] = ADA
     served.server.key_log_known(ADA.did, NOW)
     assert served.shelf.at(ADA.record().places[0], 0) == [ADA.record()]
@@ -57,16 +56,14 @@ def test_one_network_has_8_that_wait_for_key_logs_and_displaces_nobody_else_s(ho
     assert [one.held for one in served.server._pending.take(ADA.did)] == [ADA.record()]
 
 
-def test_what_came_of_a_key_log_may_not_be_enough_and_then_more_is_asked_for_once() -> None:
+def test_what_came_of_a_key_log_may_not_be_enough_and_then_what_was_put_waits_for_more() -> None:
     served = Served(ADA)
     served.logs.length = 2
-    reason, need = served.put(ADA.record(log_seq=3))
-    assert (reason, need) == (Reason.KEY_LOG, NeedKeyLog(ADA.did, 3, ADA.digest(3), ALICE))
-    assert served.server.key_log_known(ADA.did, NOW) == [need]
-    assert served.server.key_log_known(ADA.did, NOW) == []
-    assert len(served.server._pending) == 0
-    assert served.put(ADA.record(log_seq=3)) == (reason, need)
-    served.server.key_log_known(ADA.did, NOW)
+    assert served.put(ADA.record(log_seq=3)) == Reason.KEY_LOG
+    for _ in range(3):
+        served.server.key_log_known(ADA.did, NOW)
+        assert served.server.waits_for(ADA.did)
     served.logs.length = 4
-    assert served.server.key_log_known(ADA.did, NOW) == []
+    served.server.key_log_known(ADA.did, NOW)
+    assert not served.server.waits_for(ADA.did)
     assert served.shelf.at(ADA.record().places[0], 0) == [ADA.record(log_seq=3)]

@@ -32,14 +32,14 @@ from tests.dht.served import ADA, ALICE, BOB, EVE, TXID, Served
 
 
 def test_a_reply_names_the_request_and_where_it_came_from() -> None:
-    reply, need = Served().ask(Kind.PING)
-    assert (reply.kind, reply.txid, reply.seen, need) == (Answer.PONG, TXID, ALICE.place, None)
+    reply = Served().ask(Kind.PING)
+    assert (reply.kind, reply.txid, reply.seen) == (Answer.PONG, TXID, ALICE.place)
 
 
 @pytest.mark.parametrize("kind", [Kind.FIND, Kind.GET])
 def test_it_tells_of_the_nearest_it_knows_but_not_of_who_asks(kind: Kind) -> None:
     served = Served()
-    reply, _ = served.ask(kind, ALICE.id)
+    reply = served.ask(kind, ALICE.id)
     others = [one for one in served.table.closest(target(1), 99) if one != ALICE]
     assert reply.contacts == sorted(others, key=lambda one: distance(one, ALICE.id))[:K]
 
@@ -48,26 +48,26 @@ def test_addresses_of_our_house_are_told_in_the_house_alone() -> None:
     served = Served()
     neighbour = contact(99, "192.168.1.9")
     served.table.answered(neighbour, 0)
-    assert neighbour not in served.ask(Kind.FIND, neighbour.id)[0].contacts
-    assert neighbour in served.ask(Kind.FIND, neighbour.id, sender=contact(98, "192.168.1.8"))[0].contacts
+    assert neighbour not in served.ask(Kind.FIND, neighbour.id).contacts
+    assert neighbour in served.ask(Kind.FIND, neighbour.id, sender=contact(98, "192.168.1.8")).contacts
 
 
 def test_a_record_is_stored_at_the_place_that_follows_from_it_and_read_there() -> None:
     served = Served(ADA)
-    assert served.put(ADA.record()) == (0, None)
-    reply, _ = served.ask(Kind.GET, ADA.record().places[0])
+    assert served.put(ADA.record()) == 0
+    reply = served.ask(Kind.GET, ADA.record().places[0])
     assert (reply.kind, reply.items) == (Answer.RECORD, [ADA.record().encode()])
-    assert served.ask(Kind.GET, ADA.record().places[1])[0].kind is Answer.CONTACTS
-    assert served.ask(Kind.FIND, ADA.record().places[0])[0].kind is Answer.CONTACTS
+    assert served.ask(Kind.GET, ADA.record().places[1]).kind is Answer.CONTACTS
+    assert served.ask(Kind.FIND, ADA.record().places[0]).kind is Answer.CONTACTS
 
 
 @pytest.mark.parametrize("token", [b"", b"12345678"])
 def test_s6_nothing_is_stored_without_a_token_of_ours(token: bytes) -> None:
     served = Served(ADA)
-    reply, _ = served.ask(Kind.PUT_RECORD, b"\x00" + ADA.record().encode(), token=token)
+    reply = served.ask(Kind.PUT_RECORD, b"\x00" + ADA.record().encode(), token=token)
     assert reply.reason == Reason.TOKEN
     assert len(served.shelf) == 0
-    assert served.ask(Kind.PUT_RECORD, b"\x00" + ADA.record().encode(), token=reply.token)[0].kind is Answer.STORED
+    assert served.ask(Kind.PUT_RECORD, b"\x00" + ADA.record().encode(), token=reply.token).kind is Answer.STORED
 
 
 def test_a_token_is_of_one_key_at_one_address_for_five_to_ten_minutes() -> None:
@@ -103,50 +103,50 @@ def test_s6_no_reply_is_longer_than_a_question_without_proof(kind: Kind) -> None
         served.put(Publisher(number).provider())
     for argument in (b"", target(1), ADA.record().places[0], ADA.provider().place, b"\x00" + ADA.record().encode()):
         for size in (*range(0, 200, 11), BODY_MAX):
-            raw, _ = served.server.answer(ALICE, Request(kind, TXID, argument), size, NOW)
+            raw = served.server.answer(ALICE, Request(kind, TXID, argument), size, NOW)
             assert len(raw or b"") <= size
 
 
 def test_with_a_token_a_short_question_gets_a_whole_answer() -> None:
     served = Served()
-    assert len(served.ask(Kind.FIND, target(1), token=served.token())[0].contacts) == K
-    raw, _ = served.server.answer(ALICE, Request(Kind.FIND, TXID, target(1)), 200, NOW)
+    assert len(served.ask(Kind.FIND, target(1), token=served.token()).contacts) == K
+    raw = served.server.answer(ALICE, Request(Kind.FIND, TXID, target(1)), 200, NOW)
     assert raw is not None
     assert len(Reply.decode(raw).contacts) == 3
 
 
 def test_s1_what_is_forged_or_old_or_malformed_is_not_stored() -> None:
     served = Served(ADA)
-    assert served.put(ADA.record(5))[0] == 0
-    assert served.put(ADA.record(4))[0] == Reason.OUTDATED
+    assert served.put(ADA.record(5)) == 0
+    assert served.put(ADA.record(4)) == Reason.OUTDATED
     forged = Record.decode(EVE.record().encode().replace(EVE.did, ADA.did))
-    assert served.put(forged)[0] == Reason.BAD
-    assert served.put(ADA.record(6, life_ms=-1))[0] == Reason.BAD
+    assert served.put(forged) == Reason.BAD
+    assert served.put(ADA.record(6, life_ms=-1)) == Reason.BAD
     for argument in (b"\x00", b"\x03" + ADA.record(7).encode(), b"\x00junk"):
-        assert served.ask(Kind.PUT_RECORD, argument, token=served.token())[0].reason == Reason.BAD
+        assert served.ask(Kind.PUT_RECORD, argument, token=served.token()).reason == Reason.BAD
     assert served.shelf.at(ADA.record().places[0], 0) == [ADA.record(5)]
 
 
 def test_what_is_held_and_not_true_any_more_is_neither_told_nor_stored_again() -> None:
     served = Served(ADA)
-    assert served.put(ADA.record()) == (0, None)
+    assert served.put(ADA.record()) == 0
     served.logs.known[ADA.did] = EVE
-    assert served.put(ADA.record())[0] == Reason.BAD
-    assert served.ask(Kind.GET, ADA.record().places[0])[0].kind is Answer.CONTACTS
+    assert served.put(ADA.record()) == Reason.BAD
+    assert served.ask(Kind.GET, ADA.record().places[0]).kind is Answer.CONTACTS
     served.logs.known.clear()
     served.shelf.put(ADA.record().places[0], ADA.record(), None, NOW)
-    assert served.ask(Kind.GET, ADA.record().places[0])[0].kind is Answer.CONTACTS
-    assert served.put(ADA.record())[0] == Reason.KEY_LOG
+    assert served.ask(Kind.GET, ADA.record().places[0]).kind is Answer.CONTACTS
+    assert served.put(ADA.record()) == Reason.KEY_LOG
 
 
 def test_providers_of_a_topic_are_told_a_few_at_a_time_and_all_in_time() -> None:
     publishers = [Publisher(number) for number in range(PER_TOPIC_MAX)]
     served = Served(*publishers)
     for number, one in enumerate(publishers):
-        assert served.put(one.provider(), sender=contact(100 + number))[0] == 0
+        assert served.put(one.provider(), sender=contact(100 + number)) == 0
     seen = set[bytes]()
     for _ in range(60):
-        reply, _ = served.ask(Kind.GET, ADA.provider().place)
+        reply = served.ask(Kind.GET, ADA.provider().place)
         assert reply.kind is Answer.PROVIDERS
         assert len(reply.items) == PROVIDERS_PER_REPLY
         seen |= set(reply.items)
@@ -193,7 +193,7 @@ def test_a_ping_has_its_token_too_and_the_length_of_a_pong() -> None:
     assert served.server.is_proven(ALICE, ping, 0)
     assert not served.server.is_proven(BOB, ping, 0)
     for token in (b"", b"outdated"):
-        assert served.ask(Kind.PING, token=token)[0].kind is Answer.PONG
+        assert served.ask(Kind.PING, token=token).kind is Answer.PONG
         assert len(Request(Kind.PING, TXID, token=token).encode()) == PONG_SIZE
 
 
@@ -203,7 +203,7 @@ def test_beyond_the_budget_nothing_is_looked_at_and_puts_have_one_of_their_own()
     assert served.server.dropped == 100
     token = served.token(BOB)
     reasons = [
-        served.ask(Kind.PUT_RECORD, b"\x00" + ADA.record().encode(), sender=BOB, token=token)[0].reason
+        served.ask(Kind.PUT_RECORD, b"\x00" + ADA.record().encode(), sender=BOB, token=token).reason
         for _ in range(rates.PUTS_PER_HOST + 1)
     ]
     assert reasons == [0] * rates.PUTS_PER_HOST + [Reason.BUSY]
@@ -217,6 +217,6 @@ def test_any_request_that_can_be_read_gets_its_reply(kind: Kind, argument: bytes
         request = Request.decode(raw)
     except Malformed:
         return
-    reply, _ = served.server.answer(ALICE, request, len(raw), at(5))
+    reply = served.server.answer(ALICE, request, len(raw), at(5))
     assert reply is not None
     assert Reply.decode(reply).txid == TXID

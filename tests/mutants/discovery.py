@@ -199,12 +199,12 @@ MUTANTS: Final = (
         f"{PENDING}::test_one_network_has_8_that_wait_for_key_logs_and_displaces_nobody_else_s",
     ),
     Mutant(
-        "need_dropped",
-        "A statement whose key log came too short is never held.",
+        "old_key_log_drops_what_waits",
+        "Whoever shows an old key log of an identity has what it has put dropped.",
         "dht/talos_dht/server.py",
-        "return [need for _, _, need in tried if need is not None]",
-        "return []",
-        f"{PENDING}::test_what_came_of_a_key_log_may_not_be_enough_and_then_more_is_asked_for_once",
+        "            self._store(one, now)\n",
+        "            self._store(one, now)\n            self._pending.take(did)\n",
+        f"{PENDING}::test_what_came_of_a_key_log_may_not_be_enough_and_then_what_was_put_waits_for_more",
     ),
     Mutant(
         "reply_as_long_as_it_likes",

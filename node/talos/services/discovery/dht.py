@@ -10,7 +10,7 @@ import trio
 from talos.services.desk import Desk
 from talos.services.discovery.ports import Ports
 from talos.services.signal import Signal
-from talos_dht import Contact, Dht, Done, Effect, Job, K, NeedKeyLog, Now, Send
+from talos_dht import Contact, Dht, Done, Effect, Job, K, Now, Send
 
 J = TypeVar("J", bound=Job)
 
@@ -60,10 +60,6 @@ class DhtRunner:
             self._known = self.neighbours
             self._news.send()
 
-    async def key_log_came(self, did: bytes) -> None:
-        """What waited for this key log is checked, and held if it is true."""
-        await self._do(self.dht.key_log_known(did, self.now()))
-
     async def finished(self, begin: Callable[[Now], tuple[J, list[Effect]]]) -> J:
         """Begin a job, and return it once it is done. It has an end of its own: no lookup asks without end."""
         job, effects = begin(self.now())
@@ -80,8 +76,6 @@ class DhtRunner:
             match effect:
                 case Send():
                     await self._ports.send(effect.to, effect.body)
-                case NeedKeyLog():
-                    pass  # Whoever brought the statement shows it: a stranger must not say whom we dial.
                 case Done() if effect.job in self._waiting:
                     self._waiting[effect.job].set()
         if self.dht.wakes_at_ms < self._until_ms:

@@ -173,7 +173,7 @@ class Discovery:
 
     async def took(self, log: KeyLog) -> None:
         await self._logs.learn(log)
-        await self._runner.key_log_came(log.state.did)
+        self.dht.key_log_known(log.state.did, self._runner.now())
 
     async def answer(self, datagram: bytes, host: str) -> bytes | None:
         return await self.ports.answer(datagram, host)
