@@ -122,7 +122,7 @@ class Process:
 
     def _went_out(self, stream: SimStream, data: bytes) -> None:
         behind = self._machine.world.suite.went_out(data, stream.lanes)
-        if behind is not None:
+        if behind is not None and not self.card.passes_on(data):  # What a relay passes on, others have put in order.
             self._machine.world.out_of_turn(f"{self._machine.name} to {stream.peer.host}: {behind}")
 
     def _keep(self, keys: Mapping[int, bytes], current: int) -> None:

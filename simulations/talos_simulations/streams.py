@@ -187,6 +187,7 @@ class SimStream:
         self._out = outgoing
         incoming.reader = outgoing.writer = self
         self.lanes = Lanes()
+        self.last_read = b""  # What the newest read returned: the very object.
         self.is_closed = False  # By us, or by the end of our process or machine.
         self.is_broken = False  # By a reset.
 
@@ -255,6 +256,7 @@ class SimStream:
             data = bytes(arrived[:size_max])
             del arrived[:size_max]
         pipe.taken(len(data))
+        self.last_read = data
         return data
 
     async def aclose(self) -> None:
@@ -318,6 +320,10 @@ class StreamOwner:
         self.power = power
         self.streams: dict[SimStream, None] = {}  # In the order they were opened.
         self.watch: Callable[[SimStream, bytes], None] = lambda stream, data: None  # Sees all that is sent.
+
+    def passes_on(self, data: bytes) -> bool:
+        """Say whether this is what it has just read from some stream, as a relay writes it to another."""
+        return any(stream.last_read is data for stream in self.streams)
 
 
 def flipped(data: bytes, bit: int) -> bytes:
