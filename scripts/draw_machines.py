@@ -13,7 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Final
 
-from talos.core import keylog_state, outbox, session_life
+from talos.core import keylog_state, outbox_row, session_life
 
 FOLDER: Final = Path(__file__).parent.parent / "docs" / "machines"
 
@@ -42,7 +42,7 @@ TEXT: Final = '<text x="{x}" y="{y}" text-anchor="{anchor}"{style}>{words}</text
 def machines() -> dict[str, Table]:
     """Return every table that is drawn, by the name of its picture."""
     return {
-        "outbox": dict(outbox.NEXT.items()),
+        "outbox": dict(outbox_row.NEXT.items()),
         "identity": dict(keylog_state.NEXT.items()),
         "session": dict(session_life.NEXT.items()),
     }

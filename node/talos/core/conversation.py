@@ -18,7 +18,8 @@ from talos.core.inbox import Inbox
 from talos.core.intake import UNREADABLE_MS, Intake
 from talos.core.keylog import KeyLog
 from talos.core.meeting import Meeting, name_of
-from talos.core.outbox import AckedUnsent, Row
+from talos.core.outbox import AckedUnsent
+from talos.core.outbox_row import Row
 from talos.core.refusals import refusal_of
 from talos.core.sessions import Ours
 from talos.core.step import Put, Step

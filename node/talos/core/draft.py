@@ -12,7 +12,8 @@ from talos.core.content import (
 from talos.core.effects import Broken, Effect, Send
 from talos.core.entries import Entry
 from talos.core.entry_types import SessionEvent
-from talos.core.outbox import SESSION_ID_SIZE, Phase, Row, body_of
+from talos.core.outbox import SESSION_ID_SIZE, body_of
+from talos.core.outbox_row import Phase, Row
 from talos.core.step import Put, Step
 from talos.core.tables import FRAMES, NEWCOMERS, OUTBOX
 from talos.core.talk import Talk

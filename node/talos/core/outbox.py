@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from enum import IntEnum, auto
+from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final
 
+from talos.core.outbox_row import Event, Phase, Row, after
 from talos.core.room import Room
 from talos.core.step import Put
 from talos.core.tables import FRAMES, OUTBOX
-from talos.errors import Damaged, TalosError
+from talos.errors import Damaged
 
 WINDOW_ROWS: Final = 64  # Unacknowledged on a link. A group commit of 64 already costs little per row.
 FRAME_OVERHEAD: Final = 128  # Bytes that a frame takes more than its sealed body, at most.
@@ -29,72 +30,31 @@ SESSION_ID_SIZE: Final = 16
 _ROW: Final = struct.Struct(">BBI")
 HEAD_SIZE: Final = _ROW.size  # Bytes in front of a stored body.
 _SEQ: Final = struct.Struct(">Q")
-
-
-class Phase(IntEnum):
-    WAITING = auto()  # Accepted; no frame yet.
-    READY = auto()  # A frame is stored. It is what gets sent, every time.
-    VOID = auto()  # Given up. A frame, if there is one, says so to the peer.
-    GONE = auto()  # Acknowledged: no row any more.
-
-
 _ACCEPTED: Final = _ROW.pack(Phase.WAITING, 0, 1)  # In front of the body of a new message.
-
-
-class Event(IntEnum):
-    SEALED = auto()  # A frame was made for it, in the first session or in a new one.
-    VOIDED = auto()
-    ACKED = auto()
-
-
-# Every legal move; scripts/draw_machines.py draws docs/machines/outbox.svg from it.
-NEXT: Final[Mapping[tuple[Phase, Event], Phase]] = {
-    (Phase.WAITING, Event.SEALED): Phase.READY,
-    (Phase.READY, Event.SEALED): Phase.READY,
-    (Phase.VOID, Event.SEALED): Phase.VOID,
-    (Phase.WAITING, Event.VOIDED): Phase.VOID,
-    (Phase.READY, Event.VOIDED): Phase.VOID,
-    (Phase.READY, Event.ACKED): Phase.GONE,
-    (Phase.VOID, Event.ACKED): Phase.GONE,
-}
-
-
-class IllegalMove(TalosError):
-    """An event that the row's phase does not allow."""
 
 
 class AckedUnsent(Damaged):
     """The peer acknowledges what was never sent: a bug of theirs, or a lie."""
 
 
-def after(phase: Phase, event: Event) -> Phase:
-    """Raises `IllegalMove`."""
-    try:
-        return NEXT[phase, event]
-    except KeyError:
-        raise IllegalMove(f"outbox row: {event.name} while {phase.name}") from None
-
-
 @dataclass(slots=True)
-class Row:
-    seq: int
-    phase: Phase
-    size: int  # Bytes of the sealed body.
-    count: int = 1  # Numbers it stands for; only a VOID row stands for more than one.
-    was_sealed: bool = False  # A frame has existed, so the peer may have it.
-    session_id: bytes | None = None  # The session of the stored frame.
-    frame: bytes | None = field(default=None, repr=False)  # Held while in flight, at most WINDOW_BYTES.
-    body: bytes | None = field(default=None, repr=False)  # Held until the row is on disk.
+class _Ahead:
+    """What is on its way on the current link, so that it need not be counted again for each row that follows."""
 
-    @property
-    def last(self) -> int:
-        return self.seq + self.count - 1
+    rows: int = 0
+    size: int = 0  # Bytes, frames' overhead among them.
+    refused: int = 0  # Rows from the one on that the peer had no room for.
+
+    def add(self, row: Row, refused: int) -> None:
+        self.rows += 1
+        self.size += row.size + FRAME_OVERHEAD
+        self.refused += row.last >= refused
 
 
 class Outbox:
     """The rows for one peer. Every change returns the writes that make it durable."""
 
-    __slots__ = ("_blocked_at", "_refused", "_room", "_sent", "_window", "next_seq", "peer", "rows")
+    __slots__ = ("_ahead", "_blocked_at", "_refused", "_room", "_sent", "_voids", "_window", "next_seq", "peer", "rows")
 
     def __init__(self, peer: bytes, next_seq: int, rows: Iterable[Row] = (), room: Room | None = None) -> None:
         self.peer = peer
@@ -102,7 +62,9 @@ class Outbox:
         self.rows = {row.seq: row for row in rows}
         self._room = room or Room()  # What is left in it is also for our frames, once the peer is there.
         self._room.promised += self._unsealed_size
+        self._voids = sum(row.phase is Phase.VOID for row in self.rows.values())
         self._sent = 0  # The last number that is on its way on the current link.
+        self._ahead: _Ahead | None = None  # What is up to there; None until it is counted again.
         self._blocked_at: int | None = None  # The number that the peer has no room for.
         self._refused = 0  # The last number that it had no room for on this link. From there on ...
         self._window = WINDOW_ROWS  # ... so many may be on their way.
@@ -153,9 +115,7 @@ class Outbox:
     @property
     def undelivered(self) -> int:
         """Rows that count against `queue_limit`."""
-        if not self.rows:
-            return 0  # Asked of every peer whenever one is sent to, and nearly all are here.
-        return sum(row.phase is not Phase.VOID for row in self.rows.values())
+        return len(self.rows) - self._voids
 
     # Accepting and giving up
 
@@ -183,7 +143,8 @@ class Outbox:
             first.was_sealed |= other.was_sealed
             del self.rows[other.seq]
         first.session_id, first.frame, first.size = None, None, 0
-        self._sent = min(self._sent, first.seq - 1)
+        self._voids += 2 - len(run)
+        self._back_to(first.seq)
         writes = [Put(table, self.key(r.seq), None) for r in run for table in (OUTBOX, FRAMES)]
         return [*writes, self._void_row(first)]
 
@@ -191,7 +152,7 @@ class Outbox:
 
     def restart(self) -> None:
         """A new link: everything unacknowledged is to be sent again, in order."""
-        self._sent = 0
+        self._sent, self._ahead = 0, None
         self._blocked_at = None
         self._refused, self._window = 0, WINDOW_ROWS
 
@@ -199,14 +160,25 @@ class Outbox:
         """Return the next row that the window, the peer and the order allow on this link."""
         if self._blocked_at is not None or self._sent == self.next_seq - 1:
             return None
-        size = in_flight = 0
-        for count, row in enumerate(self.rows.values()):
-            size += row.size + FRAME_OVERHEAD
+        ahead = self._ahead = self._ahead or self._counted()
+        row = self.rows.get(self._sent + 1)
+        if row is None:
+            return None
+        size = ahead.size + row.size + FRAME_OVERHEAD
+        fits = ahead.rows < WINDOW_ROWS and ahead.refused < self._window and (not ahead.rows or size <= WINDOW_BYTES)
+        return row if fits else None
+
+    def _counted(self) -> _Ahead:
+        """Count what is on its way, and stand right in front of the row that comes next."""
+        ahead = _Ahead()
+        for row in self.rows.values():
             if row.last > self._sent:
-                fits = count < WINDOW_ROWS and in_flight < self._window and (not count or size <= WINDOW_BYTES)
-                return row if fits else None
-            in_flight += row.last >= self._refused
-        return None
+                self._sent = row.seq - 1  # Not in the middle of a void.
+                break
+            ahead.add(row, self._refused)
+        else:
+            self._sent = self.next_seq - 1
+        return ahead
 
     def sealed(self, row: Row, session_id: bytes, frame: bytes) -> list[Put]:
         """Keep the frame that a session made for `row`. A VOID row must say so in it."""
@@ -224,6 +196,8 @@ class Outbox:
     def sent(self, row: Row) -> None:
         """`row`'s frame is on its way over the current link."""
         self._sent = row.last
+        if self._ahead is not None:
+            self._ahead.add(row, self._refused)
 
     def under_way(self, seq: int) -> int:
         """Return how many frames are on their way on the current link, from message `seq` on."""
@@ -236,7 +210,7 @@ class Outbox:
 
         Raises `AckedUnsent` if no frame was ever made for one of them.
         """
-        covered = [row for row in self.rows.values() if row.last <= high]
+        covered = list(takewhile(lambda row: row.last <= high, self.rows.values()))
         if high >= self.next_seq or any(not row.was_sealed for row in covered):
             raise AckedUnsent(f"the peer acknowledges message {high}, which was never sent")
         return covered
@@ -253,16 +227,22 @@ class Outbox:
         for row in covered:
             if after(row.phase, Event.ACKED) is Phase.GONE and row.phase is Phase.READY:
                 delivered.append(row.seq)
+            else:
+                self._voids -= 1
             del self.rows[row.seq]
             key = self.key(row.seq)
             writes += (Put(OUTBOX, key, None), Put(FRAMES, key, None))
+        self._ahead = None
         self._window = min(WINDOW_ROWS, self._window + sum(row.last >= self._refused for row in covered))
         return delivered, writes
 
     def rewind(self, seq: int) -> None:
         """The peer wants everything from `seq` on once more, and has room for it."""
         self._blocked_at = None
-        self._sent = min(self._sent, seq - 1)
+        self._back_to(seq)
+
+    def _back_to(self, seq: int) -> None:
+        self._sent, self._ahead = min(self._sent, seq - 1), None
 
     def block(self, seq: int) -> None:
         """The peer has no room for `seq`: send nothing until it wants it, or a new link is there.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from talos.core.inbox import NODE_ROWS_MAX
-from talos.core.outbox import Phase
+from talos.core.outbox_row import Phase
 from talos.core.tables import OUTBOX
 from talos.services.links import LINKS_MAX
 from talos.services.places import FAMILIAR_PLACES, STRANGERS_MAX

@@ -15,7 +15,8 @@ from talos.core.draft import Draft
 from talos.core.effects import Send
 from talos.core.frames import Kind
 from talos.core.marks import HighWater
-from talos.core.outbox import Outbox, Phase
+from talos.core.outbox import Outbox
+from talos.core.outbox_row import Phase
 from talos.core.step import Put, Step
 from talos.errors import Damaged
 from talos.services.call import Call

@@ -9,7 +9,7 @@ from talos.core.content import ControlContent
 from talos.core.content_read import decode_control
 from talos.core.effects import Send
 from talos.core.inbox import PEER_ROWS_MAX
-from talos.core.outbox import Row
+from talos.core.outbox_row import Row
 from talos.core.step import Step
 from talos.core.tables import INBOX
 from talos_ratchet import Duplicate, Lane, RatchetError, read_opening

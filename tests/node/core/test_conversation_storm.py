@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from talos.core.outbox import Phase
+from talos.core.outbox_row import Phase
 from talos.core.tables import INBOX, OUTBOX
 from tests.node.core.end import DAY_MS, End, cut
 from tests.node.core.pair import check, clear_up, connect, fill, greeting, outbox, pair, settle

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from itertools import permutations, product
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from talos.core.outbox import (
-    FRAME_OVERHEAD,
-    NEXT,
-    SESSION_ID_SIZE,
-    WINDOW_BYTES,
-    WINDOW_ROWS,
-    AckedUnsent,
-    Event,
-    IllegalMove,
-    Outbox,
-    Phase,
-    Row,
-    after,
-    body_of,
-)
+from talos.core.outbox import FRAME_OVERHEAD, SESSION_ID_SIZE, WINDOW_BYTES, WINDOW_ROWS, AckedUnsent, Outbox, body_of
+from talos.core.outbox_row import NEXT, Event, IllegalMove, Phase, Row, after
 from talos.core.step import Put
 from talos.core.tables import FRAMES, OUTBOX
 
@@ -139,6 +128,38 @@ def test_rows_say_what_memory_says_and_no_number_is_lost(done: list[tuple[str, i
         assert facts(kept.loaded()) == facts(kept.outbox)
         assert numbers(kept.outbox) == list(range(high + 1, kept.outbox.next_seq))
         assert set(kept.tables[FRAMES]) <= set(kept.tables[OUTBOX])
+        counted_anew = copy(kept.outbox)
+        counted_anew._ahead = None
+        assert kept.outbox.next_to_send() is counted_anew.next_to_send()
+        assert kept.outbox.undelivered == sum(row.phase is not Phase.VOID for row in kept.outbox.rows.values())
+
+
+class Visited(dict[int, Row]):
+    """Counts the rows that are looked at one after the other."""
+
+    rows_seen = 0
+
+    def values(self) -> Any:  # Whatever `dict` says of it.
+        for row in super().values():
+            self.rows_seen += 1
+            yield row
+
+
+def test_a_message_costs_the_same_however_many_wait_behind_it() -> None:
+    kept, seen = Kept(), dict[int, int]()
+    for waiting in (100, 2_000):
+        while len(kept.outbox.rows) < waiting:
+            kept.accept()
+        kept.outbox.rows = rows = Visited(kept.outbox.rows)
+        kept.outbox.restart()
+        first = next(iter(rows))
+        for number in range(first, first + 10):
+            assert kept.send()[-1:] == [number + WINDOW_ROWS - 1]
+            assert kept.acked(number) == [number]
+            kept.accept()
+            assert kept.outbox.undelivered == waiting
+        seen[waiting] = rows.rows_seen
+    assert seen[2_000] == seen[100] <= 10 * 2 * WINDOW_ROWS
 
 
 def test_a_body_is_stored_as_it_came() -> None:

@@ -22,7 +22,8 @@ from hypothesis.stateful import (
 
 from talos.core.conversation import Conversation
 from talos.core.inbox import PEER_ROWS_MAX, Inbox
-from talos.core.outbox import WINDOW_ROWS, Phase
+from talos.core.outbox import WINDOW_ROWS
+from talos.core.outbox_row import Phase
 from talos.core.tables import FRAMES, INBOX, MARKS, OUTBOX, PARTIES, SESSIONS
 from talos_ratchet import SESSIONS_MAX, RatchetError, read_opening
 from tests.node.core.end import DAY_MS, NOW_MS, cut
