@@ -11,6 +11,7 @@ FORGERY: Final = "tests/node/core/test_conversation_forgery.py"
 INBOX: Final = "tests/node/core/test_inbox.py"
 LIMITS: Final = "tests/node/core/test_conversation_limits.py"
 OUTBOX: Final = "tests/node/core/test_outbox.py"
+WINDOW: Final = "tests/node/core/test_outbox_window.py"
 REFUSED: Final = "tests/node/core/test_conversation_refused.py"
 START: Final = "tests/node/core/test_conversation_start.py"
 
@@ -54,7 +55,7 @@ MUTANTS: Final = (
         "node/talos/core/outbox.py",
         "self._ahead = min(self._sent, seq - 1), None",
         "self._ahead = seq - 1, None",
-        f"{OUTBOX}::test_a_peer_that_wants_more_than_was_sent_skips_nothing",
+        f"{WINDOW}::test_a_peer_that_wants_more_than_was_sent_skips_nothing",
     ),
     Mutant(
         "next_number_acknowledged",
@@ -70,7 +71,7 @@ MUTANTS: Final = (
         "node/talos/core/outbox.py",
         "high >= self._blocked_at:",
         "high > self._blocked_at:",
-        f"{OUTBOX}::test_a_refusal_that_an_acknowledgement_overtook_does_not_block_for_ever",
+        f"{WINDOW}::test_a_refusal_that_an_acknowledgement_overtook_does_not_block_for_ever",
     ),
     Mutant(
         "block_outlives_link",
@@ -78,7 +79,7 @@ MUTANTS: Final = (
         "node/talos/core/outbox.py",
         "        self._sent, self._ahead = 0, None\n        self._blocked_at = None",
         "        self._sent, self._ahead = 0, None",
-        f"{OUTBOX}::test_a_blocked_peer_is_sent_nothing_until_it_wants_or_a_new_link_is_there",
+        f"{WINDOW}::test_a_blocked_peer_is_sent_nothing_until_it_wants_or_a_new_link_is_there",
     ),
     Mutant(
         "window_of_65",
@@ -86,7 +87,7 @@ MUTANTS: Final = (
         "node/talos/core/outbox.py",
         "fits = ahead.rows < WINDOW_ROWS and ahead.refused < self._window and",
         "fits = ahead.rows <= WINDOW_ROWS and ahead.refused <= self._window and",
-        f"{OUTBOX}::test_the_window_holds_so_many_rows_and_no_more",
+        f"{WINDOW}::test_the_window_holds_so_many_rows_and_no_more",
     ),
     Mutant(
         "busy_opens_the_window",
@@ -94,7 +95,7 @@ MUTANTS: Final = (
         "node/talos/core/outbox.py",
         "fits = ahead.rows < WINDOW_ROWS and ",
         "fits = ",
-        f"{OUTBOX}::test_a_busy_about_what_was_never_sent_widens_no_window",
+        f"{WINDOW}::test_a_busy_about_what_was_never_sent_widens_no_window",
     ),
     Mutant(
         "busy_of_an_older_link",
@@ -126,7 +127,7 @@ MUTANTS: Final = (
         "node/talos/core/outbox.py",
         "self._window + sum(row.last >= self._refused for row in covered))",
         "self._window)",
-        f"{OUTBOX}::test_after_a_busy_the_window_begins_at_one_and_grows_with_what_arrives",
+        f"{WINDOW}::test_after_a_busy_the_window_begins_at_one_and_grows_with_what_arrives",
     ),
     Mutant(
         "large_message_never_fits",
@@ -134,7 +135,7 @@ MUTANTS: Final = (
         "node/talos/core/outbox.py",
         "(not ahead.rows or size <= WINDOW_BYTES)",
         "size <= WINDOW_BYTES",
-        f"{OUTBOX}::test_a_row_larger_than_the_window_goes_alone",
+        f"{WINDOW}::test_a_row_larger_than_the_window_goes_alone",
     ),
     # Inbox and marks
     Mutant(

@@ -1,23 +1,18 @@
-"""The outbox: every cell of its table, the window, and rows that say after a restart what memory said before."""
+"""The outbox: every cell of its table, and rows that say after a restart what memory said before."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from copy import copy
 from itertools import permutations, product
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from talos.core.outbox import FRAME_OVERHEAD, SESSION_ID_SIZE, WINDOW_BYTES, WINDOW_ROWS, AckedUnsent, Outbox, body_of
+from talos.core.outbox import SESSION_ID_SIZE, AckedUnsent, Outbox, body_of
 from talos.core.outbox_row import NEXT, Event, IllegalMove, Phase, Row, after
-from talos.core.step import Put
 from talos.core.tables import FRAMES, OUTBOX
-
-PEER = bytes(range(32))
-SESSIONS = [bytes((number,)) * SESSION_ID_SIZE for number in range(3)]
+from tests.node.core.outboxes import SESSIONS, Kept
 
 
 @pytest.mark.parametrize(("phase", "event"), list(product(Phase, Event)))
@@ -35,48 +30,6 @@ def test_a_row_that_is_gone_never_comes_back() -> None:
 
 def test_what_was_given_up_is_never_a_message_again() -> None:
     assert {after for (before, _), after in NEXT.items() if before is Phase.VOID} == {Phase.VOID, Phase.GONE}
-
-
-class Kept:
-    """An outbox, and the rows that its writes have made."""
-
-    def __init__(self) -> None:
-        self.outbox = Outbox(PEER, 1)
-        self.tables: dict[str, dict[bytes, bytes]] = {OUTBOX: {}, FRAMES: {}}
-
-    def write(self, writes: Iterable[Put]) -> None:
-        for put in writes:
-            if put.value is None:
-                self.tables[put.table].pop(put.key, None)
-            else:
-                self.tables[put.table][put.key] = put.value
-
-    def accept(self, body: bytes = b"body") -> int:
-        row, writes = self.outbox.accept(body)
-        self.write(writes)
-        return row.seq
-
-    def send(self, session: bytes = SESSIONS[0], count: int = 1_000) -> list[int]:
-        """Seal and send what may be sent, at most `count` rows; return their numbers."""
-        sent = list[int]()
-        while len(sent) < count and (row := self.outbox.next_to_send()) is not None:
-            if row.session_id != session:
-                self.write(self.outbox.sealed(row, session, b"frame %d" % row.seq))
-            self.outbox.sent(row)
-            sent.append(row.seq)
-        return sent
-
-    def void(self, seq: int) -> None:
-        self.write(self.outbox.void(seq))
-
-    def acked(self, high: int) -> list[int]:
-        delivered, writes = self.outbox.acked(high)
-        self.write(writes)
-        return delivered
-
-    def loaded(self) -> Outbox:
-        frames = {key: value[:SESSION_ID_SIZE] for key, value in self.tables[FRAMES].items()}
-        return Outbox.load(PEER, self.outbox.next_seq, sorted(self.tables[OUTBOX].items()), frames)
 
 
 def facts(outbox: Outbox) -> list[tuple[object, ...]]:
@@ -134,34 +87,6 @@ def test_rows_say_what_memory_says_and_no_number_is_lost(done: list[tuple[str, i
         assert kept.outbox.undelivered == sum(row.phase is not Phase.VOID for row in kept.outbox.rows.values())
 
 
-class Visited(dict[int, Row]):
-    """Counts the rows that are looked at one after the other."""
-
-    rows_seen = 0
-
-    def values(self) -> Any:  # Whatever `dict` says of it.
-        for row in super().values():
-            self.rows_seen += 1
-            yield row
-
-
-def test_a_message_costs_the_same_however_many_wait_behind_it() -> None:
-    kept, seen = Kept(), dict[int, int]()
-    for waiting in (100, 2_000):
-        while len(kept.outbox.rows) < waiting:
-            kept.accept()
-        kept.outbox.rows = rows = Visited(kept.outbox.rows)
-        kept.outbox.restart()
-        first = next(iter(rows))
-        for number in range(first, first + 10):
-            assert kept.send()[-1:] == [number + WINDOW_ROWS - 1]
-            assert kept.acked(number) == [number]
-            kept.accept()
-            assert kept.outbox.undelivered == waiting
-        seen[waiting] = rows.rows_seen
-    assert seen[2_000] == seen[100] <= 10 * 2 * WINDOW_ROWS
-
-
 def test_a_body_is_stored_as_it_came() -> None:
     kept = Kept()
     kept.accept(b"sealed body")
@@ -216,25 +141,6 @@ def test_a_stored_frame_is_never_made_anew_in_its_session() -> None:
     assert [frame[:SESSION_ID_SIZE] for frame in kept.tables[FRAMES].values()] == [SESSIONS[1]]
 
 
-def test_the_window_holds_so_many_rows_and_no_more() -> None:
-    kept = Kept()
-    for _ in range(WINDOW_ROWS + 2):
-        kept.accept()
-    assert len(kept.send()) == WINDOW_ROWS
-    assert kept.acked(1) == [1]
-    assert kept.send() == [WINDOW_ROWS + 1]
-
-
-def test_the_window_holds_so_many_bytes_and_no_more() -> None:
-    kept = Kept()
-    kept.accept(bytes(WINDOW_BYTES // 2 - FRAME_OVERHEAD))
-    kept.accept(bytes(WINDOW_BYTES // 2 - FRAME_OVERHEAD))
-    kept.accept(b"x")
-    assert kept.send() == [1, 2]
-    kept.acked(1)
-    assert kept.send() == [3]
-
-
 def test_going_back_into_the_middle_of_a_void_sends_the_whole_void() -> None:
     kept = Kept()
     for _ in range(3):
@@ -246,76 +152,6 @@ def test_going_back_into_the_middle_of_a_void_sends_the_whole_void() -> None:
     kept.outbox.reseal(2)  # The peer has 1, and cannot read what came for 2.
     assert [row.session_id for row in kept.outbox.rows.values()] == [None, None]
     assert kept.send() == [1, 3]
-
-
-def test_a_row_larger_than_the_window_goes_alone() -> None:
-    kept = Kept()
-    kept.accept(bytes(WINDOW_BYTES + 1))
-    kept.accept(b"")
-    assert kept.send() == [1]
-
-
-def test_a_blocked_peer_is_sent_nothing_until_it_wants_or_a_new_link_is_there() -> None:
-    kept = Kept()
-    for _ in range(3):
-        kept.accept()
-    kept.send()
-    kept.outbox.block(2)
-    kept.accept()
-    assert kept.send() == []
-    kept.outbox.rewind(2)
-    assert kept.send() == [2]
-    kept.outbox.block(2)
-    kept.outbox.restart()
-    assert kept.send() == [1, 2, 3, 4]
-
-
-def test_after_a_busy_the_window_begins_at_one_and_grows_with_what_arrives() -> None:
-    kept = Kept()
-    for _ in range(WINDOW_ROWS * 3):
-        kept.accept()
-    kept.send()
-    kept.outbox.block(5)
-    kept.acked(4)
-    kept.outbox.rewind(5)
-    sent = [kept.send()]
-    while len(sent[-1]) < WINDOW_ROWS:
-        kept.acked(sent[-1][-1])
-        sent.append(kept.send())
-    assert [len(numbers) for numbers in sent][:4] == [1, 2, 4, 8]
-    assert [number for numbers in sent for number in numbers] == list(range(5, sent[-1][-1] + 1))
-
-
-def test_a_busy_about_what_was_never_sent_widens_no_window() -> None:
-    kept = Kept()
-    for _ in range(3 * WINDOW_ROWS):
-        kept.accept()
-    first = kept.send()
-    for _ in range(2):
-        kept.outbox.block(2**62)
-        kept.outbox.rewind(1)
-        assert kept.send() == first == list(range(1, WINDOW_ROWS + 1))
-
-
-def test_a_refusal_that_an_acknowledgement_overtook_does_not_block_for_ever() -> None:
-    kept = Kept()
-    for _ in range(2):
-        kept.accept()
-    kept.send()
-    kept.outbox.block(1)
-    kept.accept()
-    assert kept.acked(1) == [1]
-    assert kept.send() == [2, 3]
-
-
-def test_an_acknowledgement_of_less_than_what_is_refused_keeps_the_block() -> None:
-    kept = Kept()
-    for _ in range(3):
-        kept.accept()
-    kept.send()
-    kept.outbox.block(3)
-    assert kept.acked(2) == [1, 2]
-    assert kept.send() == []
 
 
 @pytest.mark.parametrize("high", [1, 2, 3, 2**63 - 1])
@@ -367,15 +203,6 @@ def test_an_acknowledgement_of_a_part_of_a_void_leaves_the_whole_void() -> None:
     assert kept.acked(1) == []  # It arrived after all; of 2 the peer must still be told.
     assert numbers(kept.outbox) == [1, 2, 3]
     assert kept.send() == [1, 3]
-
-
-def test_a_peer_that_wants_more_than_was_sent_skips_nothing() -> None:
-    kept = Kept()
-    for _ in range(3):
-        kept.accept()
-    kept.send(count=1)
-    kept.outbox.rewind(3)
-    assert kept.send() == [2, 3]
 
 
 def test_what_the_peer_cannot_open_is_sealed_anew_from_there_on() -> None:
