@@ -32,12 +32,12 @@ class Process:
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        self.power = Power()
+        self.fuse = Fuse()
+        self.power = Power(self.fuse)
         self.card = Card(machine.network, machine.site, self.power)
         self.card.watch = self._went_out
         self.clock = ProcessClock(machine.clocks, self.power, machine.network.agenda.now)
         self.scope = trio.CancelScope()
-        self.fuse = Fuse()
         self.ended = trio.Event()
         self.stopping_since: float | None = None  # On its monotonic clock.
         self.up_at: float | None = None  # World time.
@@ -138,7 +138,7 @@ class Process:
             with trio.CancelScope(shield=True):
                 await trio.sleep(flush_s)
         result = work()
-        await trio.lowlevel.cancel_shielded_checkpoint()
+        await self.power.pause()
         await self.power.awake()
         return result
 

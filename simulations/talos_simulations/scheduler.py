@@ -1,8 +1,9 @@
 """trio, made to repeat itself: the order in which tasks run is drawn from a seed, and time jumps to what comes next.
 
 trio shuffles tasks that could run at once. It has a switch that sorts them first and a generator that shuffles them,
-both private; with the switch on and the generator seeded, a run is a function of its seed. `require_internals` fails
-loudly if a new trio has moved them (tests/simulations/test_scheduler.py).
+both private; with the switch on and the generator seeded, a run is a function of its seed. The generator is ours, so it
+sees every batch of tasks before it runs; with trio's queue, private too, it knows who could run meanwhile.
+`require_internals` fails loudly if a new trio has moved any of them (tests/simulations/test_scheduler.py).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import random
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import inf
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 import trio
 from trio._core import _run as internals
@@ -23,6 +24,9 @@ T = TypeVar("T")
 
 SWITCH: Final = "_ALLOW_DETERMINISTIC_SCHEDULING"
 SHUFFLER: Final = "_r"
+CONTEXT: Final = "GLOBAL_RUN_CONTEXT"
+
+Tasks: TypeAlias = list[trio.lowlevel.Task]
 
 
 class Due(Protocol):
@@ -61,27 +65,55 @@ class VirtualTime(trio.abc.Clock):
         return 0
 
 
+class Turns(random.Random):
+    """What trio shuffles with: draws the order of each batch of tasks, and shows it to `watch` before it runs."""
+
+    def __init__(self, dice: random.Random, watch: Callable[[Tasks], object]) -> None:
+        super().__init__(dice.getrandbits(64))
+        self._watch = watch
+        self.batch: Tasks = []  # What is left of it: trio takes the last one first.
+
+    def shuffle(self, x: Any) -> None:  # `random.Random` calls it so.
+        if len(x) > 1:  # Half of them are not.
+            super().shuffle(x)
+        self.batch = x
+        self._watch(x)
+
+
+def others_can_run() -> bool:
+    """Say whether any other task could run before time passes. Ask in a task; outside of `run` it is always so."""
+    private: Any = internals
+    turns = private._r
+    return not isinstance(turns, Turns) or bool(turns.batch or private.GLOBAL_RUN_CONTEXT.runner.runq)
+
+
 def require_internals() -> None:
-    """Raises `TalosError` unless trio still has the two private parts that a repeatable run needs."""
-    if not (isinstance(getattr(internals, SHUFFLER, None), random.Random) and hasattr(internals, SWITCH)):
+    """Raises `TalosError` unless trio still has the private parts that a repeatable run needs."""
+    has_all = hasattr(internals, SWITCH) and hasattr(internals, CONTEXT) and "runq" in internals.Runner.__slots__
+    if not (isinstance(getattr(internals, SHUFFLER, None), random.Random) and has_all):
         raise TalosError(
-            f"trio {trio.__version__} has no {SWITCH} or {SHUFFLER} any more, so no run would repeat",
+            f"trio {trio.__version__} has no {SWITCH}, {SHUFFLER} or {CONTEXT} any more, so no run would repeat",
             fix="Install the newest trio that scripts/check has passed with",
         )
 
 
-def run(seed: int, main: Callable[[], Awaitable[T]], instruments: Sequence[trio.abc.Instrument] = ()) -> T:
-    """Run `main` in virtual time, scheduled by the seed. Not inside another trio run."""
-    with _seeded(seed):
+def run(
+    seed: int,
+    main: Callable[[], Awaitable[T]],
+    instruments: Sequence[trio.abc.Instrument] = (),
+    watch: Callable[[Tasks], object] = len,
+) -> T:
+    """Run `main` in virtual time, scheduled by the seed; `watch` sees each batch of tasks. Not inside another run."""
+    with _seeded(Turns(stream(seed, "scheduler"), watch)):
         return trio.run(main, clock=VirtualTime(), instruments=instruments)
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def _seeded(turns: Turns) -> Iterator[None]:
     require_internals()
     private: Any = internals
     shuffler, switch = private._r, private._ALLOW_DETERMINISTIC_SCHEDULING
-    private._r, private._ALLOW_DETERMINISTIC_SCHEDULING = stream(seed, "scheduler"), True
+    private._r, private._ALLOW_DETERMINISTIC_SCHEDULING = turns, True
     try:
         yield
     finally:

@@ -8,6 +8,7 @@ from typing import Final
 
 import trio
 
+from talos_simulations.scheduler import Tasks
 from talos_simulations.trace import Trace
 
 STEPS_MAX: Final = 50_000  # Of one node in one virtual second: ten times what the busiest scenario takes.
@@ -27,6 +28,14 @@ class Fuse:
         """Call `blow` after so many more steps; before the next one, if it is 0."""
         self.steps_left, self.blow = steps, blow
 
+    def burn(self) -> None:
+        """The process takes a step."""
+        if self.steps_left is not None:
+            self.steps_left -= 1
+            if self.steps_left < 0:
+                self.steps_left = None
+                self.blow()
+
 
 class _Known:
     """A task that is alive."""
@@ -39,7 +48,7 @@ class _Known:
 
 
 class Steps(trio.abc.Instrument):
-    """One per world."""
+    """One per world. `batch` is shown all tasks before they run: an instrument for each step would take far longer."""
 
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
@@ -48,6 +57,8 @@ class Steps(trio.abc.Instrument):
         self._count = 0
         self._limit = STEPS_MAX
         self._beyond: Callable[[], None] = lambda: None
+        self._burning = _Burning(self.fuse_of)
+        self._burns = False  # A task with a lit fuse is in this batch.
 
     def limit(self, nodes: int, beyond: Callable[[], None]) -> None:
         """Call `beyond` if so many nodes take more than STEPS_MAX steps each before `limit` is called again."""
@@ -77,15 +88,32 @@ class Steps(trio.abc.Instrument):
         if known.fuse is not None:
             known.fuse.tasks -= 1
 
-    def before_task_step(self, task: trio.lowlevel.Task) -> None:
-        known, trace = self._known.get(task, self._unknown), self._trace
-        trace.step(known.number)
+    def fuse_of(self, task: trio.lowlevel.Task) -> Fuse | None:
+        return self._known.get(task, self._unknown).fuse
+
+    def batch(self, tasks: Tasks) -> None:
+        """These are about to run, the last one first."""
+        trace, burns = self._trace, False
+        for task in reversed(tasks):
+            known = self._known.get(task, self._unknown)
+            trace.step(known.number)
+            burns |= known.fuse is not None and known.fuse.steps_left is not None
         if trace.steps > self._limit:
             self._limit = sys.maxsize
             self._beyond()
-        fuse = known.fuse
-        if fuse is not None and fuse.steps_left is not None:
-            fuse.steps_left -= 1
-            if fuse.steps_left < 0:
-                fuse.steps_left = None
-                fuse.blow()
+        if burns is not self._burns:
+            self._burns = burns
+            change = trio.lowlevel.add_instrument if burns else trio.lowlevel.remove_instrument
+            change(self._burning)
+
+
+class _Burning(trio.abc.Instrument):
+    """Burns the fuses down: only there while one is lit."""
+
+    def __init__(self, fuse_of: Callable[[trio.lowlevel.Task], Fuse | None]) -> None:
+        self._fuse_of = fuse_of
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        fuse = self._fuse_of(task)
+        if fuse is not None:
+            fuse.burn()

@@ -220,7 +220,8 @@ class SimStream:
         return max(self._in.last_due, self._out.last_due)
 
     async def send_all(self, data: bytes) -> None:
-        await trio.lowlevel.checkpoint()
+        await self.card.power.pause()
+        await trio.lowlevel.checkpoint_if_cancelled()
         await self.card.power.work()
         self._check()
         self.card.watch(self, data)
@@ -240,7 +241,8 @@ class SimStream:
     async def receive_some(self, size_max: int) -> bytes:
         pipe = self._in
         if pipe.arrived or pipe.has_ended:
-            await trio.lowlevel.checkpoint()  # Else it waits anyway.
+            await self.card.power.pause()  # Else it waits anyway.
+            await trio.lowlevel.checkpoint_if_cancelled()
         while not (pipe.arrived or pipe.has_ended):
             self._check()
             pipe.news = trio.Event()

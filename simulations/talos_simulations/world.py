@@ -125,7 +125,7 @@ class World:
     def run(self) -> None:
         """Run to the end, or to the first violation."""
         with _few_collections():
-            scheduler.run(self.seed, self._run, [self.steps])
+            scheduler.run(self.seed, self._run, [self.steps], self.steps.batch)
 
     # What is told
 

@@ -1,15 +1,13 @@
-"""trio still has the two private parts that make a run repeat; and with them it does."""
+"""trio still has the private parts that make a run repeat; and with them it does."""
 
 from __future__ import annotations
-
-import random
 
 import pytest
 import trio
 from trio._core import _run as internals
 
 from talos.errors import TalosError
-from talos_simulations.scheduler import SHUFFLER, SWITCH, require_internals, run
+from talos_simulations.scheduler import CONTEXT, SHUFFLER, SWITCH, Tasks, others_can_run, require_internals, run
 
 
 def order_of(seed: int, tasks: int = 20) -> list[int]:
@@ -56,7 +54,7 @@ def test_trio_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (getattr(internals, SHUFFLER), getattr(internals, SWITCH)) == before
 
 
-@pytest.mark.parametrize("part", [SHUFFLER, SWITCH])
+@pytest.mark.parametrize("part", [SHUFFLER, SWITCH, CONTEXT])
 def test_a_trio_without_its_private_parts_is_refused_loudly(monkeypatch: pytest.MonkeyPatch, part: str) -> None:
     require_internals()
     monkeypatch.delattr(internals, part)
@@ -64,14 +62,57 @@ def test_a_trio_without_its_private_parts_is_refused_loudly(monkeypatch: pytest.
         order_of(1)
 
 
-def test_the_shuffler_is_a_generator_that_trio_shuffles_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    shuffled = 0
+class Seen(trio.abc.Instrument):
+    """What ran, as an instrument for each step sees it."""
 
-    class Counting(random.Random):
-        def shuffle(self, x: object) -> None:
-            nonlocal shuffled
-            shuffled += 1
+    def __init__(self) -> None:
+        self.tasks: Tasks = []
 
-    monkeypatch.setattr("talos_simulations.scheduler.stream", lambda *_: Counting(1))
-    order_of(1)
-    assert shuffled > 0, "trio draws the order of tasks in another way now, and no run would repeat"
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.tasks.append(task)
+
+
+def test_every_batch_is_shown_in_the_order_in_which_it_then_runs() -> None:
+    shown, seen = Tasks(), Seen()
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            for seconds in range(20):
+                nursery.start_soon(trio.sleep, seconds // 3)
+
+    run(1, main, [seen], lambda batch: shown.extend(reversed(batch)))
+    assert shown == seen.tasks, "trio draws the order of tasks in another way now, and no run would repeat"
+    assert len(shown) > 40
+
+
+def test_a_task_can_tell_whether_it_is_the_only_one_that_could_run() -> None:
+    async def main() -> list[bool]:
+        await trio.sleep_until(1)  # trio itself has started.
+        alone = others_can_run()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_until, 3)
+            spawned = others_can_run()
+            await trio.sleep_until(2)
+            return [alone, spawned, others_can_run()]
+
+    assert run(1, main) == [False, True, False]
+
+
+def test_of_two_that_wake_at_once_the_first_has_another_behind_it() -> None:
+    behind = list[bool]()
+
+    async def wake() -> None:
+        await trio.sleep_until(1)
+        behind.append(others_can_run())
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wake)
+            nursery.start_soon(wake)
+
+    run(1, main)
+    assert behind == [True, False]
+
+
+def test_outside_of_a_run_others_can_always_run() -> None:
+    assert others_can_run()
