@@ -7,7 +7,7 @@ encoding. A reader encodes what it has read and compares, so two byte strings ne
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 import msgpack
 
@@ -19,11 +19,13 @@ DEPTH_MAX: Final = 5  # Arrays within arrays. The deepest of ours, a record with
 ITEMS_MAX: Final = 32  # Of one array. The longest of ours, a reply's, has 20.
 
 _KINDS_AND_LIST: Final = frozenset({int, bool, bytes, str, list})
+_OCTETS: Final = frozenset({bytes})
+_idle: Final = list[msgpack.Packer]()  # To make one takes as long as to pack; at most one for each thread.
 
 
 def pack(*fields: Field) -> bytes:
     """Return the canonical array of `fields`."""
-    return msgpack.packb(fields, use_bin_type=True)
+    return _packed(fields)
 
 
 def array(raw: bytes, *, length: int, size_max: int, field: str) -> list[object]:
@@ -40,7 +42,7 @@ def array(raw: bytes, *, length: int, size_max: int, field: str) -> list[object]
         raise Malformed(f"{field}: not an array of integers, booleans, bytes, text and arrays, {DEPTH_MAX} deep")
     if len(value) != length:
         raise Malformed(f"{field}: {len(value)} fields, not {length}")
-    if pack(*value) != raw:
+    if _packed(value) != raw:
         raise Malformed(f"{field}: not in canonical form")
     return value
 
@@ -56,9 +58,14 @@ def octets(value: object, *, field: str, length: int | None = None, least: int =
     return value
 
 
-def each_octets(values: list[object], *, field: str, least: int, most: int) -> list[bytes]:
-    """Return `values` if each is bytes of `least` to `most`. Raises `Malformed`."""
-    return [octets(value, field=field, least=least, most=most) for value in values]
+def each_octets(value: object, *, count_least: int, count_most: int, field: str, least: int, most: int) -> list[bytes]:
+    """Return `value` if it is an array of so many, each bytes of `least` to `most`. Raises `Malformed`."""
+    values = listing(value, least=count_least, most=count_most, field=field)
+    if _OCTETS.issuperset(map(type, values)):
+        sizes = {*map(len, cast("list[bytes]", values))}
+        if not sizes or (least <= min(sizes) and max(sizes) <= most):
+            return cast("list[bytes]", values)
+    return [octets(one, field=field, least=least, most=most) for one in values]  # Which names what is wrong.
 
 
 def integer(value: object, *, least: int, most: int, field: str) -> int:
@@ -98,6 +105,17 @@ def listing(value: object, *, most: int, field: str, least: int = 0) -> list[obj
 def exactly(value: object, *, length: int, field: str) -> list[object]:
     """Return `value` if it is an array of `length` items. Raises `Malformed`."""
     return listing(value, least=length, most=length, field=field)
+
+
+def _packed(fields: Sequence[Field]) -> bytes:
+    """Take a packer for ourselves, for none is for two threads; one that fails is not used again."""
+    try:
+        packer = _idle.pop()
+    except IndexError:
+        packer = msgpack.Packer(use_bin_type=True)
+    raw = packer.pack(fields)
+    _idle.append(packer)
+    return raw
 
 
 def _is_plain(values: list[object], depth: int) -> bool:

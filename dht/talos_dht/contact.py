@@ -26,7 +26,8 @@ PLACE_SIZE: Final = IP_SIZE + 2  # Bytes of address and port.
 CONTACT_SIZE: Final = KEY_SIZE + PLACE_SIZE  # Bytes; 20 of them fit one datagram, whatever their family.
 PORT_MAX: Final = 65_535
 READ_MAX: Final = 16_384  # Contacts kept as they were read: 10 MB. Liars alone tell of so many; a lookup meets 1,000.
-HOSTS_MAX: Final = 4_096  # IP addresses kept in the other way of writing them.
+PLACES_MAX: Final = 4_096  # Contacts kept by key, address as text and port: 2 MB.
+HOSTS_MAX: Final = 4_096  # IP addresses kept as text.
 
 _MAPPED: Final = bytes(10) + b"\xff\xff"
 _LOOPBACK: Final = _MAPPED + bytes([127])
@@ -104,6 +105,7 @@ class Contact:
         return self.raw[KEY_SIZE:]
 
     @classmethod
+    @lru_cache(maxsize=PLACES_MAX)  # Each datagram has one, and most are of few.
     def at(cls, key: bytes, host: str, port: int) -> Contact:
         """Return the contact of a node at an IP address written as text. Raises `Malformed`."""
         try:
@@ -121,7 +123,6 @@ def read_contact(raw: bytes) -> Contact:
     return Contact(raw)
 
 
-@lru_cache(maxsize=HOSTS_MAX)  # Each datagram has one, and most are of few.
 def _read(host: str) -> bytes:
     """Return the 16 bytes of an IP address written as text. Raises `ValueError`."""
     address = ip_address(host)

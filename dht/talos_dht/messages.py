@@ -12,9 +12,8 @@ format is in docs/protocol/dht.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from talos_dht import codec
 from talos_dht.contact import CONTACT_SIZE, ID_SIZE, PLACE_SIZE, Contact, read_contact
@@ -83,8 +82,7 @@ _ITEMS: Final = {  # How many, and how many bytes each.
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     kind: Kind
     txid: bytes
     argument: bytes = b""
@@ -126,8 +124,7 @@ class Request:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     kind: Answer
     txid: bytes  # Of the request.
     token: bytes
@@ -140,7 +137,7 @@ class Reply:
         raw = codec.pack(*fields, self.items)
         if len(raw) <= size_max:
             return raw
-        return replace(self, items=self.items[:-1]).encode(size_max) if len(self.items) > 1 else None
+        return self._replace(items=self.items[:-1]).encode(size_max) if len(self.items) > 1 else None
 
     @classmethod
     def decode(cls, raw: bytes) -> Reply:
@@ -156,9 +153,7 @@ class Reply:
             codec.octets(txid, length=TXID_SIZE, field="txid"),
             codec.octets(token, length=TOKEN_SIZE, field="token"),
             codec.octets(seen, length=PLACE_SIZE, field="seen"),
-            codec.each_octets(
-                codec.listing(items, least=exactly, most=count, field="items"), least=least, most=most, field="item"
-            ),
+            codec.each_octets(items, count_least=exactly, count_most=count, field="items", least=least, most=most),
         )
 
     @property

@@ -40,18 +40,19 @@ class Meter:
 
     def spend(self, source: Contact, now_ms: int) -> bool:
         """Say whether the work may be done, and count it if so."""
-        full_at = {share_of(source): self._host_ms}
-        if source.network is not None:
-            full_at[source.network] = self._net_ms
-        for share, costs_ms in full_at.items():
-            full_at[share] = max(self._full_at.get(share, now_ms), now_ms) + costs_ms
+        full_at, share, network = self._full_at, share_of(source), source.network
         until_ms = max(self._until_ms, now_ms) + self._together_ms
-        if max(until_ms, *full_at.values()) > now_ms + PERIOD_MS:
+        host_ms = max(full_at.get(share, now_ms), now_ms) + self._host_ms
+        net_ms = now_ms if network is None else max(full_at.get(network, now_ms), now_ms) + self._net_ms
+        most_ms = now_ms + PERIOD_MS
+        if until_ms > most_ms or host_ms > most_ms or net_ms > most_ms:
             return False
         self._until_ms = until_ms
-        for share, full_ms in full_at.items():
-            self._full_at[share] = full_ms
-            self._full_at.move_to_end(share)
-        while self._full_at[next(iter(self._full_at))] <= now_ms:
-            self._full_at.popitem(last=False)
+        full_at[share] = host_ms
+        full_at.move_to_end(share)
+        if network is not None:
+            full_at[network] = net_ms
+            full_at.move_to_end(network)
+        while full_at[next(iter(full_at))] <= now_ms:
+            full_at.popitem(last=False)
         return True

@@ -74,10 +74,10 @@ class Server:
     def _found(self, sender: Contact, request: Request, now: Now) -> tuple[Answer, Sequence[bytes]]:
         held = self._shelf.checked(request.argument, self._key_of, now) if request.kind is Kind.GET else []
         if not held:
-            near, is_outside = self._table.closest(request.argument, K + 1), sender.network is not None
-            # Addresses of our house are of no use outside it.
-            of_use = [one.raw for one in near if one.id != sender.id and not (is_outside and one.network is None)]
-            return Answer.CONTACTS, of_use[:K]
+            near = self._table.closest(request.argument, K, sender.id)
+            if sender.network is not None:  # Addresses of our house are of no use outside it.
+                near = [one for one in near if one.network is not None]
+            return Answer.CONTACTS, [one.raw for one in near]
         raws = [one.encode() for one in held]
         if isinstance(held[0], Record):
             return Answer.RECORD, raws[:1]

@@ -50,6 +50,8 @@ class Entry(Node):
 class Bucket(KBucket):
     """Both halves know where the middle belongs, and `last_updated` is the table's time, in ms."""
 
+    fresh: list[Contact] | None = None  # Those who owe us no answer; None after a change.
+
     def touch_last_updated(self) -> None:
         """Called by the base's constructor alone, and it would read a clock there."""
         self.last_updated = 0
@@ -60,15 +62,19 @@ class Bucket(KBucket):
         halves = Bucket(low, middle, self.ksize), Bucket(middle + 1, high, self.ksize)
         for half in halves:
             half.last_updated = self.last_updated
-        for (
-            node
-        ) in self.nodes.values():  # Only the bucket of our own id is split, and nobody waits for a place in that.
+        for node in self.nodes.values():  # Only our own id's bucket is split, and nobody waits for a place in that.
             halves[node.long_id > middle].add_node(node)
         return halves
 
     @property
     def entries(self) -> Iterator[Entry]:
         return cast("Iterator[Entry]", iter(self.nodes.values()))
+
+    def heard(self) -> list[Contact]:
+        """Return those who owe us no answer, in no order."""
+        if self.fresh is None:
+            self.fresh = [entry.contact for entry in self.entries if not entry.failures]
+        return self.fresh
 
     def gap(self, target: int) -> int:
         """Return the least distance that an id of this bucket may have from `target`."""
@@ -80,39 +86,39 @@ class Table(RoutingTable):
     """What one node knows of the others. Times are ms on the monotonic clock."""
 
     def __init__(self, own_id: bytes, k: int = K) -> None:
-        self._places: dict[bytes, bytes] = {}  # Address and port -> id.
+        self._placed: dict[bytes, Entry] = {}  # By id.
+        self._places: dict[bytes, Entry] = {}  # By address and port.
         self._networks = Counter[bytes]()
         super().__init__(None, k, Node(own_id))
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._placed)
 
     def __contains__(self, id: bytes) -> bool:
-        return self._find(id) is not None
+        return id in self._placed
 
     def answered(self, contact: Contact, now_ms: int) -> Contact | None:
         """Note an answer from there. Returns whom to ask first, if the bucket is full of others."""
+        known = self._placed.get(contact.id)
+        if known is not None and known.contact.raw == contact.raw:
+            self._answered_again(known, now_ms)
+            return None
         if contact.id == self.node.id:
             return None
-        known, holder = self._find(contact.id), self._find(self._places.get(contact.place, self.node.id))
         # It may be somewhere else now; and one address and port is one node: this one, for it answered.
-        gone = [entry for entry in (known, holder) if entry is not None and entry.contact != contact]
+        gone = [entry for entry in (known, self._places.get(contact.place)) if entry is not None]
         for entry in gone:
             self._drop(entry)
-        longest = None
-        if holder is not None and holder.contact == contact:
-            self._answered(holder, now_ms)
-        elif self._admits(contact):
-            longest = self._answered(Entry(contact), now_ms)
+        longest = self._answered_first(Entry(contact), now_ms) if self._admits(contact) else None
         for entry in gone:
             self._promote(entry.long_id)
         return longest
 
     def is_wanted(self, contact: Contact) -> bool:
         """Say whether to ask back who asked us: whether an answer could give it a place, or moves one that it has."""
-        entry = self._find(contact.id)
+        entry = self._placed.get(contact.id)
         if entry is not None:
-            return entry.contact != contact
+            return entry.contact.raw != contact.raw
         if contact.id == self.node.id or contact.place in self._places or not self._admits(contact):
             return False
         bucket = self._bucket(contact.number)
@@ -120,28 +126,33 @@ class Table(RoutingTable):
 
     def failed(self, contact: Contact) -> None:
         """Note that a request to this contact was lost: to where it is, not to where somebody said that it is."""
-        entry = self._find(contact.id)
+        entry = self._placed.get(contact.id)
         if entry is not None and entry.contact == contact:
             entry.failures += 1
+            self._bucket(entry.long_id).fresh = None
             if entry.failures >= FAILURES_MAX:
                 self.remove(contact.id)
 
     def remove(self, id: bytes) -> None:
         """Let go of a contact; whoever is in waiting, and may, takes its place."""
-        entry = self._find(id)
+        entry = self._placed.get(id)
         if entry is not None:
             self._drop(entry)
             self._promote(entry.long_id)
 
-    def closest(self, target: bytes, count: int = K) -> list[Contact]:
-        """Return the `count` contacts nearest to `target`, nearest first; none that owes us an answer."""
+    def closest(self, target: bytes, count: int = K, but: bytes = b"") -> list[Contact]:
+        """Return the `count` contacts nearest to `target`, nearest first; none that owes us an answer, or has the id
+        `but`."""
         goal = number_of(target)
-        # A bucket is a subtree: all of one is nearer than all of the next, in the order of their gaps.
-        found = list[Contact]()
-        for bucket in sorted(cast("list[Bucket]", self.buckets), key=lambda bucket: bucket.gap(goal)):
-            found += [entry.contact for entry in bucket.entries if not entry.failures]
-            if len(found) >= count:
-                break
+        home = self._bucket(goal)
+        found = [contact for contact in home.heard() if contact.id != but]
+        if len(found) < count:
+            # A bucket is a subtree: all of one is nearer than all of the next, in the order of their gaps.
+            for bucket in sorted(cast("list[Bucket]", self.buckets), key=lambda bucket: bucket.gap(goal)):
+                if bucket is not home:
+                    found += [contact for contact in bucket.heard() if contact.id != but]
+                if len(found) >= count:
+                    break
         found.sort(key=lambda contact: contact.number ^ goal)
         return found[:count]
 
@@ -167,6 +178,7 @@ class Table(RoutingTable):
 
     def flush(self) -> None:
         self.buckets = [Bucket(0, _KEYSPACE - 1, self.ksize)]
+        self._placed.clear()
         self._places.clear()
         self._networks.clear()
 
@@ -174,22 +186,22 @@ class Table(RoutingTable):
         return self._index(node.long_id)
 
     def add_contact(self, node: Node) -> None:
-        """Give an `Entry` a place, splitting the bucket of our own id while that helps; else let it wait."""
+        """Give a new `Entry` a place, splitting the bucket of our own id while that helps; else let it wait."""
         entry = cast("Entry", node)
         while True:
-            index = self.get_bucket_for(entry)
-            is_new = entry.id not in self.buckets[index].nodes
+            index = self._index(entry.long_id)
             if self.buckets[index].add_node(entry):
                 break
             if not self.buckets[index].has_in_range(self.node):
                 return
             del self.buckets[index].replacement_nodes[entry.id]
             self.split_bucket(index)
-        self.buckets[index].replacement_nodes.pop(entry.id, None)
-        if is_new:
-            self._places[entry.contact.place] = entry.id
-            if entry.contact.network is not None:
-                self._networks[entry.contact.network] += 1
+        bucket = cast("Bucket", self.buckets[index])
+        bucket.replacement_nodes.pop(entry.id, None)
+        bucket.fresh = None
+        self._placed[entry.id] = self._places[entry.contact.place] = entry
+        if entry.contact.network is not None:
+            self._networks[entry.contact.network] += 1
 
     def remove_contact(self, node: Node) -> None:
         self.remove(node.id)
@@ -201,9 +213,17 @@ class Table(RoutingTable):
     def lonely_buckets(self) -> list[KBucket]:  # The package's reads a clock of its own: nobody shall call it unseen.
         raise NotImplementedError("ask `stale`, which is told the time")
 
-    def _answered(self, entry: Entry, now_ms: int) -> Contact | None:
-        """Give the entry its place, at the end of its bucket. Returns whom to ask first, if there is none."""
-        entry.seen_ms, entry.failures = now_ms, 0
+    def _answered_again(self, entry: Entry, now_ms: int) -> None:
+        """Keep the entry's place, now at the end of its bucket."""
+        bucket = self._bucket(entry.long_id)
+        bucket.nodes.move_to_end(entry.id)
+        entry.seen_ms = now_ms
+        if entry.failures:
+            entry.failures, bucket.fresh = 0, None
+
+    def _answered_first(self, entry: Entry, now_ms: int) -> Contact | None:
+        """Give the entry a place, at the end of its bucket. Returns whom to ask first, if there is none."""
+        entry.seen_ms = now_ms
         self.add_contact(entry)
         if entry.id in self:
             return None
@@ -234,15 +254,11 @@ class Table(RoutingTable):
             index += 1
         return index
 
-    def _find(self, id: bytes) -> Entry | None:
-        for bucket in self.buckets:  # Few; in which one an id belongs takes as long to find out.
-            if id in bucket.nodes:
-                return cast("Entry", bucket.nodes[id])
-        return None
-
     def _drop(self, entry: Entry) -> None:
-        del self._bucket(entry.long_id).nodes[entry.id]
-        del self._places[entry.contact.place]
+        bucket = self._bucket(entry.long_id)
+        del bucket.nodes[entry.id]
+        bucket.fresh = None
+        del self._placed[entry.id], self._places[entry.contact.place]
         if entry.contact.network is not None:
             self._networks[entry.contact.network] -= 1
             if not self._networks[entry.contact.network]:

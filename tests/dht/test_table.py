@@ -127,9 +127,12 @@ def test_c11_one_lost_request_evicts_nobody_and_two_in_a_row_do() -> None:
 
 def test_who_owes_us_an_answer_is_told_to_nobody() -> None:
     made = table(5)
+    assert contact(1) in known(made)
     made.failed(contact(1))
     assert contact(1) not in known(made)
     assert len(known(made)) == 4
+    made.answered(contact(1), 2)
+    assert contact(1) in known(made)
 
 
 def test_our_own_id_is_no_contact() -> None:
@@ -270,9 +273,12 @@ def test_whatever_happens_every_cap_holds_and_every_count_is_right(seed: int) ->
             made.answered(one, turn)
         else:
             made.failed(one)
+        told = made.closest(one.id, len(made))
         if turn % 100 == 0:
             entries = {one.id: one for bucket in made.buckets for one in held(bucket)}
-            assert {contact.place: id for id, contact in entries.items()} == made._places
+            assert {id: entry.contact for id, entry in made._placed.items()} == entries
+            assert {entry.contact.place: entry for entry in made._placed.values()} == made._places
+            assert {*told} == {entry.contact for entry in made._placed.values() if not entry.failures}
             assert made._networks == Counter(one.network for one in entries.values() if one.network)
             assert all(count <= PER_TABLE_NETWORK_MAX for count in made._networks.values())
             for bucket in made.buckets:

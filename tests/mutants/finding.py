@@ -6,6 +6,7 @@ from typing import Final
 
 from tests.mutants.mutant import Mutant
 
+TABLE: Final = "tests/dht/test_table.py"
 DISCOVERY: Final = "tests/node/test_discovery.py"
 FINDER: Final = "tests/node/services/discovery/test_finder.py"
 RELAY: Final = "tests/node/test_relay.py"
@@ -20,6 +21,22 @@ PUBLISHING: Final = (
 )
 
 MUTANTS: Final = (
+    Mutant(
+        "silent_contact_is_told_of",
+        "Who owes us an answer is told to others, who wait for it in their turn.",
+        "dht/talos_dht/table.py",
+        "self._bucket(entry.long_id).fresh = None",
+        "self._bucket(entry.long_id).touch_last_updated()",
+        f"{TABLE}::test_who_owes_us_an_answer_is_told_to_nobody",
+    ),
+    Mutant(
+        "contact_that_is_back_is_told_to_nobody",
+        "One lost request, and a contact is told to nobody, however often it answers after that.",
+        "dht/talos_dht/table.py",
+        "entry.failures, bucket.fresh = 0, None",
+        "entry.failures = 0",
+        f"{TABLE}::test_who_owes_us_an_answer_is_told_to_nobody",
+    ),
     Mutant(
         "peers_are_told_to_strangers",
         "Whoever asks for the key log of one of our peers learns that we know it.",
