@@ -90,6 +90,7 @@ class Datagrams(Protocol):
     async def send_to(self, data: bytes, address: Address) -> None:
         """Send 0 to `DATAGRAM_SIZE_MAX` bytes. Never waits long: what cannot leave now is lost.
 
+        What can leave at once may do so without letting others run: whoever sends without end lets them himself.
         `address` is one that packets carry, never a name to be looked up. Raises `UsageError`, and sends nothing, where
         `data` is larger or nothing can be sent to such an address from here; `LinkClosed` once closed.
         """

@@ -116,7 +116,7 @@ async def test_who_has_moved_to_where_udp_does_not_pass_asks_over_streams_after_
         await until(lambda: len(discovery(ada).dht.table) == 1)
         ports, asked = discovery(ada).ports, discovery(ada).dht.table.closest(bytes(20))
         assert not ports.is_silent(asked)  # One came a moment ago: it is they who are gone.
-        ports._heard_at -= SILENT_S + 1
+        ports._heard_ms -= 1000 * (SILENT_S + 1)
         assert not ports.is_silent([])
         assert ports.is_silent(asked)
 

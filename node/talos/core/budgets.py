@@ -116,22 +116,23 @@ def beacon_source_of(host: str, port: int) -> Source:
 class _Buckets:
     """One bucket for each of many sources: when it is full again, least recently used first."""
 
-    __slots__ = ("_full_at", "_interval_ms", "_period_ms")
+    __slots__ = ("_full_at", "_interval_ms", "_slack_ms")
 
     def __init__(self, most: int, period_ms: int) -> None:
         self._interval_ms = period_ms // most
-        self._period_ms = period_ms
+        self._slack_ms = period_ms - self._interval_ms
         self._full_at: OrderedDict[bytes, int] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._full_at)
 
     def has(self, source: bytes, now_ms: int) -> bool:
-        return self._full_at.get(source, now_ms) - now_ms <= self._period_ms - self._interval_ms
+        return self._full_at.get(source, now_ms) <= now_ms + self._slack_ms
 
     def take(self, source: bytes, now_ms: int) -> None:
         full_at = self._full_at
-        full_at[source] = max(full_at.get(source, now_ms), now_ms) + self._interval_ms
+        was_full_at = full_at.get(source, now_ms)
+        full_at[source] = (was_full_at if was_full_at > now_ms else now_ms) + self._interval_ms
         full_at.move_to_end(source)
         # Whoever was granted nothing for a period is full, and stands first: `Rate.places` is all there can be.
         while full_at[next(iter(full_at))] <= now_ms:
@@ -156,7 +157,7 @@ class Budgets:
 
     def spend(self, work: Work, source: Source, now_ms: int) -> bool:
         """Say whether the work may be done, and count it if so. A refusal costs nobody anything, and no memory."""
-        node = self._everybody[work, self.is_familiar(source)]
+        node = self._everybody[work, source.host in self._familiar]
         net, host = self._nets[work], self._hosts[work]
         if not (node.has(b"", now_ms) and net.has(source.net, now_ms) and host.has(source.host, now_ms)):
             self.refused += 1

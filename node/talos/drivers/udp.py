@@ -1,6 +1,7 @@
 """Datagrams over UDP, IPv4 and IPv6.
 
 The socket is used directly: trio's own would take a turn of the scheduler more for each datagram, and twice the time.
+What can leave at once does, without a turn: whoever receives lets others run, before each datagram.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from talos.host import DATAGRAM_SIZE_MAX, DATAGRAMS_WAITING_MAX, Address, LinkCl
 
 SEND_WAIT_S: Final = 0.1  # A full buffer of ours empties at the speed of the network card, or the datagram is lost.
 RETRY_RECEIVE_S: Final = 0.1  # The kernel is out of memory: long enough for others to give some back.
-HOSTS_MAX: Final = 4_096  # Addresses kept as they were read.
+ADDRESSES_MAX: Final = 4_096  # Kept as they were read, and as they are written.
 OUT_OF_ROOM: Final = frozenset({errno.ENOMEM, errno.ENOBUFS})
 # What recvfrom(2) may report of a datagram that we sent before, as ICMP told the kernel: the next may be well.
 OF_ANOTHER: Final = frozenset(
@@ -49,6 +50,7 @@ class UdpDatagrams:
 
     def __init__(self, bound: socket.socket) -> None:
         self._socket = bound
+        self._is_v4 = bound.family == socket.AF_INET
         self._address = _address(bound.getsockname())
         self._is_closed = False
 
@@ -59,16 +61,17 @@ class UdpDatagrams:
     async def send_to(self, data: bytes, address: Address) -> None:
         if len(data) > DATAGRAM_SIZE_MAX:
             raise UsageError(f"a datagram has at most {DATAGRAM_SIZE_MAX} bytes, not {len(data)}")
-        name = self._name(address)
-        await trio.lowlevel.checkpoint()
+        is_v4, name = _name(address.host, address.port)
+        if is_v4 != self._is_v4:
+            raise UsageError(f"cannot send to {address} from {self._address}: one is IPv4, the other IPv6")
         if self._is_closed:
             raise self._closed()
-        # What the kernel refuses by itself (no route, no room, a filter) is lost, as it would be further on.
-        with suppress(OSError):
-            try:
-                self._socket.sendto(data, name)
-            except BlockingIOError:
-                await self._send_later(data, name)
+        try:
+            self._socket.sendto(data, name)
+        except BlockingIOError:
+            await self._send_later(data, name)
+        except OSError:  # What the kernel refuses by itself (no route, a filter) is lost, as it would be further on.
+            return
 
     async def receive_from(self) -> tuple[bytes, Address]:
         while True:
@@ -100,37 +103,30 @@ class UdpDatagrams:
 
     async def _send_later(self, data: bytes, name: Name) -> None:
         """Send once there is room, if that is soon."""
-        with trio.move_on_after(SEND_WAIT_S), suppress(BlockingIOError):
+        with trio.move_on_after(SEND_WAIT_S), suppress(OSError):
             try:
                 await trio.lowlevel.wait_writable(self._socket)
             except trio.ClosedResourceError as error:
                 raise self._closed() from error
             self._socket.sendto(data, name)
 
-    def _name(self, address: Address) -> Name:
-        """Return what the kernel calls the address. Raises `UsageError`."""
-        try:
-            is_v4, host, scope = _read_host(address.host)
-        except ValueError:
-            raise UsageError(f"cannot send to {address}: {address.host!r} is no IP address") from None
-        if not 1 <= address.port <= PORT_MAX:
-            raise UsageError(f"cannot send to {address}: there is no port {address.port}")
-        if is_v4 != (self._socket.family == socket.AF_INET):
-            raise UsageError(f"cannot send to {address} from {self._address}: one is IPv4, the other IPv6")
-        return (host, address.port) if is_v4 else (host, address.port, 0, scope)
-
     def _closed(self) -> LinkClosed:
         return LinkClosed(f"the datagrams of {self._address} are closed")
 
 
-@lru_cache(maxsize=HOSTS_MAX)
-def _read_host(host: str) -> tuple[bool, str, int]:
-    """Return whether it is IPv4, and how the kernel writes it: without its zone, whose number stands apart."""
-    ip = ip_address(host)
+@lru_cache(maxsize=ADDRESSES_MAX)
+def _name(host: str, port: int) -> tuple[bool, Name]:
+    """Return whether it is IPv4, and what the kernel calls it. Raises `UsageError`."""
+    try:
+        ip = ip_address(host)
+        scope = 0 if isinstance(ip, IPv4Address) else int(ip.scope_id or 0)  # The number of a link-local's interface.
+    except ValueError:
+        raise UsageError(f"cannot send to {Address(host, port)}: {host!r} is no IP address") from None
+    if not 1 <= port <= PORT_MAX:
+        raise UsageError(f"cannot send to {Address(host, port)}: there is no port {port}")
     if isinstance(ip, IPv4Address):
-        return True, str(ip), 0
-    # Of a link-local address: the number of the interface.
-    return False, str(ip).partition("%")[0], int(ip.scope_id or 0)
+        return True, (str(ip), port)
+    return False, (str(ip).partition("%")[0], port, 0, scope)  # Its zone stands apart.
 
 
 async def open_udp(address: Address) -> UdpDatagrams:
@@ -162,7 +158,7 @@ def _bound(family: socket.AddressFamily, name: tuple[object, ...]) -> socket.soc
     return opened
 
 
-@lru_cache(maxsize=HOSTS_MAX)
+@lru_cache(maxsize=ADDRESSES_MAX)
 def _address(name: Name) -> Address:
     scope = name[3] if len(name) == 4 else 0
     return Address(f"{name[0]}%{scope}" if scope else name[0], name[1])

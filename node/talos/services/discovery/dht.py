@@ -10,7 +10,7 @@ import trio
 from talos.services.desk import Desk
 from talos.services.discovery.ports import Ports
 from talos.services.signal import Signal
-from talos_dht import Contact, Dht, Done, Effect, Job, K, Now, Send
+from talos_dht import Contact, Dht, Effect, Job, K, Now, Send
 
 J = TypeVar("J", bound=Job)
 
@@ -73,10 +73,9 @@ class DhtRunner:
 
     async def _do(self, effects: list[Effect]) -> None:
         for effect in effects:
-            match effect:
-                case Send():
-                    await self._ports.send(effect.to, effect.body)
-                case Done() if effect.job in self._waiting:
-                    self._waiting[effect.job].set()
+            if isinstance(effect, Send):
+                await self._ports.send(effect.to, effect.body)
+            elif effect.job in self._waiting:
+                self._waiting[effect.job].set()
         if self.dht.wakes_at_ms < self._until_ms:
             self._earlier.send()

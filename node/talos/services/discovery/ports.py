@@ -24,7 +24,7 @@ from talos_dht import DATAGRAM_MAX, SEAL_SIZE, Contact, Malformed
 
 ANY_PORT: Final = Address("0.0.0.0", 0)  # Of a node that only dials.
 BINDS_MAX: Final = 8  # Attempts to get one number for TCP and UDP, where any will do.
-ADDRESSES_MAX: Final = 4_096  # Contacts whose addresses are kept as the network takes them.
+ADDRESSES_MAX: Final = 4_096  # Addresses of contacts that are kept as the network takes them.
 
 STREAM_PORT: Final = 1  # Of whoever asks over a stream: its tokens are for its key and host, whatever its port is.
 SILENT_S: Final = 120.0  # Without a datagram, after which UDP may be what keeps others from answering.
@@ -48,8 +48,8 @@ async def listen(network: Network, address: Address) -> tuple[Listener, Datagram
 
 
 @lru_cache(maxsize=ADDRESSES_MAX)
-def _address_of(contact: Contact) -> Address:
-    return Address(contact.host, contact.port)
+def _address(host: str, port: int) -> Address:
+    return Address(host, port)
 
 
 @dataclass(slots=True)
@@ -72,7 +72,7 @@ class Ports:
         self._spawn = spawn
         self._answers: dict[bytes, list[bytes]] = {}  # To who asks over a stream just now, by contact as written.
         self._asked: set[bytes] = set()  # Contacts that are asked over a stream just now.
-        self._heard_at = -inf  # Monotonic: the last datagram that somebody sealed for us, not one that strays in.
+        self._heard_ms = -inf  # Monotonic: the last datagram that somebody sealed for us, not one that strays in.
         self.opened = opened
         self.traffic = Traffic()
         self.by_stream = False  # UDP does not seem to pass: ask over streams too, until a datagram comes.
@@ -87,17 +87,20 @@ class Ports:
             with suppress(NodeStopped):
                 self._spawn(f"datagram to {to.host}", partial(self._ask, to, body))
                 self._asked.add(to.raw)
+        address = _address(to.host, to.port)
         for port in self.opened:
-            if (":" in port.address.host) == (":" in to.host):
-                with suppress(UsageError, LinkClosed, Damaged):  # A wrong family, closing, a key of low order.
-                    await port.send_to(self._boxes.seal(to.key, body), _address_of(to))
-                    self.traffic.sent += 1
+            if (":" in port.address.host) == (":" in address.host):
+                try:
+                    await port.send_to(self._boxes.seal(to.key, body), address)
+                except (UsageError, LinkClosed, Damaged):  # A wrong family, closing, a key of low order.
+                    return
+                self.traffic.sent += 1
                 return
 
     def is_silent(self, asked: Sequence[Contact]) -> bool:
         """Say whether to ask over streams from now on: nodes whose streams we have had did not answer to datagrams, and
         nobody's has come for a while: a machine may have moved to where UDP does not pass."""
-        is_long = self._desk.host.clock.monotonic() - self._heard_at > SILENT_S
+        is_long = self._desk.steady_ms() - self._heard_ms > 1000 * SILENT_S
         self.by_stream = self.by_stream or (bool(asked) and is_long)
         return self.by_stream
 
@@ -106,11 +109,12 @@ class Ports:
         while True:
             data, source = await port.receive_from()
             self.traffic.received += 1
-            opened = self._opened(data, source)
+            now_ms = self._desk.steady_ms()
+            opened = self._opened(data, source, now_ms)
             if opened is None:
                 self.traffic.refused += 1
             else:
-                self._heard_at = self._desk.host.clock.monotonic()
+                self._heard_ms = now_ms
                 if self.by_stream:
                     self.by_stream = False
                     self.udp_passes()
@@ -121,7 +125,8 @@ class Ports:
 
         A node without a port takes no part in the DHT, whichever way it is asked.
         """
-        opened = self._opened(datagram, Address(host, STREAM_PORT)) if self.opened else None
+        source = Address(host, STREAM_PORT)
+        opened = self._opened(datagram, source, self._desk.steady_ms()) if self.opened else None
         if opened is None or opened[0].raw in self._answers:
             self.traffic.refused += 1
             return None
@@ -138,7 +143,7 @@ class Ports:
         network, clock, answer = self._desk.host.network, self._desk.host.clock, b""
         try:
             with suppress(TalosError), clock.move_on_after(STREAM_S):
-                stream = await network.dial_stream(_address_of(to))
+                stream = await network.dial_stream(_address(to.host, to.port))
                 try:
                     await stream.send_all(wrap(bytes((Kind.DATAGRAM,)) + self._boxes.seal(to.key, body)))
                     key, answer = self._boxes.open((await _frame(stream))[1:])
@@ -150,9 +155,10 @@ class Ports:
         if answer:
             await self.heard(to, answer)
 
-    def _opened(self, data: bytes, source: Address) -> tuple[Contact, bytes] | None:
-        claimed = datagram_source_of(source.host, source.port)
-        if not SEAL_SIZE < len(data) <= DATAGRAM_MAX or not self._desk.spend(Work.DATAGRAM, claimed):
+    def _opened(self, data: bytes, source: Address, now_ms: int) -> tuple[Contact, bytes] | None:
+        if not SEAL_SIZE < len(data) <= DATAGRAM_MAX:
+            return None
+        if not self._desk.budgets.spend(Work.DATAGRAM, datagram_source_of(source.host, source.port), now_ms):
             return None
         try:
             key, body = self._boxes.open(data)
