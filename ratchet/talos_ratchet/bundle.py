@@ -20,9 +20,10 @@ from typing import Final
 from nacl.bindings import crypto_sign_open
 from nacl.exceptions import BadSignatureError
 
+from talos_ratchet.checked import KEY_SIZE
 from talos_ratchet.errors import Expired, Forged, Malformed
 from talos_ratchet.keys import EC_TYPE, KEM_TYPE, KemPrekey, Prekey, Sign, check_kem_public, check_point
-from talos_ratchet.suite import KEY_SIZE, SUITE_1
+from talos_ratchet.suite import SUITE_1
 
 VERSION: Final = 1
 SIGNATURE_SIZE: Final = 64  # Bytes.

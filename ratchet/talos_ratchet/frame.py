@@ -14,6 +14,8 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final
 
+from talos_ratchet.errors import Malformed
+
 KIND_BASE: Final = 0x10  # Plus the lane's number: the first byte of a frame.
 NONCE_SIZE: Final = 12  # Bytes.
 TAG_SIZE: Final = 16
@@ -24,3 +26,10 @@ FRAME_SIZE_MAX: Final = 2**20  # Bytes.
 PLAINTEXT_SIZE_MAX: Final = FRAME_SIZE_MAX - OVERHEAD
 COUNTER_END: Final = 2**31  # Messages of one chain; 2**32 random nonces under one header key would be too many.
 LEASE_EPOCH_BITS: Final = 64
+
+
+def cut_head(frame: bytes, lane: int) -> tuple[bytes, bytes]:
+    """Return the nonce and the sealed header of a frame. Raises `Malformed` if it cannot be one of this lane."""
+    if not OVERHEAD <= len(frame) <= FRAME_SIZE_MAX or frame[0] != KIND_BASE + lane:
+        raise Malformed(f"{len(frame)} bytes are not a frame of lane {lane}")
+    return frame[1:13], frame[13:BODY_AT]

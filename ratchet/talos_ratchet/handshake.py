@@ -18,6 +18,7 @@ from hashlib import sha256
 from typing import Final
 
 from talos_ratchet.bundle import Bundle, Offer
+from talos_ratchet.checked import KEY_SIZE
 from talos_ratchet.errors import Malformed, UnknownPrekey
 from talos_ratchet.keys import (
     EC_TYPE,
@@ -35,7 +36,7 @@ from talos_ratchet.opening import FIRST_SIZE_MAX, ONE_TIME, PARTY_SIZE_MAX, Open
 from talos_ratchet.ratchet import Ratchet
 from talos_ratchet.rows import ID_SIZE
 from talos_ratchet.session import LATER_LANES, SEED_SIZE, Lane, Session
-from talos_ratchet.suite import KEY_SIZE, SUITE_1, Suite
+from talos_ratchet.suite import SUITE_1, Suite
 
 ID_BYTES: Final = 4  # A prekey id, in the transcript.
 SIZE_BYTES: Final = 2  # A party's size, there.

@@ -11,10 +11,10 @@ from struct import Struct
 from typing import Final, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM1024PrivateKey
-from nacl.bindings import crypto_scalarmult_base
 
+from talos_ratchet.checked import KEY_SIZE
 from talos_ratchet.errors import Malformed
-from talos_ratchet.suite import KEY_SIZE
+from talos_ratchet.suite import public_of
 
 Entropy = Callable[[int], bytes]  # entropy(n) returns n unpredictable bytes.
 Encapsulate = Callable[[bytes], tuple[bytes, bytes]]  # ML-KEM-1024: public key -> (secret 32, ciphertext 1568).
@@ -90,7 +90,7 @@ class KeyPair:
         """Raises `Malformed` unless `secret` has 32 bytes."""
         if len(secret) != KEY_SIZE:
             raise Malformed(f"an X25519 secret has {KEY_SIZE} bytes, not {len(secret)}")
-        return cls(secret, crypto_scalarmult_base(secret))
+        return cls(secret, public_of(secret))
 
 
 def make_key_pair(entropy: Entropy) -> KeyPair:

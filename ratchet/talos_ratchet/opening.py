@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from struct import Struct
 from typing import Final
 
+from talos_ratchet.checked import KEY_SIZE
 from talos_ratchet.errors import Malformed
 from talos_ratchet.frame import OVERHEAD
 from talos_ratchet.keys import EC_TYPE, KEM_CIPHERTEXT_SIZE, check_point
-from talos_ratchet.suite import KEY_SIZE, SUITE_1
+from talos_ratchet.suite import SUITE_1
 
 KIND: Final = 1  # First byte; frames begin with 0x11 .. 0x13.
 ONE_TIME: Final = 1  # Flag: both the one-time X25519 and the one-time KEM prekey are used. All others are 0.

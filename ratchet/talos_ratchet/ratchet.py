@@ -1,5 +1,7 @@
 """One lane: a Double Ratchet with header encryption. Opening a frame changes nothing; taking it does.
 
+Which header key fits a frame is found first (`live`, then those of `old`), for all lanes that it may be of.
+
 Our half of a DH turn is made when next we send: no key of ours is older than it has to be.
 
 Source: Signal, "The Double Ratchet Algorithm", sections 2.3 to 2.6, 4 (header encryption) and 8.5.
@@ -7,35 +9,31 @@ Source: Signal, "The Double Ratchet Algorithm", sections 2.3 to 2.6, 4 (header e
 
 from __future__ import annotations
 
-from cryptography.exceptions import InvalidTag
-
 from talos_ratchet.chain import Chain
+from talos_ratchet.checked import Trial
 from talos_ratchet.errors import Exhausted, Forged, Malformed, OutOfTurn
 from talos_ratchet.frame import (
     BODY_AT,
     COUNTER_END,
-    FRAME_SIZE_MAX,
     HEADER,
     KIND_BASE,
     LEASE_EPOCH_BITS,
     NONCE_SIZE,
-    OVERHEAD,
     PLAINTEXT_SIZE_MAX,
 )
 from talos_ratchet.keys import Entropy, KeyPair, check_point, make_key_pair
 from talos_ratchet.late import LateKeys
 from talos_ratchet.opened import Leap, Opened
-from talos_ratchet.receive import FORGED_BODY, OLD_CHAINS_MAX, open_in_chain, open_next
-from talos_ratchet.suite import Cipher, Suite
+from talos_ratchet.receive import FORGED_BODY, OLD_CHAINS_MAX, open_in_chain, open_turned
+from talos_ratchet.suite import Sealer, Suite
 
-OldChain = tuple[int, bytes, Cipher]  # (number of the receiving chain, its header key 32, its cipher)
+OldChain = tuple[int, bytes]  # (number of the receiving chain, its header key 32)
 
 
 class Ratchet:
     """One lane of one session. Reads no clock; all randomness comes in with `seal`."""
 
     __slots__ = (
-        "_kind",
         "_kind_byte",
         "ad",
         "chain",
@@ -43,12 +41,11 @@ class Ratchet:
         "ended",
         "lane",
         "late",
-        "next_opener",
+        "live",
         "next_receive_header",
         "next_send_header",
         "old",
         "old_changed",
-        "opener",
         "ours",
         "previous",
         "receive_header",
@@ -83,11 +80,9 @@ class Ratchet:
         self.old: list[OldChain] = []  # Newest first.
         self.changed = self.old_changed = True  # Since the rows were last written.
         self.version = 0  # Grows whenever what was opened before may no longer be taken.
-        self._kind = KIND_BASE + lane
-        self._kind_byte = bytes([self._kind])
-        self.sealer: Cipher | None = None
-        self.opener: Cipher | None = None
-        self.next_opener: Cipher | None = None
+        self._kind_byte = bytes([KIND_BASE + lane])
+        self.sealer: Sealer | None = None  # Of headers.
+        self.live: list[Trial] = []  # Header keys that the peer may be using: of its current chain, of the next.
 
     @classmethod
     def initiate(
@@ -115,11 +110,15 @@ class Ratchet:
         return ratchet
 
     def refresh(self) -> None:
-        """Make the header ciphers anew, after the header keys have changed."""
-        make = self.suite.header_aead
-        self.sealer = make(self.send_header) if self.send_header else None
-        self.opener = make(self.receive_header) if self.receive_header else None
-        self.next_opener = make(self.next_receive_header)
+        """Note what follows from the header keys, after they have changed."""
+        self.sealer = self.suite.header_aead(self.send_header) if self.send_header else None
+        self._watch()
+
+    def _watch(self) -> None:
+        """Note which header keys the peer may be using: it cannot have turned again before we have."""
+        self.live = [] if self.receiving is None else [(self.receive_header, self.ad)]
+        if not self.turn_due:
+            self.live.append((self.next_receive_header, self.ad))
 
     @property
     def can_send(self) -> bool:
@@ -148,6 +147,7 @@ class Ratchet:
         self.turn_due = False
         self.changed = True
         self.sealer = self.suite.header_aead(self.send_header)
+        self._watch()
 
     def seal(self, plaintext: bytes, entropy: Entropy, lease_epoch: int) -> bytes:
         """Return the next frame. Raises `Malformed` (sizes), `OutOfTurn` or `Exhausted`."""
@@ -169,38 +169,24 @@ class Ratchet:
         self.changed = True
         return frame
 
-    @property
-    def live_header_keys(self) -> int:
-        """How many header keys `open` tries on a frame that none of them fits: at most `LIVE_CHAINS_MAX`."""
-        has_current = self.opener is not None and self.receiving is not None
-        return has_current + (self.next_opener is not None and not self.turn_due)
+    def open(self, frame: bytes, which: int, header: bytes, now_ms: int) -> Opened:
+        """Authenticate and decrypt a frame whose `header` the key `live[which]` has opened, changing nothing.
 
-    def open(self, frame: bytes, now_ms: int) -> Opened | None:
-        """Authenticate and decrypt a frame of the current chain or the next, changing nothing.
-
-        Returns None if the header key of neither fits: it may be of an old chain, see `open_old`.
         Raises `Malformed`, `Forged`, `Duplicate`, `Expired`, `TooFarAhead` or `Exhausted`.
         """
-        if not OVERHEAD <= len(frame) <= FRAME_SIZE_MAX or frame[0] != self._kind:
-            raise Malformed(f"{len(frame)} bytes are not a frame of lane {self.lane}")
-        opener, chain, ad = self.opener, self.receiving, self.ad
-        if opener is None or chain is None:
-            return open_next(self, frame, now_ms)
-        head = frame[:BODY_AT]
-        nonce = head[1:13]
-        try:
-            header = opener.decrypt(nonce, head[13:], ad)
-        except InvalidTag:
-            return open_next(self, frame, now_ms)
+        chain = self.receiving
+        if which or chain is None:
+            return open_turned(self, frame, header, now_ms)
         public, _, number, pq_epoch, flags, lease_epoch = HEADER.unpack(header)
         if public != self.theirs or pq_epoch or flags:
             raise Malformed("a header names another ratchet key than its chain, or what suite 1 does not have")
         if number != chain.number or self.late.kept or number >= COUNTER_END:
             return open_in_chain(self, chain, frame, number, lease_epoch, now_ms)
-        try:
-            plaintext = self.suite.open_aead(chain.message_key()).decrypt(nonce, frame[BODY_AT:], ad + head)
-        except InvalidTag:
-            raise Forged(FORGED_BODY) from None
+        head = frame[:BODY_AT]
+        cipher = self.suite.open_aead(chain.message_key())
+        plaintext = cipher.decrypt(head[1:13], frame[BODY_AT:], self.ad + head)
+        if plaintext is None:
+            raise Forged(FORGED_BODY)
         return Opened(plaintext, lease_epoch, self, None)
 
     def take(self, opened: Opened) -> None:
@@ -235,11 +221,10 @@ class Ratchet:
             self.receiving = leap.chain
         if turn is None:
             return
-        if self.opener is not None:
-            self.old = [(self.chain, self.receive_header, self.opener), *self.old][:OLD_CHAINS_MAX]
+        if self.receive_header:
+            self.old = [(self.chain, self.receive_header), *self.old][:OLD_CHAINS_MAX]
             self.old_changed = True
         self.chain, self.theirs, self.root = self.chain + 1, turn.public, turn.root
-        self.receive_header, self.opener = self.next_receive_header, self.next_opener
-        self.next_receive_header = turn.next_header
-        self.next_opener = self.suite.header_aead(turn.next_header)
+        self.receive_header, self.next_receive_header = self.next_receive_header, turn.next_header
         self.turn_due = True
+        self._watch()

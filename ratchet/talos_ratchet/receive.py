@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from cryptography.exceptions import InvalidTag
-
 from talos_ratchet.chain import Chain
 from talos_ratchet.errors import Duplicate, Exhausted, Expired, Forged, Malformed
 from talos_ratchet.frame import BODY_AT, COUNTER_END, HEADER
@@ -27,10 +25,11 @@ FORGED_BODY: Final = "the header is authentic, the body is not"
 
 
 def _open_body(ratchet: Ratchet, frame: bytes, message_key: bytes) -> bytes:
-    try:
-        return ratchet.suite.open_aead(message_key).decrypt(frame[1:13], frame[BODY_AT:], ratchet.ad + frame[:BODY_AT])
-    except InvalidTag:
-        raise Forged(FORGED_BODY) from None
+    head = frame[:BODY_AT]
+    body = ratchet.suite.open_aead(message_key).decrypt(head[1:13], frame[BODY_AT:], ratchet.ad + head)
+    if body is None:
+        raise Forged(FORGED_BODY)
+    return body
 
 
 def open_in_chain(ratchet: Ratchet, chain: Chain, frame: bytes, number: int, lease_epoch: int, now_ms: int) -> Opened:
@@ -63,33 +62,21 @@ def _open_late(ratchet: Ratchet, frame: bytes, place: Place, lease_epoch: int, n
     return Opened(_open_body(ratchet, frame, key), lease_epoch, ratchet, leap)
 
 
-def open_next(ratchet: Ratchet, frame: bytes, now_ms: int) -> Opened | None:
-    """Open a frame of the peer's next chain; None if its header is of none such."""
-    if ratchet.turn_due or ratchet.next_opener is None:  # Before our turn the peer cannot have turned.
-        return None
-    try:
-        header = ratchet.next_opener.decrypt(frame[1:13], frame[13:BODY_AT], ratchet.ad)
-    except InvalidTag:
-        return None
-    return _open_turned(ratchet, frame, header, now_ms)
-
-
-def open_old(ratchet: Ratchet, frame: bytes, now_ms: int, *, most: int = OLD_CHAINS_MAX) -> Opened | None:
+def open_old(
+    ratchet: Ratchet, frame: bytes, nonce: bytes, sealed: bytes, now_ms: int, *, most: int = OLD_CHAINS_MAX
+) -> Opened | None:
     """Open a frame of one of the newest `most` old chains; None if its header is of none of them."""
-    nonce, sealed = frame[1:13], frame[13:BODY_AT]
-    for chain, _, opener in ratchet.old[:most]:
-        try:
-            header = opener.decrypt(nonce, sealed, ratchet.ad)
-        except InvalidTag:
-            continue
-        _, _, number, pq_epoch, flags, lease_epoch = HEADER.unpack(header)
-        if pq_epoch or flags:
-            raise Malformed(NOT_IN_SUITE_1)
-        return _open_late(ratchet, frame, (chain, number), lease_epoch, now_ms)
-    return None
+    found = ratchet.suite.open_header([(key, ratchet.ad) for _, key in ratchet.old[:most]], nonce, sealed)
+    if found is None:
+        return None
+    which, header = found
+    _, _, number, pq_epoch, flags, lease_epoch = HEADER.unpack(header)
+    if pq_epoch or flags:
+        raise Malformed(NOT_IN_SUITE_1)
+    return _open_late(ratchet, frame, (ratchet.old[which][0], number), lease_epoch, now_ms)
 
 
-def _open_turned(ratchet: Ratchet, frame: bytes, header: bytes, now_ms: int) -> Opened:
+def open_turned(ratchet: Ratchet, frame: bytes, header: bytes, now_ms: int) -> Opened:
     """Open the first frame to arrive of the peer's next chain. All limits come before the DH."""
     public, previous, number, pq_epoch, flags, lease_epoch = HEADER.unpack(header)
     if pq_epoch or flags:

@@ -16,12 +16,13 @@ from struct import Struct
 from typing import Final
 
 from talos_ratchet.chain import Chain
+from talos_ratchet.checked import KEY_SIZE
 from talos_ratchet.errors import Malformed
 from talos_ratchet.keys import KeyPair
 from talos_ratchet.late import Place
 from talos_ratchet.ratchet import Ratchet
 from talos_ratchet.receive import OLD_CHAINS_MAX
-from talos_ratchet.suite import KEY_SIZE, Suite
+from talos_ratchet.suite import Suite
 
 ID_SIZE: Final = 16  # Bytes of a session id.
 SESSION_TAG: Final = b"\x00"
@@ -138,11 +139,10 @@ def _load_lane_row(ratchet: Ratchet, raw: bytes) -> None:
 
 
 def _old_row(ratchet: Ratchet) -> bytes:
-    return b"".join(_OLD.pack(chain, header_key) for chain, header_key, _ in ratchet.old)
+    return b"".join(_OLD.pack(*old) for old in ratchet.old)
 
 
 def _load_old_row(ratchet: Ratchet, raw: bytes) -> None:
     if len(raw) % _OLD.size or len(raw) > OLD_CHAINS_MAX * _OLD.size:
         raise Malformed(f"{len(raw)} bytes are no list of old chains")
-    make = ratchet.suite.header_aead
-    ratchet.old = [(chain, key, make(key)) for chain, key in _OLD.iter_unpack(raw)]
+    ratchet.old = list(_OLD.iter_unpack(raw))

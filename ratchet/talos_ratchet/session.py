@@ -11,13 +11,15 @@ from enum import IntEnum
 from struct import Struct
 from typing import Final
 
+from talos_ratchet.checked import KEY_SIZE
 from talos_ratchet.errors import Forged, Malformed, OutOfTurn
+from talos_ratchet.frame import cut_head
 from talos_ratchet.keys import Entropy, KeyPair, make_key_pair
 from talos_ratchet.opened import Opened
 from talos_ratchet.ratchet import Ratchet
 from talos_ratchet.receive import open_old
 from talos_ratchet.rows import ID_SIZE, SESSION_TAG, Changes, Row, lane_changes, lane_rows, load_lane
-from talos_ratchet.suite import KEY_SIZE, SUITE_1, Suite
+from talos_ratchet.suite import SUITE_1, Suite
 
 VERSION: Final = 1  # Of the row.
 SEED_SIZE: Final = 3 * KEY_SIZE  # Root, and the first header key of either side.
@@ -148,9 +150,11 @@ class Session:
         ratchet = self._lanes[lane]
         if ratchet is None:
             raise OutOfTurn(f"lane {lane} is not open")
-        opened = ratchet.open(frame, now_ms)
-        if opened is None:
-            opened = open_old(ratchet, frame, now_ms)
+        nonce, sealed = cut_head(frame, lane)
+        found = ratchet.suite.open_header(ratchet.live, nonce, sealed)
+        if found is not None:
+            return ratchet.open(frame, *found, now_ms)
+        opened = open_old(ratchet, frame, nonce, sealed, now_ms)
         if opened is None:
             raise Forged("no header key fits")
         return opened

@@ -5,18 +5,21 @@ Sources: Signal, "The Double Ratchet Algorithm", sections 2.2, 4 and 5.2; RFC 77
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Final, Protocol
 
-from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
-from nacl.bindings import crypto_scalarmult
 
+from talos_ratchet.checked import KEY_SIZE, Trial
 from talos_ratchet.errors import Malformed
 
-KEY_SIZE: Final = 32  # Bytes: every symmetric key, chain key, X25519 secret and X25519 public key.
+try:
+    from talos_ratchet import sodium as calls
+except (ImportError, AttributeError):  # PyNaCl keeps its C functions elsewhere, as it may: they are private to it.
+    from talos_ratchet import checked as calls  # type: ignore[no-redef]  # The same functions.
+
 MESSAGE_KEY_INPUT: Final = b"\x01"  # Signal's constants, so that others' implementations check ours.
 CHAIN_KEY_INPUT: Final = b"\x02"
 F_PREFIX: Final = b"\xff" * 32  # X3DH section 2.2: keeps the input apart from any XEdDSA input.
@@ -24,17 +27,20 @@ NO_SALT: Final = bytes(32)  # X3DH section 2.2: as many zero bytes as SHA-256 ha
 
 _HASH: Final = SHA256()
 
+public_of = calls.public_of
+
 
 class Sealer(Protocol):
     """What seals one frame: all that is asked of a cipher there."""
 
-    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None, /) -> bytes: ...
+    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes, /) -> bytes: ...
 
 
-class Cipher(Sealer, Protocol):
-    """What seals and opens headers."""
+class Opener(Protocol):
+    """What opens one frame."""
 
-    def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None, /) -> bytes: ...
+    def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes, /) -> bytes | None:
+        """Return None if the tag does not fit."""
 
 
 class Suite:
@@ -54,12 +60,16 @@ class Suite:
 
     # Called once for each message key that encrypts, and for each that is tried. They are not methods because calls
     # count here (0.1 us of the 15 of a message); a subclass may make them methods, to watch.
-    seal_aead: Callable[[bytes], Sealer] = staticmethod(ChaCha20Poly1305)
-    open_aead: Callable[[bytes], ChaCha20Poly1305] = staticmethod(ChaCha20Poly1305)
+    seal_aead: Callable[[bytes], Sealer] = staticmethod(calls.ChaCha20Poly1305)
+    open_aead: Callable[[bytes], Opener] = staticmethod(calls.ChaCha20Poly1305)
 
-    def header_aead(self, key: bytes) -> Cipher:
-        """Return the cipher for the headers of one chain."""
-        return ChaCha20Poly1305(key)
+    def header_aead(self, key: bytes) -> Sealer:
+        """Return what seals the headers of one chain."""
+        return calls.ChaCha20Poly1305(key)
+
+    def open_header(self, trials: Sequence[Trial], nonce: bytes, sealed: bytes) -> tuple[int, bytes] | None:
+        """Try header keys in turn: return which of them fits, and the header; None if none does."""
+        return calls.open_with_one_of(trials, nonce, sealed)
 
     def step(self, chain_key: bytes) -> tuple[bytes, bytes]:
         """Return one message key and the next chain key, 32 bytes each."""
@@ -76,10 +86,10 @@ class Suite:
 
     def agree(self, secret: bytes, public: bytes) -> bytes:
         """Return the X25519 shared secret. Raises `Malformed` for a low-order `public`."""
-        try:
-            return crypto_scalarmult(secret, public)
-        except RuntimeError:  # libsodium's word for an all-zero result (RFC 7748, section 6.1).
-            raise Malformed("the peer's X25519 key has low order") from None
+        shared = calls.agree(secret, public)
+        if shared is None:
+            raise Malformed("the peer's X25519 key has low order")
+        return shared
 
     def mix(self, secrets: tuple[bytes, ...], info: bytes) -> bytes:
         """Return the 32 byte handshake secret of X3DH (section 2.2) or PQXDH, whose last secret is the KEM's."""

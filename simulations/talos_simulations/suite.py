@@ -10,10 +10,8 @@ from collections.abc import Callable
 from itertools import count
 from typing import Final, NamedTuple
 
-from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
-
 from talos.core.frames import Kind
-from talos_ratchet import Suite
+from talos_ratchet import SUITE_1, Suite
 
 TAG_SIZE: Final = 16  # Bytes; RFC 8439, section 2.8.
 LENGTH_SIZE: Final = 4  # Bytes before each frame on a stream, and before its kind.
@@ -93,12 +91,12 @@ class _WatchedCipher:
     __slots__ = ("_cipher", "_fresh", "_key", "_turns")
 
     def __init__(self, key: bytes, fresh: dict[bytes, _Sealed], turns: count[int]) -> None:
-        self._cipher = ChaCha20Poly1305(key)
+        self._cipher = SUITE_1.seal_aead(key)
         self._key = key
         self._fresh = fresh
         self._turns = turns
 
-    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None, /) -> bytes:
+    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes, /) -> bytes:
         sealed = self._cipher.encrypt(nonce, data, associated_data)
         self._fresh[sealed[-TAG_SIZE:]] = _Sealed(self._key, next(self._turns))
         return sealed

@@ -7,9 +7,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
-
-from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from talos.core.chain import check_chain, open_note_of, read_card
 from talos.core.conversation import Conversation
@@ -182,7 +179,7 @@ class _KeySuite(Suite):
         super().__init__()
         self.keys = set[bytes]()
         make = self.seal_aead
-        self.seal_aead = lambda key: cast(ChaCha20Poly1305, NotingCipher(make(key), key, self._seals))
+        self.seal_aead = lambda key: NotingCipher(make(key), key, self._seals)
 
     def _seals(self, key: bytes, sealed: bytes) -> None:
         self.keys.add(key_hash(key))

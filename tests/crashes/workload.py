@@ -17,8 +17,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, cast
 
-from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
-
 from talos.config import Config
 from talos.core.diary import CHECKPOINT_KEY
 from talos.core.log_rows import next_index
@@ -28,6 +26,7 @@ from talos.core.vault import Vault
 from talos.drivers.lmdb_rows import DATA_FILE
 from talos.drivers.lmdb_store import LmdbStore
 from talos.host import Store
+from talos_ratchet.suite import Sealer
 from talos_simulations.application import Load
 from talos_simulations.books import Deed
 from talos_simulations.check import Check
@@ -171,8 +170,8 @@ class _NotingSuite(WatchedSuite):
         super().__init__()
         self._notes = notes
         self._sealed: dict[bytes, bytes] = {}  # Key hash by tag.
-        watched: Callable[[bytes], object] = self.seal_aead
-        self.seal_aead = lambda key: cast(ChaCha20Poly1305, NotingCipher(watched(key), key, self._seals))
+        watched = self.seal_aead
+        self.seal_aead = lambda key: NotingCipher(watched(key), key, self._seals)
 
     def _seals(self, key: bytes, sealed: bytes) -> None:
         self._sealed[sealed[-TAG_SIZE:]] = key_hash(key)
@@ -196,12 +195,12 @@ def _frames(data: bytes) -> Iterator[bytes]:
 class NotingCipher:
     """Tells `seals` of the key and the ciphertext each time it makes one."""
 
-    def __init__(self, cipher: object, key: bytes, seals: Callable[[bytes, bytes], None]) -> None:
-        self._cipher = cast(ChaCha20Poly1305, cipher)
+    def __init__(self, cipher: Sealer, key: bytes, seals: Callable[[bytes, bytes], None]) -> None:
+        self._cipher = cipher
         self._key = key
         self._seals = seals
 
-    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None, /) -> bytes:
+    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes, /) -> bytes:
         sealed = self._cipher.encrypt(nonce, data, associated_data)
         self._seals(self._key, sealed)
         return sealed

@@ -10,6 +10,7 @@ FRAMES: Final = "tests/ratchet/test_frames.py"
 KEYS: Final = "tests/ratchet/test_header_keys.py"
 LATE: Final = "tests/ratchet/test_late_keys.py"
 SETS: Final = "tests/ratchet/test_session_set.py"
+SODIUM: Final = "tests/ratchet/test_sodium.py"
 VECTORS: Final = "tests/ratchet/test_session_vectors.py"
 
 MUTANTS: Final = (
@@ -64,9 +65,9 @@ MUTANTS: Final = (
     Mutant(
         "peer_turns_twice",
         "A peer that turns again and again makes us work, and keep chains, without our ever having answered.",
-        "ratchet/talos_ratchet/receive.py",
-        "if ratchet.turn_due or ratchet.next_opener is None:",
-        "if ratchet.next_opener is None:",
+        "ratchet/talos_ratchet/ratchet.py",
+        "        if not self.turn_due:\n",
+        "        if True:\n",
         f"{FRAMES}::test_the_peer_cannot_turn_twice_before_we_have_turned",
     ),
     Mutant(
@@ -137,7 +138,7 @@ MUTANTS: Final = (
         "old_chains_without_measure",
         "Garbage is tried against every old chain of every session.",
         "ratchet/talos_ratchet/session_set.py",
-        "most=HEADER_KEYS_MAX - tried)",
+        "most=left)",
         "most=HEADER_KEYS_MAX)",
         f"{KEYS}::test_garbage_is_tried_against_no_more_than_eight_header_keys_and_derives_nothing",
     ),
@@ -145,7 +146,7 @@ MUTANTS: Final = (
         "old_chains_cost_nothing",
         "The old chains that were tried are not counted, and each session has room for all of its own.",
         "ratchet/talos_ratchet/session_set.py",
-        "            tried = min(tried + len(ratchet.old), HEADER_KEYS_MAX)\n",
+        "            left -= len(ratchet.old)\n",
         "",
         f"{KEYS}::test_garbage_is_tried_against_no_more_than_eight_header_keys_and_derives_nothing",
     ),
@@ -180,5 +181,29 @@ MUTANTS: Final = (
         'int.from_bytes(raw, "little") >= FIELD_PRIME',
         'int.from_bytes(raw, "little") > FIELD_PRIME',
         "tests/ratchet/test_known_answers.py::test_a_second_encoding_of_a_point_is_refused",
+    ),
+    Mutant(
+        "size_left_to_c",
+        "libsodium reads 32 bytes of a key that has fewer.",
+        "ratchet/talos_ratchet/sodium.py",
+        "    if len(secret) != KEY_SIZE or len(public) != KEY_SIZE:\n",
+        "    if len(public) != KEY_SIZE:\n",
+        f"{SODIUM}::test_a_key_of_another_size_is_refused",
+    ),
+    Mutant(
+        "tag_not_waited_for",
+        "What is in the buffer is handed out, whatever libsodium says of the tag.",
+        "ratchet/talos_ratchet/sodium.py",
+        "ad_size, nonce, self._key):\n            return None\n",
+        "ad_size, nonce, self._key):\n            pass\n",
+        f"{SODIUM}::test_whatever_bit_is_changed_nothing_is_opened",
+    ),
+    Mutant(
+        "any_key_fits",
+        "The first header key tried passes for the one that fits.",
+        "ratchet/talos_ratchet/sodium.py",
+        "        if not _open(room,",
+        "        if _open(room,",
+        f"{SODIUM}::test_the_one_key_that_fits_is_found",
     ),
 )

@@ -8,15 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from hashlib import sha256
-from typing import Final, cast
-
-from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from typing import Final
 
 from talos.core.frames import FrameReader, Kind
 from talos.core.step import Put
 from talos.errors import StoreFull
 from talos.host import Address, Datagrams, Host, Listener, Multicast, Network, Store, Stream
-from talos_ratchet import Suite
+from talos_ratchet import SUITE_1, Suite
 from tests.processes.journal import Journal
 
 KEY_HASH_SIZE: Final = 16  # Bytes of SHA-256 that stand for a key in the journal; no two of ours collide.
@@ -71,13 +69,13 @@ class SpySuite(Suite):
         self._journal = journal
         self._doom = doom
 
-    def seal_aead(self, key: bytes) -> ChaCha20Poly1305:
+    def seal_aead(self, key: bytes) -> _SpyCipher:
         self._doom.pass_by(Moment.SEAL)
-        return cast(ChaCha20Poly1305, _SpyCipher(key, self._journal))  # It allows no subclass.
+        return _SpyCipher(key, self._journal)
 
-    def open_aead(self, key: bytes) -> ChaCha20Poly1305:
+    def open_aead(self, key: bytes) -> _SpyCipher:
         self._doom.pass_by(Moment.OPEN)
-        return cast(ChaCha20Poly1305, _SpyCipher(key, self._journal))
+        return _SpyCipher(key, self._journal)
 
     def mix(self, secrets: tuple[bytes, ...], info: bytes) -> bytes:
         self._journal.note("mixed")
@@ -86,18 +84,19 @@ class SpySuite(Suite):
 
 class _SpyCipher:
     def __init__(self, key: bytes, journal: Journal) -> None:
-        self._cipher = ChaCha20Poly1305(key)
+        self._seal, self._open = SUITE_1.seal_aead(key), SUITE_1.open_aead(key)
         self._name = sha256(key).digest()[:KEY_HASH_SIZE].hex()
         self._journal = journal
 
-    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes:
-        sealed = self._cipher.encrypt(nonce, data, associated_data)
+    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
+        sealed = self._seal.encrypt(nonce, data, associated_data)
         self._journal.note("sealed", self._name, _tag(sealed))
         return sealed
 
-    def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes:
-        opened = self._cipher.decrypt(nonce, data, associated_data)
-        self._journal.note("opened", self._name, _tag(data))
+    def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes | None:
+        opened = self._open.decrypt(nonce, data, associated_data)
+        if opened is not None:
+            self._journal.note("opened", self._name, _tag(data))
         return opened
 
 

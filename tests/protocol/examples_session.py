@@ -106,4 +106,7 @@ def _header(name: str, key: bytes) -> bytes:
     frame, lane = MEETING.frames[name], MEETING.ada.lane(Lane.MESSAGE)
     if lane is None:
         raise ValueError("the lane is not open")
-    return MEETING.adas.header_aead(key).decrypt(frame[1:13], frame[13:80], lane.ad)
+    found = MEETING.adas.open_header([(key, lane.ad)], frame[1:13], frame[13:80])
+    if found is None:
+        raise ValueError("the header's key is another")
+    return found[1]

@@ -209,7 +209,7 @@ FORMATS: Final = (
         "log_card", "log_index", "multikey", "proof_file",
     )),
     *("talos_ratchet." + name for name in (
-        "bundle", "frame", "keys", "late", "opening", "receive", "rows", "session", "session_set", "suite",
+        "bundle", "checked", "frame", "keys", "late", "opening", "receive", "rows", "session", "session_set", "suite",
     )),
     *("talos_audit." + name for name in ("hashes", "note", "tiles", "tlog_proof", "tree")),
     *("talos.control." + name for name in ("protocol", "fields", "values", "audit_values")),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256, shake_256
 
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM1024PublicKey
-from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from nacl.signing import SigningKey
 
 from talos_ratchet import (
@@ -31,7 +30,8 @@ from talos_ratchet import (
     read_opening,
     start,
 )
-from talos_ratchet.suite import Cipher, Sealer
+from talos_ratchet.checked import Trial
+from talos_ratchet.suite import Opener, Sealer
 
 NOW_MS = 1_700_000_000_000
 DAY_MS = 24 * 3_600_000
@@ -216,7 +216,7 @@ class WatchedSuite(Suite):
         self.sealing_keys.append(sha256(key).digest())
         return super().seal_aead(key)
 
-    def open_aead(self, key: bytes) -> ChaCha20Poly1305:
+    def open_aead(self, key: bytes) -> Opener:
         self.counted.bodies += 1
         return super().open_aead(key)
 
@@ -232,22 +232,9 @@ class WatchedSuite(Suite):
         self.counted.handshakes += 1
         return super().mix(secrets, info)
 
-    def header_aead(self, key: bytes) -> Cipher:
-        return WatchedHeaders(super().header_aead(key), self.tried)
-
-
-class WatchedHeaders:
-    """The cipher of one chain's headers, whose trials are counted."""
-
-    def __init__(self, cipher: Cipher, tried: Tried) -> None:
-        self.encrypt = cipher.encrypt
-        self._cipher = cipher
-        self._tried = tried
-
-    def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None, /) -> bytes:
-        self._tried.headers += 1
-        try:
-            return self._cipher.decrypt(nonce, data, associated_data)
-        except InvalidTag:
-            self._tried.misfits += 1
-            raise
+    def open_header(self, trials: Sequence[Trial], nonce: bytes, sealed: bytes) -> tuple[int, bytes] | None:
+        found = super().open_header(trials, nonce, sealed)
+        misfits = len(trials) if found is None else found[0]
+        self.tried.misfits += misfits
+        self.tried.headers += misfits + (found is not None)
+        return found

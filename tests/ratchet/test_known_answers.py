@@ -9,7 +9,6 @@ from hmac import digest
 from pathlib import Path
 
 import pytest
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM1024PrivateKey, MLKEM1024PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
@@ -91,8 +90,7 @@ def test_chacha20_poly1305_answers_as_rfc_8439(vector: Vector) -> None:
     nonce, sealed, aad = given["nonce"], given["sealed"], given["aad"]
     assert SUITE_1.seal_aead(given["key"]).encrypt(nonce, given["plaintext"], aad) == sealed
     assert SUITE_1.open_aead(given["key"]).decrypt(nonce, sealed, aad) == given["plaintext"]
-    with pytest.raises(InvalidTag):
-        SUITE_1.open_aead(given["key"]).decrypt(nonce, sealed, aad + b"\x00")
+    assert SUITE_1.open_aead(given["key"]).decrypt(nonce, sealed, aad + b"\x00") is None
 
 
 @pytest.mark.parametrize("vector", known("ed25519.json"), ids=named)

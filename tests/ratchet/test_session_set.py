@@ -120,7 +120,7 @@ def test_a_frame_that_fits_no_session_is_forged() -> None:
     with pytest.raises(Forged):
         kept.open(Lane.CONTROL, stranger.seal(Lane.CONTROL, b"text", entropy=ENTROPY), NOW_MS)
     with pytest.raises(Forged):
-        SessionSet().open(Lane.CONTROL, bytes(100), NOW_MS)
+        SessionSet().open(Lane.CONTROL, bytes([0x11]) + bytes(99), NOW_MS)
 
 
 def test_a_replay_is_a_duplicate_and_not_tried_elsewhere() -> None:

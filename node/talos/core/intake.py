@@ -40,6 +40,7 @@ from talos_ratchet import Duplicate, Lane, Opened, RatchetError, Session
 UNREADABLE_MAX: Final = WINDOW_ROWS
 UNREADABLE_MS: Final = 10_000  # For which nothing opens: what was under way is here by then, and the new frames too.
 UNOPENED_MAX: Final = 3  # Links in a row on which a lane cannot be read: asking for new frames has not helped twice.
+LANES: Final = {int(lane): lane for lane in Lane}  # A tenth of the time that `Lane(number)` takes.
 
 
 class Intake(Draft):
@@ -62,7 +63,7 @@ class Intake(Draft):
 
         Raises `RatchetError`, `MalformedMessage`, `AckedUnsent` or `OverBudget`: close the link.
         """
-        lane = Lane(frame[0] & 0x0F)
+        lane = LANES[frame[0] & 0x0F]
         if lane is Lane.MESSAGE and self._talk.on_link.held_origin is not None:
             return  # Sent before our BUSY was heard; it comes again when we WANT it, so it is not worth opening.
         try:
@@ -120,8 +121,8 @@ class Intake(Draft):
         talk.on_link.unreadable += 1
         if talk.on_link.unreadable > UNREADABLE_MAX:
             raise MalformedMessage(f"more than {UNREADABLE_MAX} frames that no session opens")
-        origin = talk.high_water.last_origin
         if talk.on_link.unreadable == 1:
+            origin = talk.high_water.last_origin
             talk.on_link.unreadable_since = self._steady_ms
             self.say(Want(origin, talk.high_water.high(origin) + 1, reseal=True))
 

@@ -145,7 +145,7 @@ def tag_not_checked(real: Any) -> Any:
         def __init__(self, key: bytes) -> None:
             self._key = key
 
-        def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes:
+        def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
             algorithm = ChaCha20(self._key, (1).to_bytes(4, "little") + nonce)
             return Cipher(algorithm, mode=None).decryptor().update(data[:-16])
 
