@@ -15,6 +15,7 @@ from typing import Any, Final
 from talos_simulations.outcome import Outcome
 from talos_simulations.page import RunRecord, render
 from talos_simulations.shrink import Shrunk
+from talos_simulations.story import Story
 from talos_simulations.sweep import SimulatorFailed, Sweep, run_one, story_of
 from talos_simulations.trace import Trace
 from talos_simulations.weather import dump
@@ -75,11 +76,12 @@ def repeat(scenario: str, outcome: Outcome, trace: Trace) -> None:
 
 def page(scenario: str, outcome: Outcome, trace: Trace, *, source: str, command: str) -> str:
     """Return the page of a run whose events the trace has kept."""
+    story = story_of(scenario)
     record = RunRecord(
         scenario=scenario,
         seed=outcome.seed,
         commit=source,
-        nodes=story_of(scenario).names(outcome.nodes),
+        nodes=(story.machines if isinstance(story, Story) else story.names)(outcome.nodes),
         virtual_s=outcome.virtual_s,
         events=trace.events,
         faults=outcome.weather,

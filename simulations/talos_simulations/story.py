@@ -77,6 +77,7 @@ class Story:
     load: Load = field(default_factory=Load)
     finds: bool = False  # Nodes are told of the first ones only, and find whom they send to. Names are IP addresses.
     relays: int = 0  # The first so many are relays, and all others are reached through them. Needs `finds`.
+    liars: int = 0  # Machines beside the nodes that lie to them. Needs `finds`.
     demanded: tuple[type[Check], ...] = ALL  # Any other check is looked at all the same, and told.
 
     def plan(self, seed: int, nodes: int | None = None, weather: Weather | None = None) -> Plan:
@@ -100,7 +101,12 @@ class Story:
             away=chosen.away,
             finds=self.finds,
             relays=self.relays,
+            liars=self.liars,
         )
 
     def names(self, nodes: int) -> tuple[str, ...]:
         return names_of(nodes, finds=self.finds)
+
+    def machines(self, nodes: int) -> tuple[str, ...]:
+        """Return the names of the nodes, and behind them those of the machines that lie."""
+        return names_of(nodes + self.liars, finds=self.finds)

@@ -23,6 +23,7 @@ from talos_simulations.checks import ALL
 from talos_simulations.checks.log import Told
 from talos_simulations.dice import stream
 from talos_simulations.health import Health
+from talos_simulations.hostile.lair import settle
 from talos_simulations.kem import OpenKem
 from talos_simulations.machine import PORT, STOP_S, Machine
 from talos_simulations.network import Network
@@ -56,10 +57,15 @@ class Plan:
     away: tuple[str, ...] = ()  # These do not come back when all is well again.
     finds: bool = False  # Nobody is told of anybody but the first nodes: whom they send to they must find.
     relays: int = 0  # The first so many are relays, and all others are reached through them.
+    liars: int = 0  # So many machines lie to them.
 
     @property
     def names(self) -> tuple[str, ...]:
         return names_of(self.nodes, finds=self.finds)
+
+    @property
+    def names_of_liars(self) -> tuple[str, ...]:
+        return names_of(self.nodes + self.liars, finds=self.finds)[self.nodes :]
 
 
 class World:
@@ -102,6 +108,7 @@ class World:
             others = machines[at + 1 :] + machines[:at]
             machine.state.flush_s = plan.flush_s
             machine.befriend(others[: plan.load.peers], machines[: max(1, plan.relays)])
+        self.lairs = settle(self, plan.names_of_liars)
         self.checks: list[Check] = [check(self) for check in (*plan.demanded, *plan.reported)]
         self._witnesses = {act: [one for one in self.checks if act in one.acts and _sees(one)] for act in Act}
 
@@ -187,6 +194,8 @@ class World:
         with self._scope:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self.agenda.run)
+                for lair in self.lairs:
+                    nursery.start_soon(lair.run)
                 for machine in self.machines.values():
                     nursery.start_soon(machine.keep_running)
                 for fault in self.plan.weather:

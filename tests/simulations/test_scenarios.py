@@ -69,6 +69,12 @@ def test_another_seed_is_another_run(runs: list[dict[str, Any]]) -> None:
     assert len(digests) == len(words())
 
 
+def test_whoever_is_lied_to_is_lied_to_in_many_ways(runs: list[dict[str, Any]]) -> None:
+    lies = set(runs[0]["liars_among_us"]["lies"])
+    assert len(lies) >= 45, "of 55"
+    assert {"forged", "of_an_hour_ago", "elsewhere", "flood", "show_and_wait, wanted"} <= lies
+
+
 def test_nodes_behind_nats_find_each_other_and_never_dial_one_another() -> None:
     story, trace = find("nat_and_relay"), Trace(keep=True)
     assert isinstance(story, Story)
@@ -105,7 +111,7 @@ def test_what_a_relay_passes_on_is_not_of_its_order(monkeypatch: pytest.MonkeyPa
 
 
 # Why is said where it is.
-DEMAND_FEWER: Final = {"nat_and_relay": {InTime}}
+DEMAND_FEWER: Final = {"nat_and_relay": {InTime}, "liars_among_us": {InTime}}
 
 
 @pytest.mark.parametrize("word", [word for word in words() if word not in ("cloned_folder", "restored_folder")])

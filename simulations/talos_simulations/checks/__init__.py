@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from talos_simulations.check import Check
+from talos_simulations.checks.beliefs import NoLieBelieved
 from talos_simulations.checks.delays import InTime, LanesInOrder
 from talos_simulations.checks.log import LogOnlyGrows, LogTellsAll
 from talos_simulations.checks.messages import (
@@ -31,6 +32,7 @@ ALL: Final[tuple[type[Check], ...]] = (
     LogOnlyGrows,
     LogTellsAll,
     NoKeyReused,
+    NoLieBelieved,
     WithinBounds,
     NoCrash,
 )
@@ -46,6 +48,7 @@ __all__ = [
     "LogTellsAll",
     "NoCrash",
     "NoKeyReused",
+    "NoLieBelieved",
     "NothingInvented",
     "NothingLost",
     "NothingTwice",

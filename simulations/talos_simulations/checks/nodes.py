@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from talos.core.inbox import NODE_ROWS_MAX
 from talos.core.outbox_row import Phase
 from talos.core.tables import OUTBOX
+from talos.services.link import GREETING_S
 from talos.services.links import LINKS_MAX
 from talos.services.places import FAMILIAR_PLACES, STRANGERS_MAX
 from talos_simulations.check import Check
 from talos_simulations.machine import STOP_S
 from talos_simulations.steps import STEPS_MAX
-from talos_simulations.streams import WINDOW
+from talos_simulations.streams import WINDOW, SimStream
 
 if TYPE_CHECKING:
+    from talos_simulations.process import Process
     from talos_simulations.world import World
 
 TASKS_OF_A_NODE: Final = 80  # Services, dials under way, the application's own.
 TASKS_OF_A_LINK: Final = 4
 STOPPING_MAX_S: Final = 30.0  # A node promises 5 s on a disk that is not slow; these may be.
+STRANGERS_MAX_S: Final = GREETING_S + 2.0  # A stream on which nobody has proved who he is; the rest is the road's.
 
 
 class NoKeyReused(Check):
@@ -32,7 +35,7 @@ class NoKeyReused(Check):
 
 
 class WithinBounds(Check):
-    """Queues, links and tasks stay within the limits that were set."""
+    """Queues, links, streams and tasks stay within the limits that were set."""
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
@@ -44,6 +47,7 @@ class WithinBounds(Check):
 
     def looks(self) -> Iterator[str]:
         self._limit_steps()
+        now, liars = self.world.now(), self.world.plan.names_of_liars
         for name, machine in self.world.machines.items():
             process = machine.process
             if process is None:
@@ -71,10 +75,17 @@ class WithinBounds(Check):
             held = max((stream.waiting for stream in process.card.streams), default=0)
             if held > WINDOW:
                 yield f"a stream of {name} holds {held} bytes that nobody reads"
+            kept_s = now - min((stream.opened_at for stream in _to_liars(process, liars)), default=now)
+            if kept_s > STRANGERS_MAX_S:
+                yield f"{name} has kept a stream to a machine that lies for {kept_s:.0f} s"
 
     def concludes(self) -> Iterator[str]:
         for name in self.world.still_running:
             yield f"{name} was asked to stop {STOP_S:.0f} s ago, and runs"
+
+
+def _to_liars(process: Process, liars: Sequence[str]) -> list[SimStream]:
+    return [stream for stream in process.card.streams if stream.peer.host in liars]
 
 
 class NoCrash(Check):

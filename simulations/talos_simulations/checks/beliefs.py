@@ -1,0 +1,68 @@
+"""What a node may believe of others, whoever tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from nacl.exceptions import BadSignatureError
+from nacl.signing import SigningKey
+
+from talos_dht import Record
+from talos_dht.record import places_of
+from talos_simulations.check import Check
+
+if TYPE_CHECKING:
+    from talos.services.discovery.service import Discovery
+    from talos_simulations.machine import Machine
+    from talos_simulations.process import Process
+    from talos_simulations.world import World
+
+
+class NoLieBelieved(Check):
+    """What a node believes of another, that one has signed; it gives up none for an older; and no liar is its peer."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._true: set[tuple[bytes, bytes]] = set()  # DID and signature of records that were looked at.
+        self._newest: dict[tuple[Process, bytes], int] = {}  # By who believes it, of whom: its number.
+
+    def looks(self) -> Iterator[str]:
+        machines = self.world.machines
+        for name, machine in machines.items():
+            process = machine.process
+            status = process.status() if process is not None else None
+            if process is None or status is None or process.node is None or process.node.discovery is None:
+                continue
+            for peer in status.peers:
+                if peer.session and peer.did not in self.world.dids.values():
+                    yield f"{name} has a session with {peer.did}, which is no node's"
+            for other in machines.values():
+                for record in _believed(process.node.discovery, other.did):
+                    if not self._is_signed(record, other):
+                        yield f"{name} believes of {other.name} what that has not signed"
+                found = process.node.discovery.finder.found(other.did)
+                if found is not None:
+                    before = self._newest.get((process, other.did), 0)
+                    if found.record.seq < before:
+                        yield f"{name} believes number {found.record.seq} of {other.name}, and knew number {before}"
+                    self._newest[process, other.did] = found.record.seq
+
+    def _is_signed(self, record: Record, by: Machine) -> bool:
+        known = record.did, record.signature
+        if known not in self._true:
+            try:
+                SigningKey(by.rotation_key).verify_key.verify(record.message(), record.signature)
+            except BadSignatureError:
+                return False
+            self._true.add(known)
+        return record.did == by.did
+
+
+def _believed(discovery: Discovery, did: bytes) -> Iterator[Record]:
+    """Yield what it has found of an identity, and what it holds of it for others."""
+    found = discovery.finder.found(did)
+    if found is not None:
+        yield found.record
+    for place in places_of(did):
+        yield from (held for held in discovery.dht.shelf.at(place, 0) if isinstance(held, Record))
