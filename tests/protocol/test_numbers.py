@@ -225,6 +225,7 @@ OTHERS: Final = (
 OURS_ALONE: Final = frozenset(
     {
         "contact.HOSTS_MAX",  # A limit: docs/limits.md.
+        "contact.PLACES_MAX",  # A limit: docs/limits.md.
         "contact.READ_MAX",  # A limit: docs/limits.md.
         "entries.DICE_SIZE",  # How entropy is drawn.
         "entries.NO_EPOCH",

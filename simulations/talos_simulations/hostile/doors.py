@@ -31,8 +31,8 @@ class Doors:
         """Do something to whoever has dialled, until it gives up."""
         async with _let_go(stream):
             frame = await first_frame(stream)
-            kinds = {Kind.FETCH: LOGS, Kind.HELLO: SEALED}.get(Kind(frame[0]), ())
-            trick = self._liar.dice.choice((*SHUT, *kinds))
+            tricks = {Kind.FETCH: LOGS, Kind.HELLO: SEALED}.get(Kind(frame[0]), ())
+            trick = self._liar.dice.choice((*SHUT, *tricks))
             self._liar.did(trick)
             if trick in SHUT:
                 await self._shut(trick, stream)
