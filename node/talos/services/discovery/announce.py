@@ -63,14 +63,15 @@ class Announcer:
         while True:
             addresses, now_ms = self._addresses(), self._desk.steady_ms()
             saying = self._saying(addresses) + b"%d" % self._neighbours()
-            if addresses and self._may() and (saying != said or now_ms >= due_ms):
+            has_to = bool(addresses) and self._may()
+            if has_to and (saying != said or now_ms >= due_ms):
                 self.holders = await self._announce(addresses)
                 said = saying if self.holders else b""
                 wait_s = AGAIN_S if self.holders else min(2 * wait_s, LOOK_S)
                 due_ms = now_ms + REPUBLISH_MS - self._drawn(REPUBLISH_MS // 10)
                 if said:
                     continue  # News that came meanwhile woke nobody.
-            with clock.move_on_after(LOOK_S if said else wait_s):
+            with clock.move_on_after(wait_s if has_to and not said else LOOK_S):
                 await self._news.wait()
 
     async def statement(self) -> Record | None:
