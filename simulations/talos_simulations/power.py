@@ -6,7 +6,7 @@ from typing import Final
 
 import trio
 
-from talos_simulations.scheduler import others_can_run
+from talos_simulations.scheduler import is_drawn, others_can_run
 from talos_simulations.steps import Fuse
 
 UNBROKEN_MAX: Final = 16  # Pauses without a step of the scheduler: who goes in circles is counted, and others may come.
@@ -28,10 +28,13 @@ class Power:
         while trio.current_time() < self.stands_until and not self.is_gone:
             await self._nap(self.stands_until)
 
-    async def pause(self) -> None:
-        """Let others run, and do not even notice a cancel meanwhile. A step of the scheduler only if there are any."""
+    async def pause(self, one_in: int = 1) -> None:
+        """Let others run, and do not even notice a cancel meanwhile. A step of the scheduler only if there are any.
+
+        `one_in`: and then so rarely, drawn. That they were not ready yet is an order of things as good as any.
+        """
         self._unbroken += 1
-        if others_can_run() or self._unbroken > UNBROKEN_MAX:
+        if (others_can_run() and (one_in == 1 or is_drawn(one_in))) or self._unbroken > UNBROKEN_MAX:
             self._unbroken = 0
             await trio.lowlevel.cancel_shielded_checkpoint()
         else:

@@ -2,7 +2,8 @@
 
 trio shuffles tasks that could run at once. It has a switch that sorts them first and a generator that shuffles them,
 both private; with the switch on and the generator seeded, a run is a function of its seed. The generator is ours, so it
-sees every batch of tasks before it runs; with trio's queue, private too, it knows who could run meanwhile.
+sees every batch of tasks before it runs; with trio's queue, private too, it knows who could run then. What asks the
+kernel for events is replaced: no simulated host has any there.
 `require_internals` fails loudly if a new trio has moved any of them (tests/simulations/test_scheduler.py).
 """
 
@@ -25,6 +26,9 @@ T = TypeVar("T")
 SWITCH: Final = "_ALLOW_DETERMINISTIC_SCHEDULING"
 SHUFFLER: Final = "_r"
 CONTEXT: Final = "GLOBAL_RUN_CONTEXT"
+PARTS: Final = {"io_manager", "runq"}  # Of its runner.
+
+UNASKED_MAX: Final = 100  # Turns of trio's loop without a look at the world outside, which is a call of the system.
 
 Tasks: TypeAlias = list[trio.lowlevel.Task]
 
@@ -80,6 +84,29 @@ class Turns(random.Random):
         self._watch(x)
 
 
+class WorldOutside:
+    """trio's own way to hear of it, asked now and then: nothing in a simulation comes from there but Ctrl-C."""
+
+    def __init__(self, manager: Any) -> None:
+        self._manager = manager
+        self._skipped = 0
+
+    def get_events(self, timeout: float) -> Any:
+        """Return what has happened within `timeout` seconds; None if nobody looked."""
+        if timeout <= 0 and self._skipped < UNASKED_MAX:
+            self._skipped += 1
+            return None
+        self._skipped = 0
+        return self._manager.get_events(timeout)
+
+    def process_events(self, events: Any) -> None:
+        if events is not None:
+            self._manager.process_events(events)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._manager, name)
+
+
 def others_can_run() -> bool:
     """Say whether any other task could run before time passes. Ask in a task; outside of `run` it is always so."""
     private: Any = internals
@@ -87,9 +114,16 @@ def others_can_run() -> bool:
     return not isinstance(turns, Turns) or bool(turns.batch or private.GLOBAL_RUN_CONTEXT.runner.runq)
 
 
+def is_drawn(one_in: int) -> bool:
+    """Draw, once in so many times, from what the order of tasks is drawn from; outside of `run` it always is."""
+    private: Any = internals
+    turns = private._r
+    return not isinstance(turns, Turns) or turns.random() * one_in < 1
+
+
 def require_internals() -> None:
     """Raises `TalosError` unless trio still has the private parts that a repeatable run needs."""
-    has_all = hasattr(internals, SWITCH) and hasattr(internals, CONTEXT) and "runq" in internals.Runner.__slots__
+    has_all = hasattr(internals, SWITCH) and hasattr(internals, CONTEXT) and set(internals.Runner.__slots__) >= PARTS
     if not (isinstance(getattr(internals, SHUFFLER, None), random.Random) and has_all):
         raise TalosError(
             f"trio {trio.__version__} has no {SWITCH}, {SHUFFLER} or {CONTEXT} any more, so no run would repeat",
@@ -104,8 +138,14 @@ def run(
     watch: Callable[[Tasks], object] = len,
 ) -> T:
     """Run `main` in virtual time, scheduled by the seed; `watch` sees each batch of tasks. Not inside another run."""
+
+    async def begin() -> T:
+        runner: Any = internals.GLOBAL_RUN_CONTEXT.runner
+        runner.io_manager = WorldOutside(runner.io_manager)
+        return await main()
+
     with _seeded(Turns(stream(seed, "scheduler"), watch)):
-        return trio.run(main, clock=VirtualTime(), instruments=instruments)
+        return trio.run(begin, clock=VirtualTime(), instruments=instruments)
 
 
 @contextmanager

@@ -26,6 +26,7 @@ WINDOW: Final = 64 * 1024  # Bytes that the reader has not taken, as far as the 
 RECOVER_MAX_S: Final = 1.0  # A stalled stream notices within this time that the road is open again.
 HEADERS: Final = 40  # Bytes of a segment beside its data.
 PIECE_MAX: Final = 1_400  # Bytes of a segment on a narrow road, so that streams share it. On others, up to a window.
+WRITES_PAUSE: Final = 4  # Once in so many writes others run first: they may be ready by then, or not.
 
 
 class Segment(NamedTuple):
@@ -220,7 +221,7 @@ class SimStream:
         return max(self._in.last_due, self._out.last_due)
 
     async def send_all(self, data: bytes) -> None:
-        await self.card.power.pause()
+        await self.card.power.pause(one_in=WRITES_PAUSE)
         await trio.lowlevel.checkpoint_if_cancelled()
         await self.card.power.work()
         self._check()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+
 import pytest
 import trio
 from trio._core import _run as internals
@@ -112,6 +116,26 @@ def test_of_two_that_wake_at_once_the_first_has_another_behind_it() -> None:
 
     run(1, main)
     assert behind == [True, False]
+
+
+def test_a_run_that_never_waits_can_be_interrupted() -> None:
+    async def main() -> None:
+        while True:
+            await trio.lowlevel.checkpoint()
+
+    timer = threading.Timer(0.1, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        run(1, main)
+    timer.join()
+
+
+def test_a_run_that_waits_for_nobody_in_it_can_be_interrupted() -> None:
+    timer = threading.Timer(0.1, os.kill, [os.getpid(), signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        run(1, trio.sleep_forever)
+    timer.join()
 
 
 def test_outside_of_a_run_others_can_always_run() -> None:
