@@ -150,6 +150,9 @@ class Lookup:
     def _to_try(self, id: bytes) -> Contact | None:
         """Return the address of this key, which has not answered, that is to be tried now: none while another is."""
         addresses = self._addresses[id]
+        if len(addresses) == 1:  # As nearly all are.
+            [only] = addresses
+            return only if self._marks[only.raw] is Mark.NEW and self._has_room(only.network) else None
         if any(one.raw in self._waited for one in addresses):
             return None
         new = [one for one in addresses if self._marks[one.raw] is Mark.NEW and self._has_room(one.network)]

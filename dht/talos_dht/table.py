@@ -144,17 +144,18 @@ class Table(RoutingTable):
         """Return the `count` contacts nearest to `target`, nearest first; none that owes us an answer, or has the id
         `but`."""
         goal = number_of(target)
+        enough = count + (but in self._placed)
         home = self._bucket(goal)
-        found = [contact for contact in home.heard() if contact.id != but]
-        if len(found) < count:
+        found = [*home.heard()]
+        if len(found) < enough:
             # A bucket is a subtree: all of one is nearer than all of the next, in the order of their gaps.
             for bucket in sorted(cast("list[Bucket]", self.buckets), key=lambda bucket: bucket.gap(goal)):
                 if bucket is not home:
-                    found += [contact for contact in bucket.heard() if contact.id != but]
-                if len(found) >= count:
+                    found += bucket.heard()
+                if len(found) >= enough:
                     break
         found.sort(key=lambda contact: contact.number ^ goal)
-        return found[:count]
+        return [contact for contact in found[:enough] if contact.id != but][:count]
 
     def touch(self, target: bytes, now_ms: int) -> None:
         """Note that a lookup of `target` begins."""

@@ -126,45 +126,58 @@ class _Buckets:
     def __len__(self) -> int:
         return len(self._full_at)
 
-    def has(self, source: bytes, now_ms: int) -> bool:
-        return self._full_at.get(source, now_ms) <= now_ms + self._slack_ms
+    def after_one_more(self, source: bytes, now_ms: int) -> int | None:
+        """Return when it will be full again if one more is granted; None if there is none left."""
+        full_at = self._full_at.get(source, now_ms)
+        if full_at <= now_ms:
+            return now_ms + self._interval_ms
+        return full_at + self._interval_ms if full_at <= now_ms + self._slack_ms else None
 
-    def take(self, source: bytes, now_ms: int) -> None:
+    def grant(self, source: bytes, until_ms: int, now_ms: int) -> None:
+        """Take note of what `after_one_more` returned."""
         full_at = self._full_at
-        was_full_at = full_at.get(source, now_ms)
-        full_at[source] = (was_full_at if was_full_at > now_ms else now_ms) + self._interval_ms
+        full_at[source] = until_ms
         full_at.move_to_end(source)
         # Whoever was granted nothing for a period is full, and stands first: `Rate.places` is all there can be.
         while full_at[next(iter(full_at))] <= now_ms:
             full_at.popitem(last=False)
 
 
+class _Shares:
+    """Who may have how much of one work."""
+
+    __slots__ = ("familiar", "hosts", "nets", "strangers")
+
+    def __init__(self, rate: Rate) -> None:
+        self.hosts = _Buckets(rate.host, rate.period_ms)
+        self.nets = _Buckets(rate.net, rate.period_ms)
+        self.strangers = _Buckets(rate.strangers, rate.period_ms)
+        self.familiar = _Buckets(rate.familiar, rate.period_ms)
+
+
 class Budgets:
     """All buckets of a node. Times are ms on the monotonic clock."""
 
-    __slots__ = ("_everybody", "_familiar", "_hosts", "_nets", "refused")
+    __slots__ = ("_familiar", "_shares", "refused")
 
     def __init__(self, rates: Mapping[Work, Rate] = RATES) -> None:
-        self._hosts = {work: _Buckets(rate.host, rate.period_ms) for work, rate in rates.items()}
-        self._nets = {work: _Buckets(rate.net, rate.period_ms) for work, rate in rates.items()}
-        self._everybody = {
-            (work, familiar): _Buckets(rate.familiar if familiar else rate.strangers, rate.period_ms)
-            for work, rate in rates.items()
-            for familiar in (False, True)
-        }
+        self._shares = {work: _Shares(rate) for work, rate in rates.items()}
         self._familiar: OrderedDict[bytes, None] = OrderedDict()
         self.refused = 0  # Since the node started.
 
     def spend(self, work: Work, source: Source, now_ms: int) -> bool:
         """Say whether the work may be done, and count it if so. A refusal costs nobody anything, and no memory."""
-        node = self._everybody[work, source.host in self._familiar]
-        net, host = self._nets[work], self._hosts[work]
-        if not (node.has(b"", now_ms) and net.has(source.net, now_ms) and host.has(source.host, now_ms)):
+        shares = self._shares[work]
+        together = shares.familiar if source.host in self._familiar else shares.strangers
+        all_ms = together.after_one_more(b"", now_ms)
+        net_ms = shares.nets.after_one_more(source.net, now_ms)
+        host_ms = shares.hosts.after_one_more(source.host, now_ms)
+        if all_ms is None or net_ms is None or host_ms is None:
             self.refused += 1
             return False
-        node.take(b"", now_ms)
-        net.take(source.net, now_ms)
-        host.take(source.host, now_ms)
+        together.grant(b"", all_ms, now_ms)
+        shares.nets.grant(source.net, net_ms, now_ms)
+        shares.hosts.grant(source.host, host_ms, now_ms)
         return True
 
     def is_familiar(self, source: Source) -> bool:
@@ -180,4 +193,4 @@ class Budgets:
     @property
     def remembered(self) -> int:
         """Sources of which something is remembered, each counted once for every work."""
-        return sum(len(buckets) for table in (self._hosts, self._nets) for buckets in table.values())
+        return sum(len(shares.hosts) + len(shares.nets) for shares in self._shares.values())

@@ -198,8 +198,9 @@ def test_a_flood_of_new_addresses_makes_nobody_forgotten_who_is_not_full_again()
             budgets.spend(Work.LINK, next(flood), now_ms)
         assert budgets.remembered <= 2 * SMALL.places
     # Nothing that is on its way is forgotten: the next is granted when it would have been without the flood.
-    assert not budgets._hosts[Work.LINK].has(spent.host, NOW_MS + SMALL.period_ms // SMALL.host - 1)
-    assert budgets._hosts[Work.LINK].has(spent.host, NOW_MS + SMALL.period_ms // SMALL.host)
+    hosts, next_ms = budgets._shares[Work.LINK].hosts, NOW_MS + SMALL.period_ms // SMALL.host
+    assert hosts.after_one_more(spent.host, next_ms - 1) is None
+    assert hosts.after_one_more(spent.host, next_ms) is not None
 
 
 @pytest.mark.parametrize("work", Work)
