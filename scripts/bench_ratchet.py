@@ -16,7 +16,7 @@ from time import thread_time  # noqa: TID251 - A benchmark measures the real thi
 from typing import Final
 
 from scripts.bench_figures import Figure, Goal, as_json, table
-from scripts.bench_ratchet_garbage import LiveLink, failed_openings, header_keys_tried
+from scripts.bench_ratchet_garbage import FailedOpenings, LiveLink, header_keys_tried, make_garbage
 from scripts.bench_ratchet_peers import JUMP, Syndace, Talos, Vodozemac, Work, disagreements
 
 ROUNDS: Final = 15
@@ -29,7 +29,7 @@ OPERATIONS: Final = (
     ("jump", f"jump over {JUMP:,} messages", 1, 1, (None, 3.0)),
 )
 PREPARED: Final = frozenset({"jump"})  # What has to be made ready each time, and can be done once.
-OPENINGS: Final = 500  # Of headers, failed, in each round.
+READS: Final = 10  # Of garbage, in each round.
 PER_KEY_MOST: Final = 1.5  # What one refusal may cost, in failed openings for each header key tried.
 KEYS_MOST: Final = 8  # Header keys tried.
 
@@ -44,10 +44,9 @@ def cpu_us(work: Work, times: int) -> float:
     return (thread_time() - begun) / times * 1e6
 
 
-def measure(contenders: tuple[Talos | Vodozemac | Syndace, ...], link: LiveLink) -> tuple[Measured, list[list[float]]]:
-    """Return what each operation takes, and the seconds of a refusal and of a failed opening, round by round."""
+def measure(contenders: tuple[Talos | Vodozemac | Syndace, ...]) -> Measured:
+    """Return what each operation takes, round by round."""
     measured: Measured = defaultdict(list)
-    refusals = []
     gc.disable()  # Its pauses would fall on whoever is next.
     for _ in range(ROUNDS):
         for operation, _, times, messages, _ in OPERATIONS:
@@ -55,10 +54,24 @@ def measure(contenders: tuple[Talos | Vodozemac | Syndace, ...], link: LiveLink)
                 work = getattr(contender, operation)
                 us = cpu_us(work() if operation in PREPARED else work, times) / messages
                 measured[operation, contender.name].append(us)
-        refusals.append([link.refuse(), failed_openings(OPENINGS)])
-        link.recover()
         gc.collect()
-    return measured, refusals
+    return measured
+
+
+def measure_garbage(keys: int) -> list[float]:
+    """Return medians, in microseconds: the first frame refused on a link, each after it, and so many failed openings.
+
+    To the first one we answer, with a WANT on a new ratchet key; never again on that link.
+    """
+    link, least = LiveLink(), FailedOpenings(keys)
+    taken: list[tuple[float, float, float]] = []
+    for _ in range(ROUNDS):
+        for _ in range(READS):
+            first, *garbage = make_garbage()
+            taken.append((link.refuse([first]), link.refuse(garbage), least.of(garbage)))
+            link.recover()
+        gc.collect()
+    return [median(times) * 1e6 for times in zip(*taken, strict=True)]
 
 
 def figures(measured: Measured, names: list[str]) -> Iterator[Figure]:
@@ -70,17 +83,19 @@ def figures(measured: Measured, names: list[str]) -> Iterator[Figure]:
             yield Figure(title, "per s", rates[ours], peer=name, theirs=rates[name], goal=aim)
 
 
-def of_garbage(refusals: list[list[float]], tried: float) -> Iterator[Figure]:
-    refusal_us, opening_us = (median(each[at] for each in refusals) * 1e6 for at in range(2))
+def of_garbage() -> Iterator[Figure]:
+    tried = header_keys_tried()
+    first_us, refusal_us, openings_us = measure_garbage(round(tried))
     yield Figure("header keys tried on garbage, on a live link", "keys", tried, goal=Goal(KEYS_MOST, of_ratio=False))
     yield Figure(
         "garbage refused on a live link",
         "us",
         refusal_us,
         peer="so many failed openings",
-        theirs=tried * opening_us,
+        theirs=openings_us,
         goal=Goal(PER_KEY_MOST),
     )
+    yield Figure("the first of a link, answered with a WANT", "us", first_us)
 
 
 def main() -> int:
@@ -92,10 +107,10 @@ def main() -> int:
         sys.stdout.write(f"not the same bytes: {name}\n")
         return 1
     contenders = (Talos(), Vodozemac(), Syndace())
-    measured, refusals = measure(contenders, LiveLink())
+    measured = measure(contenders)
     found = [
         *figures(measured, [contender.name for contender in contenders]),
-        *of_garbage(refusals, header_keys_tried()),
+        *of_garbage(),
     ]
     if asked.json:
         sys.stdout.write(as_json({"rounds": ROUNDS}, found))

@@ -22,15 +22,11 @@ _ROW: Final = Struct(">32sQ")
 class LateKeys:
     """The passed-over keys of one lane, in the order in which they were passed over."""
 
-    __slots__ = ("_changed", "kept")
+    __slots__ = ("changed", "kept")
 
     def __init__(self) -> None:
         self.kept: dict[Place, tuple[bytes, int]] = {}  # place -> key 32, kept since (ms UTC). Read only.
-        self._changed: set[Place] = set()
-
-    @property
-    def has_changed(self) -> bool:
-        return bool(self._changed)
+        self.changed: set[Place] = set()  # Whose rows are to be written. Read only.
 
     def expired(self, now_ms: int) -> list[Place]:
         """Return the places whose keys have outlived their time; all are looked at, for a clock may be set back."""
@@ -49,17 +45,17 @@ class LateKeys:
 
     def put(self, place: Place, key: bytes, kept_ms: int) -> None:
         self.kept[place] = (key, kept_ms)
-        self._changed.add(place)
+        self.changed.add(place)
 
     def drop(self, place: Place) -> None:
         del self.kept[place]
-        self._changed.add(place)
+        self.changed.add(place)
 
     def changes(self) -> list[tuple[Place, bytes | None]]:
         """Return the rows changed since the last call: key 32 | kept since 8, or None if it is gone."""
-        if not self._changed:
+        if not self.changed:
             return []
-        places, self._changed = sorted(self._changed), set()
+        places, self.changed = sorted(self.changed), set()
         return [(place, self._row(place)) for place in places]
 
     def rows(self) -> list[tuple[Place, bytes | None]]:

@@ -130,11 +130,6 @@ class Ratchet:
         sent = 0 if self.sending is None else self.sending.number
         return self.ended + sent + (0 if self.receiving is None else self.receiving.number)
 
-    @property
-    def has_changed(self) -> bool:
-        """True if rows are to be written."""
-        return self.changed or self.old_changed or self.late.has_changed
-
     def turn(self, entropy: Entropy) -> None:
         """Begin a new sending chain under a fresh key pair: our half of a DH turn."""
         ours = make_key_pair(entropy)

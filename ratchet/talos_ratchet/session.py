@@ -6,7 +6,7 @@ Its row: version 1 | suite 1 | flags 1 | created_ms 8 | superseded_ms 8 | transc
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import IntEnum
 from struct import Struct
 from typing import Final
@@ -33,6 +33,10 @@ SUPERSEDED: Final = 8
 _ROW: Final = Struct(f">BBBQQ32s{2 * SEED_SIZE}s{LANE_KEYS_SIZE}s")
 
 
+def nobody_asks() -> None:
+    """What a session calls that is in no set."""
+
+
 class Lane(IntEnum):
     """A ratchet of its own each, so that what is urgent never makes gaps in what is ordered."""
 
@@ -51,12 +55,13 @@ class Session:
     __slots__ = (
         "_changed",
         "_keys",
-        "_lanes",
         "_seeds",
         "confirmed",
         "created_ms",
         "id",
         "initiated",
+        "lanes",
+        "moves",
         "suite",
         "superseded_ms",
         "transcript",
@@ -82,23 +87,24 @@ class Session:
         self.suite = suite
         self._seeds = seeds  # Of the later lanes; empty once they are open.
         self._keys = b""  # The responder's first keys of the later lanes.
-        self._lanes: list[Ratchet | None] = [None, control, None, None]  # By number.
+        self.lanes: list[Ratchet | None] = [None, control, None, None]  # By number. Read only.
         self._changed = True
+        self.moves: Callable[[], object] = nobody_asks  # Called when what the set tries, or in which order, changes.
 
     def __repr__(self) -> str:
         return f"Session({self.id.hex()}, initiated={self.initiated}, confirmed={self.confirmed})"
 
     def lane(self, lane: Lane) -> Ratchet | None:
-        return self._lanes[lane]
+        return self.lanes[lane]
 
     @property
     def messages(self) -> int:
         """How many frames the message lane has had, both ways."""
-        ratchet = self._lanes[Lane.MESSAGE]
+        ratchet = self.lanes[Lane.MESSAGE]
         return 0 if ratchet is None else ratchet.frames
 
     def can_send(self, lane: Lane) -> bool:
-        ratchet = self._lanes[lane]
+        ratchet = self.lanes[lane]
         return ratchet is not None and ratchet.can_send
 
     def offer_lanes(self, entropy: Entropy) -> bytes:
@@ -136,9 +142,11 @@ class Session:
 
         Raises `OutOfTurn` if nothing may be sent on the lane yet, `Malformed` for sizes, or `Exhausted`.
         """
-        ratchet = self._lanes[lane]
+        ratchet = self.lanes[lane]
         if ratchet is None:
             raise OutOfTurn(f"lane {lane} is not open")
+        if ratchet.turn_due:
+            self.moves()
         return ratchet.seal(plaintext, entropy, lease_epoch)
 
     def open(self, lane: Lane, frame: bytes, *, now_ms: int) -> Opened:
@@ -147,7 +155,7 @@ class Session:
         Raises `OutOfTurn` (lane not open), `Malformed`, `Forged`, `Duplicate`, `Expired`, `TooFarAhead`
         or `Exhausted`.
         """
-        ratchet = self._lanes[lane]
+        ratchet = self.lanes[lane]
         if ratchet is None:
             raise OutOfTurn(f"lane {lane} is not open")
         nonce, sealed = cut_head(frame, lane)
@@ -165,43 +173,48 @@ class Session:
         The initiator's session is confirmed by the first control frame taken. The responder's, by the first
         one sent after the initiator had seen our first ratchet key: whoever replays an opening cannot make it.
         """
-        ratchet = self._lanes[lane]
+        ratchet = self.lanes[lane]
         if ratchet is None or opened.ratchet is not ratchet:
             raise OutOfTurn("this frame was opened on another lane or session, or before a reload")
+        if opened.leap is not None:
+            self.moves()
         ratchet.take(opened)
         if not self.confirmed and lane == Lane.CONTROL and ratchet.chain >= (1 if self.initiated else 2):
             self.confirmed = self._changed = True
+            self.moves()
 
     def supersede(self, now_ms: int) -> None:
         """Note that another session is the one to send on since `now_ms`; the first such time stays."""
         if self.superseded_ms is None:
             self.superseded_ms = now_ms
             self._changed = True
+            self.moves()
 
     def reinstate(self) -> None:
         """It is the one to send on again."""
         if self.superseded_ms is not None:
             self.superseded_ms = None
             self._changed = True
+            self.moves()
 
     def expire(self, now_ms: int) -> int:
         """Drop the late keys that have outlived their time on all lanes; return how many."""
-        return sum(ratchet.expire(now_ms) for ratchet in self._lanes if ratchet is not None)
+        return sum(ratchet.expire(now_ms) for ratchet in self.lanes if ratchet is not None)
 
     def changes(self) -> Changes:
         """Return the rows changed since the last call, or since the session was made or loaded."""
-        rows = list[Row]()
+        rows: list[Row] = []
         if self._changed:
             rows.append((self.id + SESSION_TAG, self._row()))
             self._changed = False
-        for ratchet in self._lanes:
-            if ratchet is not None and ratchet.has_changed:
+        for ratchet in self.lanes:
+            if ratchet is not None and (ratchet.changed or ratchet.old_changed or ratchet.late.changed):
                 rows += lane_changes(self.id, ratchet)
         return Changes(rows)
 
     def rows(self) -> list[Row]:
         """Return all rows, changed or not."""
-        lanes = [row for ratchet in self._lanes if ratchet is not None for row in lane_rows(self.id, ratchet)]
+        lanes = [row for ratchet in self.lanes if ratchet is not None for row in lane_rows(self.id, ratchet)]
         return [(self.id + SESSION_TAG, self._row()), *lanes]
 
     @classmethod
@@ -222,7 +235,7 @@ class Session:
             raise Malformed(f"{len(ids)} session ids in the rows of one session, or its own row is missing")
         session = cls._from_row(ids.pop(), own, suite)
         for lane, lane_rows_ in by_lane.items():
-            session._lanes[lane] = load_lane(suite, session.transcript, lane, lane_rows_)
+            session.lanes[lane] = load_lane(suite, session.transcript, lane, lane_rows_)
         return session
 
     @classmethod
@@ -265,7 +278,8 @@ class Session:
         return self._seeds[at : at + SEED_SIZE]
 
     def _open_lanes(self, ratchets: list[Ratchet]) -> None:
+        self.moves()
         for lane, ratchet in zip(LATER_LANES, ratchets, strict=True):
-            self._lanes[lane] = ratchet
+            self.lanes[lane] = ratchet
         self._seeds = b""  # Whoever steals our rows later must not be able to begin the lanes anew.
         self._changed = True

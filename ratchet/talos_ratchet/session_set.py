@@ -7,7 +7,8 @@ The others only receive, so that nothing under way is lost, and end a day later.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from math import inf
+from typing import Final, NamedTuple
 
 from talos_ratchet.checked import Trial
 from talos_ratchet.errors import Duplicate, Forged, UnknownSession
@@ -16,7 +17,7 @@ from talos_ratchet.opened import Opened
 from talos_ratchet.ratchet import Ratchet
 from talos_ratchet.receive import LIVE_CHAINS_MAX, open_old
 from talos_ratchet.rows import ID_SIZE, Changes
-from talos_ratchet.session import Lane, Session
+from talos_ratchet.session import Lane, Session, nobody_asks
 from talos_ratchet.suite import SUITE_1, Suite
 
 SESSIONS_MAX: Final = 4  # Per peer: one to send on, three that only receive.
@@ -26,14 +27,25 @@ SUPERSEDED_LIFE_MS: Final = 24 * 3_600_000  # How long a session that is no long
 NO_KEY_FITS: Final = "no header key of any session fits"
 
 
+class _Ways(NamedTuple):
+    """All that is tried first on a frame of one lane. Noted until a session moves, for it is asked of each frame."""
+
+    since_ms: int  # For so long it is right,
+    until_ms: float  # because a session that only receives ends by itself.
+    trials: list[Trial]
+    owners: list[tuple[Session, Ratchet, int]]  # Of each trial; and which of its lane's live keys it is.
+    lanes: list[tuple[Session, Ratchet]]
+
+
 class SessionSet:
     """Mutated by its verbs alone; what they change is in the next `changes`."""
 
-    __slots__ = ("_dropped", "_sessions")
+    __slots__ = ("_dropped", "_sessions", "_ways")
 
     def __init__(self) -> None:
         self._sessions: dict[bytes, Session] = {}
         self._dropped: set[bytes] = set()  # Keys of rows to delete.
+        self._ways: dict[int, _Ways] = {}  # By lane.
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -70,7 +82,7 @@ class SessionSet:
             sender = self.best
             dropped = min((one for one in self._sessions.values() if one is not sender), key=_worth)
             self.drop(dropped.id)
-        self._sessions[session.id] = session
+        self._hold(session)
         return dropped
 
     def sending(self, now_ms: int) -> Session | None:
@@ -94,17 +106,17 @@ class SessionSet:
         Raises `Forged` if it fits none of these, and what `Session.open` raises.
         """
         nonce, sealed = cut_head(frame, lane)
-        trials, live = list[Trial](), list[tuple[Session, Ratchet]]()
-        for session in self.sessions():
-            ratchet = session.lane(lane)
-            if ratchet is not None and not _is_over(session, now_ms):
-                live.append((session, ratchet))
-                trials += ratchet.live
-        found = live[0][1].suite.open_header(trials, nonce, sealed) if live else None
+        ways = self._ways.get(lane)
+        if ways is None or not ways.since_ms <= now_ms <= ways.until_ms:
+            ways = self._ways[lane] = self._find_ways(lane, now_ms)
+        if not ways.lanes:
+            raise Forged(NO_KEY_FITS)
+        found = ways.lanes[0][1].suite.open_header(ways.trials, nonce, sealed)
         if found is not None:
-            return _open_live(live, frame, *found, now_ms)
-        left = HEADER_KEYS_MAX - len(trials)
-        for session, ratchet in live:
+            session, ratchet, which = ways.owners[found[0]]
+            return session, ratchet.open(frame, which, found[1], now_ms)
+        left = HEADER_KEYS_MAX - len(ways.trials)
+        for session, ratchet in ways.lanes:
             if left <= 0:
                 break
             opened = open_old(ratchet, frame, nonce, sealed, now_ms, most=left)
@@ -120,6 +132,8 @@ class SessionSet:
     def drop(self, session_id: bytes) -> None:
         """Forget a session at once, rows and all. Raises `UnknownSession`."""
         session = self._known(session_id)
+        session.moves()
+        session.moves = nobody_asks
         del self._sessions[session_id]
         self._dropped.update(key for key, _ in (*session.rows(), *session.changes().rows))
 
@@ -147,26 +161,36 @@ class SessionSet:
         for key, value in rows:
             by_id.setdefault(key[:ID_SIZE], []).append((key, value))
         loaded = cls()
-        for session_id, own_rows in by_id.items():
-            loaded._sessions[session_id] = Session.load(own_rows, suite)
+        for own_rows in by_id.values():
+            loaded._hold(Session.load(own_rows, suite))
         return loaded
+
+    def _hold(self, session: Session) -> None:
+        self._sessions[session.id] = session
+        self._ways.clear()
+        session.moves = self._ways.clear
+
+    def _find_ways(self, lane: Lane, now_ms: int) -> _Ways:
+        trials: list[Trial] = []
+        owners: list[tuple[Session, Ratchet, int]] = []
+        lanes: list[tuple[Session, Ratchet]] = []
+        until_ms: float = inf
+        for session in self.sessions():
+            ratchet = session.lanes[lane]
+            if ratchet is None or _is_over(session, now_ms):
+                continue
+            if session.superseded_ms is not None:
+                until_ms = min(until_ms, session.superseded_ms + SUPERSEDED_LIFE_MS)
+            lanes.append((session, ratchet))
+            trials += ratchet.live
+            owners += [(session, ratchet, which) for which in range(len(ratchet.live))]
+        return _Ways(now_ms, until_ms, trials, owners, lanes)
 
     def _known(self, session_id: bytes) -> Session:
         session = self._sessions.get(session_id)
         if session is None:
             raise UnknownSession(f"no session {session_id.hex()}")
         return session
-
-
-def _open_live(
-    live: Iterable[tuple[Session, Ratchet]], frame: bytes, which: int, header: bytes, now_ms: int
-) -> tuple[Session, Opened]:
-    """Open a frame whose header the key number `which` of all live ones has opened."""
-    for session, ratchet in live:
-        if which < len(ratchet.live):
-            return session, ratchet.open(frame, which, header, now_ms)
-        which -= len(ratchet.live)
-    raise Forged(NO_KEY_FITS)
 
 
 def _is_over(session: Session, now_ms: int) -> bool:

@@ -63,13 +63,14 @@ class Suite:
     seal_aead: Callable[[bytes], Sealer] = staticmethod(calls.ChaCha20Poly1305)
     open_aead: Callable[[bytes], Opener] = staticmethod(calls.ChaCha20Poly1305)
 
+    # Tries header keys in turn: which of them fits, and the header; None if none does.
+    open_header: Callable[[Sequence[Trial], bytes, bytes], tuple[int, bytes] | None] = staticmethod(
+        calls.open_with_one_of
+    )
+
     def header_aead(self, key: bytes) -> Sealer:
         """Return what seals the headers of one chain."""
         return calls.ChaCha20Poly1305(key)
-
-    def open_header(self, trials: Sequence[Trial], nonce: bytes, sealed: bytes) -> tuple[int, bytes] | None:
-        """Try header keys in turn: return which of them fits, and the header; None if none does."""
-        return calls.open_with_one_of(trials, nonce, sealed)
 
     def step(self, chain_key: bytes) -> tuple[bytes, bytes]:
         """Return one message key and the next chain key, 32 bytes each."""

@@ -12,6 +12,7 @@ LATE: Final = "tests/ratchet/test_late_keys.py"
 SETS: Final = "tests/ratchet/test_session_set.py"
 SODIUM: Final = "tests/ratchet/test_sodium.py"
 VECTORS: Final = "tests/ratchet/test_session_vectors.py"
+WAYS: Final = "tests/ratchet/test_ways.py"
 
 MUTANTS: Final = (
     Mutant(
@@ -90,7 +91,7 @@ MUTANTS: Final = (
         "late_key_dropped_in_memory",
         "A used key is gone from memory and stays on the disk: after a restart the same frame opens again.",
         "ratchet/talos_ratchet/late.py",
-        "        del self.kept[place]\n        self._changed.add(place)",
+        "        del self.kept[place]\n        self.changed.add(place)",
         "        del self.kept[place]",
         "tests/ratchet/test_rows.py::test_the_changes_since_the_start_add_up_to_all_rows",
     ),
@@ -205,5 +206,37 @@ MUTANTS: Final = (
         "        if not _open(room,",
         "        if _open(room,",
         f"{SODIUM}::test_the_one_key_that_fits_is_found",
+    ),
+    Mutant(
+        "our_turn_not_noted",
+        "The set goes on without the header key of the chain that the peer may begin once we have turned.",
+        "ratchet/talos_ratchet/session.py",
+        "        if ratchet.turn_due:\n            self.moves()\n",
+        "",
+        f"{WAYS}::test_a_set_opens_what_one_freshly_loaded_opens_and_tries_no_other_keys",
+    ),
+    Mutant(
+        "peers_turn_not_noted",
+        "The set goes on with the header keys of before the peer's turn.",
+        "ratchet/talos_ratchet/session.py",
+        "        if opened.leap is not None:\n            self.moves()\n",
+        "",
+        f"{WAYS}::test_a_set_opens_what_one_freshly_loaded_opens_and_tries_no_other_keys",
+    ),
+    Mutant(
+        "day_of_a_session_not_noted",
+        "A session that is superseded goes on receiving after its day, as long as nothing else happens.",
+        "ratchet/talos_ratchet/session_set.py",
+        "if ways is None or not ways.since_ms <= now_ms <= ways.until_ms:",
+        "if ways is None:",
+        f"{WAYS}::test_a_set_opens_what_one_freshly_loaded_opens_and_tries_no_other_keys",
+    ),
+    Mutant(
+        "dropped_session_still_receives",
+        "What is noted of a session outlives it.",
+        "ratchet/talos_ratchet/session_set.py",
+        "        session.moves()\n",
+        "",
+        f"{WAYS}::test_a_set_opens_what_one_freshly_loaded_opens_and_tries_no_other_keys",
     ),
 )

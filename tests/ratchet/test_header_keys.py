@@ -98,5 +98,5 @@ def test_old_chains_of_a_session_that_only_receives_are_known_where_there_is_roo
     ends = Ends(2, our_turn=True)  # One key of each, five old chains of the first: one is left.
     assert [ends.opens(frame) is not None for frame in ends.late[1]] == [False] * OLD_CHAINS_MAX
     ends.pairs[0][1].supersede(NOW_MS)
-    ends.pairs[1][1].superseded_ms = None
+    ends.pairs[1][1].reinstate()
     assert [ends.opens(frame) is not None for frame in ends.late[1][1:]] == [True] * (OLD_CHAINS_MAX - 1)
