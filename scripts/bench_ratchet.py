@@ -16,18 +16,20 @@ from time import thread_time  # noqa: TID251 - A benchmark measures the real thi
 from typing import Final
 
 from scripts.bench_figures import Figure, Goal, as_json, table
+from scripts.bench_ratchet_floor import Floor
 from scripts.bench_ratchet_garbage import FailedOpenings, LiveLink, header_keys_tried, make_garbage
 from scripts.bench_ratchet_peers import JUMP, Syndace, Talos, Vodozemac, Work, disagreements
 
 ROUNDS: Final = 15
 # What is done, how often per round, how many messages that is each time, and how many times the rate of vodozemac
-# and DoubleRatchet is aimed at. OpenSSL's calls alone, nothing around them, take about four fifths of a message.
+# and DoubleRatchet is aimed at. The libraries' calls alone are measured too: what they leave is all that Python has.
 OPERATIONS: Final = (
     ("in_order", "1 KiB in order: seal, open, take", 1_000, 1, (1.6, 7.0)),
     ("ping_pong", "1 KiB ping-pong", 60, 2, (0.95, 2.2)),
     ("handshake", "handshake and first message", 20, 1, (0.4, 1.6)),
     ("jump", f"jump over {JUMP:,} messages", 1, 1, (None, 3.0)),
 )
+WITH_FLOOR: Final = ("in_order", "ping_pong")  # What is measured beside the bare calls it makes.
 PREPARED: Final = frozenset({"jump"})  # What has to be made ready each time, and can be done once.
 READS: Final = 10  # Of garbage, in each round.
 PER_KEY_MOST: Final = 1.5  # What one refusal may cost, in failed openings for each header key tried.
@@ -47,6 +49,7 @@ def cpu_us(work: Work, times: int) -> float:
 def measure(contenders: tuple[Talos | Vodozemac | Syndace, ...]) -> Measured:
     """Return what each operation takes, round by round."""
     measured: Measured = defaultdict(list)
+    floor = Floor()
     gc.disable()  # Its pauses would fall on whoever is next.
     for _ in range(ROUNDS):
         for operation, _, times, messages, _ in OPERATIONS:
@@ -54,6 +57,8 @@ def measure(contenders: tuple[Talos | Vodozemac | Syndace, ...]) -> Measured:
                 work = getattr(contender, operation)
                 us = cpu_us(work() if operation in PREPARED else work, times) / messages
                 measured[operation, contender.name].append(us)
+            if operation in WITH_FLOOR:
+                measured[operation, floor.name].append(cpu_us(getattr(floor, operation), times) / messages)
         gc.collect()
     return measured
 
@@ -81,6 +86,9 @@ def figures(measured: Measured, names: list[str]) -> Iterator[Figure]:
         for name, goal in zip(others, goals, strict=True):
             aim = None if goal is None else Goal(goal, is_least=True)
             yield Figure(title, "per s", rates[ours], peer=name, theirs=rates[name], goal=aim)
+        if operation in WITH_FLOOR:
+            floor = 1e6 / median(measured[operation, Floor.name])
+            yield Figure(f"{title}: {Floor.name}", "per s", floor, peer=others[0], theirs=rates[others[0]])
 
 
 def of_garbage() -> Iterator[Figure]:
