@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from hashlib import sha256
-from hmac import digest
 from time import process_time  # noqa: TID251 - A benchmark measures the real thing.
 from typing import Final
 
 import trio
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from nacl.bindings import crypto_scalarmult, crypto_scalarmult_base
 from nacl.signing import SigningKey
 
 from talos.core.step import Put
 from talos.drivers.memory_store import MemoryStore
+from talos_ratchet import SUITE_1
+from talos_ratchet.suite import public_of
 
 ROUNDS: Final = 2_000
 BEST_OF: Final = 5
@@ -35,18 +35,19 @@ ROWS: Final = 6  # In each of them.
 def per_message() -> list[tuple[str, float, Callable[[], object]]]:
     """Return name, times a message, and what is done."""
     key, nonce, ad = bytes(range(32)), bytes(12), bytes(33)
-    point, body, row = crypto_scalarmult_base(key), bytes(BODY), bytes(ROW)
-    gcm, chacha, signing = AESGCM(key), ChaCha20Poly1305(key), SigningKey(key)
+    point, body, row = public_of(key), bytes(BODY), bytes(ROW)
+    gcm, chacha, signing = AESGCM(key), SUITE_1.seal_aead(key), SigningKey(key)
+    trials = [(key, ad)]
     sealed_body, sealed_header = chacha.encrypt(nonce, body, ad), chacha.encrypt(nonce, bytes(51), ad)
     return [
-        ("X25519, of a turn", 2.5, lambda: crypto_scalarmult(key, point)),
-        ("X25519, of a key pair", 1.25, lambda: crypto_scalarmult_base(key)),
+        ("X25519, of a turn", 2.5, lambda: SUITE_1.agree(key, point)),
+        ("X25519, of a key pair", 1.25, lambda: public_of(key)),
         ("HKDF", 2.5, lambda: HKDF(SHA256(), 96, key, ad).derive(key)),
-        ("HMAC", 8, lambda: digest(key, b"\x01", "sha256")),
-        ("seal a body", 2, lambda: ChaCha20Poly1305(key).encrypt(nonce, body, ad)),
-        ("open a body", 2, lambda: ChaCha20Poly1305(key).decrypt(nonce, sealed_body, ad)),
+        ("a step of a chain", 4, lambda: SUITE_1.step(key)),
+        ("seal a body", 2, lambda: SUITE_1.seal_aead(key).encrypt(nonce, body, ad)),
+        ("open a body", 2, lambda: SUITE_1.open_aead(key).decrypt(nonce, sealed_body, ad)),
         ("seal a header", 2, lambda: chacha.encrypt(nonce, bytes(51), ad)),
-        ("open a header", 2, lambda: chacha.decrypt(nonce, sealed_header, ad)),
+        ("open a header", 2, lambda: SUITE_1.open_header(trials, nonce, sealed_header)),
         ("seal a row", 12, lambda: gcm.encrypt(nonce, row, ad)),
         ("SHA-256", 24, lambda: sha256(ad).digest()),
         ("Ed25519", 1, lambda: signing.sign(row)),

@@ -30,18 +30,20 @@ class LateKeys:
 
     def expired(self, now_ms: int) -> list[Place]:
         """Return the places whose keys have outlived their time; all are looked at, for a clock may be set back."""
+        if not self.kept:
+            return []
         return [place for place, (_, kept_ms) in self.kept.items() if is_past(kept_ms, now_ms)]
 
     def of_chain(self, chain: int) -> list[Place]:
         return [place for place in self.kept if place[0] == chain]
 
-    def check_room(self, jumps: tuple[int, ...], leaving: int) -> None:
-        """Raises `TooFarAhead` if a jump is too wide, or the keys do not fit when `leaving` are gone."""
-        if max(jumps) > JUMP_MAX:
-            raise TooFarAhead(f"a frame passes over {max(jumps)} messages; at most {JUMP_MAX}")
-        kept = len(self.kept) - leaving
-        if kept + sum(jumps) > LATE_KEYS_MAX:
-            raise TooFarAhead(f"{kept} keys are kept and a frame asks for {sum(jumps)} more; at most {LATE_KEYS_MAX}")
+    def check_room(self, jump: int, second: int, *, leaving: int) -> None:
+        """Raises `TooFarAhead` if either jump is too wide, or the keys do not fit when `leaving` are gone."""
+        if jump > JUMP_MAX or second > JUMP_MAX:
+            raise TooFarAhead(f"a frame passes over {max(jump, second)} messages; at most {JUMP_MAX}")
+        kept, asked = len(self.kept) - leaving, jump + second
+        if kept + asked > LATE_KEYS_MAX:
+            raise TooFarAhead(f"{kept} keys are kept and a frame asks for {asked} more; at most {LATE_KEYS_MAX}")
 
     def put(self, place: Place, key: bytes, kept_ms: int) -> None:
         self.kept[place] = (key, kept_ms)
@@ -53,8 +55,6 @@ class LateKeys:
 
     def changes(self) -> list[tuple[Place, bytes | None]]:
         """Return the rows changed since the last call: key 32 | kept since 8, or None if it is gone."""
-        if not self.changed:
-            return []
         places, self.changed = sorted(self.changed), set()
         return [(place, self._row(place)) for place in places]
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from talos_ratchet.ratchet import Ratchet
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # Not frozen: that would take as long again as all the rest of it.
 class Turn:
     """The receiving half of a DH turn, worked out but not yet taken."""
 

@@ -38,7 +38,7 @@ def open_in_chain(ratchet: Ratchet, chain: Chain, frame: bytes, number: int, lea
         return _open_late(ratchet, frame, (ratchet.chain, number), lease_epoch, now_ms)
     _check_counter(number)
     leap = Leap(now_ms, ratchet.late.expired(now_ms))
-    ratchet.late.check_room((number - chain.number,), leaving=len(leap.gone))
+    ratchet.late.check_room(number - chain.number, 0, leaving=len(leap.gone))
     key = _pass_over(ratchet, leap, ratchet.chain, chain.key, chain.number, number)
     return _open_ahead(ratchet, frame, key, number, lease_epoch, leap)
 
@@ -87,13 +87,13 @@ def open_turned(ratchet: Ratchet, frame: bytes, header: bytes, now_ms: int) -> O
         raise Malformed(f"a header says that its last chain had {previous} messages; we took {received}")
     _check_counter(number)
     leap = _plan_turn(ratchet, now_ms)
-    ratchet.late.check_room((0 if chain is None else previous - received, number), leaving=len(leap.gone))
+    ratchet.late.check_room(0 if chain is None else previous - received, number, leaving=len(leap.gone))
     shared = ratchet.suite.agree(ours.secret, check_point(public, "ratchet key"))
     root, first_key, next_header = ratchet.suite.turn(ratchet.root, shared)
     leap.turn = Turn(public, root, next_header, 0 if chain is None else previous)  # Else nothing has bounded it.
-    if chain is not None:
+    if chain is not None and previous > received:
         _pass_over(ratchet, leap, ratchet.chain, chain.key, received, previous)
-    key = _pass_over(ratchet, leap, ratchet.chain + 1, first_key, 0, number)
+    key = _pass_over(ratchet, leap, ratchet.chain + 1, first_key, 0, number) if number else first_key
     return _open_ahead(ratchet, frame, key, number, lease_epoch, leap)
 
 

@@ -52,15 +52,17 @@ class Changes:
 
 def lane_changes(session_id: bytes, ratchet: Ratchet) -> list[Row]:
     """Return the lane's rows that changed since the last call."""
-    lane, rows = bytes([ratchet.lane]), list[Row]()
+    lane = bytes([ratchet.lane])
+    rows: list[Row] = []
     if ratchet.changed:
         rows.append((session_id + LANE_TAG + lane, _lane_row(ratchet)))
         ratchet.changed = False
     if ratchet.old_changed:
         rows.append((session_id + OLD_TAG + lane, _old_row(ratchet)))
         ratchet.old_changed = False
-    prefix = session_id + LATE_TAG + lane
-    rows += [(prefix + _LATE.pack(*place), value) for place, value in ratchet.late.changes()]
+    if ratchet.late.changed:
+        prefix = session_id + LATE_TAG + lane
+        rows += [(prefix + _LATE.pack(*place), value) for place, value in ratchet.late.changes()]
     return rows
 
 
