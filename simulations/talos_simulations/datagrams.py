@@ -6,7 +6,7 @@ behind a NAT hears only from whom it has sent to a short while ago, from the sam
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -45,13 +45,19 @@ class Post:
     def __init__(self, network: Network) -> None:
         self._network = network
         self.boxes: dict[Address, SimDatagrams] = {}
+        # Bytes, by machine and the name of one that is not there.
+        self.said_from_nowhere = Counter[tuple[str, str]]()
+        self.sent_to_nowhere = Counter[tuple[str, str]]()
         self._held: dict[tuple[str, str], deque[Packet]] = {}  # By source and target machine.
 
     def send(self, data: bytes, source: Address, target: Address) -> None:
         network = self._network
         packet = Packet(network.next_packet(), data, source, target)
         network.tell("sent", source.host, target.host, str(len(data)), packet.number)
+        if source.host not in network.sites:
+            self.said_from_nowhere[target.host, source.host] += len(data)
         if target.host not in network.sites:
+            self.sent_to_nowhere[source.host, target.host] += len(data)
             self._lose(packet, "no such machine")
             return
         road = self._road(packet)

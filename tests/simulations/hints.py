@@ -1,4 +1,4 @@
-"""Seeds of chaos that found each planted bug when this was written: they are tried first."""
+"""Seeds of its scenario that found each planted bug when this was written: they are tried first."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ HINTS: Final[dict[str, tuple[int, ...]]] = {
     "entries_written_after": (6, 12),
     "gaps_written_down": (4, 8),
     "given_up_for_certain": (11, 12),
+    "greeted_for_ever": (3, 4),
     "inbox_room_leaks": (1, 2),
     "inbox_stays_ahead": (23, 31),
     "index_forgets": (1, 6),
@@ -24,6 +25,7 @@ HINTS: Final[dict[str, tuple[int, ...]]] = {
     "memory_stays_ahead": (18, 23),
     "never_redelivered": (6, 9),
     "number_used_twice": (24, 31),
+    "older_one_held": (4, 6),
     "queue_takes_one_more": (9, 10),
     "ratchet_kept_for_later": (38, 47),
     "redial_gives_up": (27, 22),
@@ -31,7 +33,10 @@ HINTS: Final[dict[str, tuple[int, ...]]] = {
     "sealed_without_a_trace": (7, 9),
     "send_before_commit": (6, 13),
     "sent_counts_as_delivered": (1, 2),
+    "signature_not_checked": (2, 3),
     "stored_frame_forgotten": (1, 2),
     "tag_not_checked": (15, 21),
+    "token_not_looked_at": (4, 5),
     "void_run_shrinks": (9, 20),
+    "waited_for_for_ever": (2, 4),
 }

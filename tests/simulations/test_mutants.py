@@ -1,4 +1,4 @@
-"""Planted bugs: chaos finds each of them in at least two of its everyday seeds, and cuts it down to few faults."""
+"""Planted bugs: a scenario finds each in at least two of its everyday seeds, and cuts it down to few faults."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def is_found(outcome: Outcome | Exception) -> TypeGuard[Outcome]:
 
 
 def hunt(name: str, *, enough: int, shrinks: bool) -> Hunt:
-    story = find("chaos")
+    story = find(mutants()[name].scenario)
     found: list[tuple[int, str]] = []
     left: Weather | None = None
     tried = 0

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from talos_simulations.process import Process
     from talos_simulations.world import World
 
+FOUND = b""  # Beside the three places of a record: where it was found, not where it is held.
+
 
 class NoLieBelieved(Check):
     """What a node believes of another, that one has signed; it gives up none for an older; and no liar is its peer."""
@@ -25,7 +27,7 @@ class NoLieBelieved(Check):
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self._true: set[tuple[bytes, bytes]] = set()  # DID and signature of records that were looked at.
-        self._newest: dict[tuple[Process, bytes], int] = {}  # By who believes it, of whom: its number.
+        self._newest: dict[tuple[Process, bytes, bytes], int] = {}  # By who believes it, of whom and where: its number.
 
     def looks(self) -> Iterator[str]:
         machines = self.world.machines
@@ -38,15 +40,13 @@ class NoLieBelieved(Check):
                 if peer.session and peer.did not in self.world.dids.values():
                     yield f"{name} has a session with {peer.did}, which is no node's"
             for other in machines.values():
-                for record in _believed(process.node.discovery, other.did):
+                for place, record in _believed(process.node.discovery, other.did):
                     if not self._is_signed(record, other):
                         yield f"{name} believes of {other.name} what that has not signed"
-                found = process.node.discovery.finder.found(other.did)
-                if found is not None:
-                    before = self._newest.get((process, other.did), 0)
-                    if found.record.seq < before:
-                        yield f"{name} believes number {found.record.seq} of {other.name}, and knew number {before}"
-                    self._newest[process, other.did] = found.record.seq
+                    before = self._newest.get((process, other.did, place), 0)
+                    if record.seq < before:
+                        yield f"{name} believes number {record.seq} of {other.name}, and knew number {before}"
+                    self._newest[process, other.did, place] = record.seq
 
     def _is_signed(self, record: Record, by: Machine) -> bool:
         known = record.did, record.signature
@@ -59,10 +59,12 @@ class NoLieBelieved(Check):
         return record.did == by.did
 
 
-def _believed(discovery: Discovery, did: bytes) -> Iterator[Record]:
-    """Yield what it has found of an identity, and what it holds of it for others."""
+def _believed(discovery: Discovery, did: bytes) -> Iterator[tuple[bytes, Record]]:
+    """Yield what it has found of an identity, and what it holds of it for others, by place."""
     found = discovery.finder.found(did)
     if found is not None:
-        yield found.record
+        yield FOUND, found.record
     for place in places_of(did):
-        yield from (held for held in discovery.dht.shelf.at(place, 0) if isinstance(held, Record))
+        for held in discovery.dht.shelf.at(place, 0):
+            if isinstance(held, Record):
+                yield place, held

@@ -11,6 +11,8 @@ from talos.core.tables import OUTBOX
 from talos.services.link import GREETING_S
 from talos.services.links import LINKS_MAX
 from talos.services.places import FAMILIAR_PLACES, STRANGERS_MAX
+from talos_dht.calls import SENDS_MAX
+from talos_dht.messages import PONG_SIZE, SEAL_SIZE
 from talos_simulations.check import Check
 from talos_simulations.machine import STOP_S
 from talos_simulations.steps import STEPS_MAX
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 TASKS_OF_A_NODE: Final = 80  # Services, dials under way, the application's own.
 TASKS_OF_A_LINK: Final = 4
 STOPPING_MAX_S: Final = 30.0  # A node promises 5 s on a disk that is not slow; these may be.
+PING_SIZE: Final = SENDS_MAX * (SEAL_SIZE + PONG_SIZE)  # Bytes of one that nobody answers.
 STRANGERS_MAX_S: Final = GREETING_S + 2.0  # A stream on which nobody has proved who he is; the rest is the road's.
 
 
@@ -78,6 +81,16 @@ class WithinBounds(Check):
             kept_s = now - min((stream.opened_at for stream in _to_liars(process, liars)), default=now)
             if kept_s > STRANGERS_MAX_S:
                 yield f"{name} has kept a stream to a machine that lies for {kept_s:.0f} s"
+
+        yield from self._amplified()
+
+    def _amplified(self) -> Iterator[str]:
+        """To where nobody is, a node sends what it was sent in that name, and now and then a ping; no multiple."""
+        post = self.world.network.post
+        for (name, nowhere), said in post.said_from_nowhere.items():
+            sent = post.sent_to_nowhere[name, nowhere]
+            if sent > 2 * said + PING_SIZE:
+                yield f"{name} has sent {sent} bytes to {nowhere}, where nobody is, for {said} that came in its name"
 
     def concludes(self) -> Iterator[str]:
         for name in self.world.still_running:

@@ -19,7 +19,7 @@ from talos_simulations.hostile.doors import Doors
 from talos_simulations.hostile.knocks import Knocks
 from talos_simulations.hostile.loot import Victim, identity_of
 from talos_simulations.hostile.words import Colluder, Flooder, Forger, Liar, Plausible
-from talos_simulations.machine import Machine
+from talos_simulations.machine import PORT, Machine
 from talos_simulations.network import Card, SimListener
 from talos_simulations.power import Power
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 CHARACTERS: Final = (Forger, Plausible, Colluder, Babbler, Flooder)  # One after the other.
 KNOCK_S: Final = 3.0  # Between two streams that it opens; each may be held for longer.
 SPOOFED: Final = 4  # Of so many requests, one says that it comes from an honest node.
+NOWHERE: Final = Address("10.8.8.8", PORT)  # Nobody is there: whatever is sent there was had by lying.
 
 
 def settle(world: World, names: Sequence[str]) -> list[Lair]:
@@ -96,6 +97,8 @@ class Lair:
                 if isinstance(self.words, Flooder) and not self._dice.randrange(SPOOFED):
                     says = self._dice.choice(self._victims).address
                 self._send(victim.contact.key, body, victim.address, says)
+            for body in self.words.asks_for_another(self._tokens.get(victim.address, b"")):
+                self._send(victim.contact.key, body, victim.address, NOWHERE)
             await self._clock.sleep(self.words.PERIOD_S)
 
     def _put(self, victim: Victim) -> None:

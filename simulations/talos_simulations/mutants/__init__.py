@@ -1,6 +1,6 @@
 """Bugs to be planted in the node, to see that a check finds them (DECISIONS 19).
 
-Each replaces one function of the real code while a `with` lasts. There is no switch for them in the node.
+Each replaces one function of the real code, or one limit, while a `with` lasts. The node has no switch for them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from talos.errors import UsageError
 
-MODULES: Final = ("messaging", "storing")  # Beside this file.
+MODULES: Final = ("believing", "messaging", "storing")  # Beside this file.
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,18 +23,21 @@ class Mutant:
     owner: Any  # The class or module whose function is replaced ...
     function: str  # ... and the name of that function.
     make: Callable[[Any], Any]  # real function -> the one with the bug.
+    scenario: str  # That finds it.
 
 
 _KNOWN: Final[dict[str, Mutant]] = {}
 _PLANTED: Final[list[tuple[Any, str]]] = []
 
 
-def mutant(owner: Any, function: str, what: str) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
+def mutant(
+    owner: Any, function: str, what: str, scenario: str = "chaos"
+) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
     """Make the decorated function, which turns the real `owner.function` into one with a bug, a mutant of its name."""
 
     def register(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
         name = make.__name__
-        _KNOWN[name] = Mutant(name, what, owner, function, make)
+        _KNOWN[name] = Mutant(name, what, owner, function, make, scenario)
         return make
 
     return register
