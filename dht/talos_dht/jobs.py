@@ -165,8 +165,8 @@ class Read(Job):
         self.repairs += [Ask(one, Kind.PUT_RECORD, put) for one in older]
 
     @property
-    def unchecked(self) -> list[tuple[Record, Contact]]:
-        """Up to four whose key log must be fetched first, perhaps from who holds them; the likeliest in front."""
+    def unchecked(self) -> list[tuple[Record, tuple[Contact, ...]]]:
+        """Up to four whose key log must be fetched first, from any who holds them; the likeliest in front."""
         return self._unchecked.shown
 
     @property
@@ -219,7 +219,7 @@ class Browse(Job):
                 self._unchecked.add(provider, contact)
 
     @property
-    def unchecked(self) -> list[tuple[Provider, Contact]]:
+    def unchecked(self) -> list[tuple[Provider, tuple[Contact, ...]]]:
         """As of a `Read`."""
         return self._unchecked.shown
 

@@ -2,6 +2,7 @@
 
 Anybody may answer with one that looks like it, so each who answers has its turn before anybody has a second; and of one
 turn, those that most told of come first. Each who is asked tells of four at most in one reply, and a walk asks 120.
+And anybody may hold what is true, and not show the key log by which to check it: so all who told of it are named.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from talos_dht.contact import Contact
 from talos_dht.provider import Provider
 from talos_dht.record import Record
 
-UNCHECKED_MAX: Final = 4  # Statements shown whose key log is not known: each may cost a stream to fetch one.
+UNCHECKED_MAX: Final = 4  # Statements shown whose key log is not known: each may cost a few streams to fetch it.
 
 Told = TypeVar("Told", Record, Provider)
 
@@ -38,7 +39,7 @@ class Unchecked(Generic[Told]):
             entry.tellers.append(teller)
 
     @property
-    def shown(self) -> list[tuple[Told, Contact]]:
-        """The likeliest first, at most `UNCHECKED_MAX`, each with who told of it first: it may have the key log."""
+    def shown(self) -> list[tuple[Told, tuple[Contact, ...]]]:
+        """The likeliest first, at most `UNCHECKED_MAX`, each with all who told of it: any may have the key log."""
         ordered = sorted(self._entries.items(), key=lambda item: (item[1].turn, -len(item[1].tellers)))
-        return [(told, entry.tellers[0]) for told, entry in ordered[:UNCHECKED_MAX]]
+        return [(told, tuple(entry.tellers)) for told, entry in ordered[:UNCHECKED_MAX]]

@@ -40,7 +40,7 @@ def test_liars_that_answer_first_do_not_keep_the_record_that_most_hold_from_bein
     for number in (1, 2):
         read.heard(contact(number), reply(Answer.RECORD, ADA.record().encode()), CHECK)
     assert len(read.unchecked) == UNCHECKED_MAX
-    assert read.unchecked[0] == (ADA.record(), contact(1))
+    assert read.unchecked[0] == (ADA.record(), (contact(1), contact(2)))
 
 
 def test_one_that_answers_with_many_has_a_turn_before_others_and_no_second_before_theirs() -> None:
@@ -57,7 +57,7 @@ def test_a_second_of_one_is_shown_while_there_is_room() -> None:
     browse = Browse(ADA.provider().topic, Lookup(target(1), [], contact(0).id))
     told = [EVE.provider(), ADA.provider()]
     browse.heard(contact(1), reply(Answer.PROVIDERS, *(one.encode() for one in told)), CHECK)
-    assert browse.unchecked == [(one, contact(1)) for one in told]
+    assert browse.unchecked == [(one, (contact(1),)) for one in told]
 
 
 def test_what_one_told_of_second_and_another_first_has_a_first_turn() -> None:
@@ -66,7 +66,7 @@ def test_what_one_told_of_second_and_another_first_has_a_first_turn() -> None:
     browse.heard(contact(1), reply(Answer.PROVIDERS, lies[0].encode(), ADA.provider().encode()), CHECK)
     for number, told in ((2, lies[1]), (3, lies[2]), (4, lies[3]), (5, ADA.provider())):
         browse.heard(contact(number), reply(Answer.PROVIDERS, told.encode()), CHECK)
-    assert browse.unchecked[0] == (ADA.provider(), contact(1))
+    assert browse.unchecked[0] == (ADA.provider(), (contact(1), contact(5)))
 
 
 def test_who_says_it_again_is_not_counted_again() -> None:

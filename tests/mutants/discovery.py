@@ -255,6 +255,14 @@ MUTANTS: Final = (
         f"{UNCHECKED}::test_liars_that_answer_first_do_not_keep_the_record_that_most_hold_from_being_shown",
     ),
     Mutant(
+        "quickest_withholds_the_key_log",
+        "Of all who hold a record only the quickest is asked for the key log to check it by.",
+        "dht/talos_dht/unchecked.py",
+        "tuple(entry.tellers)",
+        "tuple(entry.tellers[:1])",
+        f"{UNCHECKED}::test_liars_that_answer_first_do_not_keep_the_record_that_most_hold_from_being_shown",
+    ),
+    Mutant(
         "all_publish_at_once",
         "Whatever was published together is published together for ever.",
         "dht/talos_dht/dht.py",

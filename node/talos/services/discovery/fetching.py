@@ -13,6 +13,7 @@ from talos.host import Address
 from talos.services.discovery.key_logs import KeyLogs
 from talos_dht import Contact
 
+HOLDERS_MAX: Final = 3  # Of those who hold one statement, that are asked for its key log.
 FETCHES_MAX: Final = 8  # At once: each is a stream, and up to 5 ms of signatures.
 
 Ask = Callable[[Address, bytes], Awaitable[KeyLog]]  # `Dialler.ask_key_log`.

@@ -21,7 +21,7 @@ class Finding:
     """What a source knows of one identity."""
 
     record: Record | None = None  # Checked.
-    unchecked: tuple[tuple[Record, Contact], ...] = ()  # And who may show the key log by which to check it.
+    unchecked: tuple[tuple[Record, tuple[Contact, ...]], ...] = ()  # And who may show the key log to check it by.
     why: str = ""  # Why there is no more.
 
 
@@ -30,7 +30,7 @@ class Offers:
     """What a source knows of one topic."""
 
     providers: tuple[Provider, ...] = ()  # Checked.
-    unchecked: tuple[tuple[Provider, Contact], ...] = ()
+    unchecked: tuple[tuple[Provider, tuple[Contact, ...]], ...] = ()
 
 
 J = TypeVar("J", bound=Job, covariant=True)

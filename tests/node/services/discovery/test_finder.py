@@ -8,12 +8,13 @@ from typing import Final, NoReturn
 import pytest
 
 from talos import Config, Node
+from talos.core.keylog import KeyLog
 from talos.core.tables import VOUCHERS
 from talos.core.whereabouts import own_record
 from talos.drivers.data_folder import in_memory
 from talos.errors import NotReachable
 from talos.host import Address, LinkClosed
-from talos.services.discovery.fetching import Fetcher
+from talos.services.discovery.fetching import HOLDERS_MAX, Fetcher
 from talos.services.discovery.finder import Finder, Found, ways_of
 from talos.services.discovery.kept import Kept
 from talos.services.discovery.key_logs import KeyLogs
@@ -127,9 +128,48 @@ async def test_a_record_that_nobody_vouches_for_is_not_found() -> None:
         record = own_record(bob.me, b"", [Place("a", 1)], 1, desk.now_ms())
         holder = Contact.at(bytes(range(32)), "127.0.0.1", 9)
         finder = Finder(
-            desk, logs, Fetcher(nobody_shows, logs), {"dht": Knows(Finding(None, ((record, holder),), "?"))}
+            desk, logs, Fetcher(nobody_shows, logs), {"dht": Knows(Finding(None, ((record, (holder,)),), "?"))}
         )
         with pytest.raises(NotReachable):
             await finder.find(bob.me.did)
         await logs.learn(bob.me.key_log)
         assert await finder.find(bob.me.did) == record
+
+
+async def test_who_holds_a_record_and_shows_no_key_log_keeps_nobody_from_reading_it() -> None:
+    with in_memory("ada") as opened, in_memory("bob") as bob:
+        desk = Node(Config(discovery=()), opened)._desk
+        logs = KeyLogs(desk, Kept(opened.host, VOUCHERS))
+        record = own_record(bob.me, b"", [Place("a", 1)], 1, desk.now_ms())
+        asked: list[str] = []
+
+        async def the_last_shows(address: Address, did: bytes) -> KeyLog:
+            asked.append(address.host)
+            if address.host != f"10.0.0.{HOLDERS_MAX}":
+                raise LinkClosed("it hangs up")
+            return bob.me.key_log
+
+        holders = tuple(Contact.at(bytes([number]) * 32, f"10.0.0.{number}", 1) for number in (1, 2, 3))
+        source = Knows(Finding(unchecked=((record, holders), (record, holders))))
+        assert await Finder(desk, logs, Fetcher(the_last_shows, logs), {"dht": source}).find(bob.me.did) == record
+        assert sorted(asked) == [holder.host for holder in holders], "nobody is asked twice"
+
+
+async def test_of_many_who_hold_a_record_a_few_are_asked_for_the_key_log_and_each_time_others() -> None:
+    with in_memory("ada") as opened, in_memory("bob") as bob:
+        desk = Node(Config(discovery=()), opened)._desk
+        logs = KeyLogs(desk, Kept(opened.host, VOUCHERS))
+        record = own_record(bob.me, b"", [Place("a", 1)], 1, desk.now_ms())
+        asked: list[str] = []
+
+        async def nobody(address: Address, did: bytes) -> NoReturn:
+            asked.append(address.host)
+            raise LinkClosed("it hangs up")
+
+        holders = tuple(Contact.at(bytes([number]) * 32, f"10.0.0.{number}", 1) for number in range(1, 21))
+        finder = Finder(desk, logs, Fetcher(nobody, logs), {"dht": Knows(Finding(unchecked=((record, holders),)))})
+        for _ in range(10):
+            with pytest.raises(NotReachable):
+                await finder.find(bob.me.did)
+        assert len(asked) == 10 * HOLDERS_MAX
+        assert len(set(asked)) > HOLDERS_MAX
