@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from typing import Final
 
@@ -11,6 +12,11 @@ Rounds = Callable[[int, int], int]  # rounds(everyday, long): how often to repea
 Report = Callable[[str], None]  # report(line): have a figure shown at the end of the run.
 
 REPORT: Final = "report"  # The name under which a line goes from a worker process to the one that prints.
+
+
+# Who starts the tests in the background of a script has them ignore it, and so whatever they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
