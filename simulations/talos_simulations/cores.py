@@ -13,6 +13,7 @@ from heapq import heappop, heappush
 from typing import Any, NamedTuple, Protocol
 
 from talos_simulations.dice import stream
+from talos_simulations.garbage import few_collections
 
 
 class Out(NamedTuple):
@@ -67,10 +68,13 @@ class Field:
 
     def run(self, until_ms: float, events_max: int = sys.maxsize) -> None:
         """Let everything happen that is due by then, or so many events: some cores never come to rest."""
-        queue, cores, post = self._queue, self._cores, self.post
-        while queue and queue[0][0] <= until_ms and self.events < events_max:
-            self.now_ms, _, to, event = heappop(queue)
-            self.events += 1
-            for out in cores[to].handle(event, self.now_ms):
-                post(out)
+        queue, post, left = self._queue, self.post, events_max - self.events
+        handlers = [core.handle for core in self._cores]
+        with few_collections():
+            while queue and queue[0][0] <= until_ms and left > 0:
+                self.now_ms, _, to, event = heappop(queue)
+                left -= 1
+                for out in handlers[to](event, self.now_ms):
+                    post(out)
+        self.events = events_max - left
         self.now_ms = max(self.now_ms, until_ms)

@@ -104,6 +104,8 @@ class Parcels:
     def _again(self, again: Again, now_ms: float) -> Sequence[Out]:
         towards = self._towards[again.peer]
         towards.is_timed = False
+        if not towards.outbox.rows:
+            return ()  # As nearly always: it was acknowledged long ago.
         towards.outbox.restart()
         return self._pump(again.peer, towards)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -22,6 +20,7 @@ from talos_simulations.check import Check, Violation
 from talos_simulations.checks import ALL
 from talos_simulations.checks.log import Told
 from talos_simulations.dice import stream
+from talos_simulations.garbage import few_collections
 from talos_simulations.health import Health
 from talos_simulations.hostile.lair import settle
 from talos_simulations.kem import OpenKem
@@ -35,7 +34,6 @@ from talos_simulations.weather import Fault, Weather, names_of
 
 LOOK_S: Final = 1.0  # Between two looks of the checks at every node, in a run of minutes ...
 LOOKS: Final = 1_000  # ... and so many looks in a run of days.
-GARBAGE_MAX: Final = 50_000  # Objects made before the collector looks for cycles: at 700, a tenth of a run is that.
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +129,7 @@ class World:
 
     def run(self) -> None:
         """Run to the end, or to the first violation."""
-        with _few_collections():
+        with few_collections():
             scheduler.run(self.seed, self._run, [self.steps], self.steps.batch)
 
     # What is told
@@ -281,13 +279,3 @@ class World:
 
 def _sees(check: Check) -> bool:
     return type(check).sees is not Check.sees
-
-
-@contextmanager
-def _few_collections() -> Iterator[None]:
-    before = gc.get_threshold()
-    gc.set_threshold(GARBAGE_MAX, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)

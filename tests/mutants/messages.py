@@ -29,8 +29,8 @@ MUTANTS: Final = (
         "void_gone_with_its_first_number",
         "An acknowledgement of a part of what was given up ends all of it, and the peer waits for the rest for ever.",
         "node/talos/core/outbox.py",
-        "lambda row: row.last <= high",
-        "lambda row: row.seq <= high",
+        "            if row.last > high:\n                break",
+        "            if row.seq > high:\n                break",
         f"{OUTBOX}::test_an_acknowledgement_of_a_part_of_a_void_leaves_the_whole_void",
     ),
     Mutant(
@@ -61,8 +61,8 @@ MUTANTS: Final = (
         "next_number_acknowledged",
         "A peer acknowledges the number that the next message will get, and that one is never sent.",
         "node/talos/core/outbox.py",
-        "if high >= self.next_seq or any",
-        "if high > self.next_seq or any",
+        "if high >= self.next_seq or not",
+        "if high > self.next_seq or not",
         f"{LIMITS}::test_who_acknowledges_what_was_never_sent_loses_the_link",
     ),
     Mutant(

@@ -13,7 +13,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import Final
 
 from talos.core.outbox_row import Event, Phase, Row, after
@@ -210,8 +209,12 @@ class Outbox:
 
         Raises `AckedUnsent` if no frame was ever made for one of them.
         """
-        covered = list(takewhile(lambda row: row.last <= high, self.rows.values()))
-        if high >= self.next_seq or any(not row.was_sealed for row in covered):
+        covered = list[Row]()
+        for row in self.rows.values():  # They ascend.
+            if row.last > high:
+                break
+            covered.append(row)
+        if high >= self.next_seq or not all(row.was_sealed for row in covered):
             raise AckedUnsent(f"the peer acknowledges message {high}, which was never sent")
         return covered
 
@@ -233,7 +236,8 @@ class Outbox:
             key = self.key(row.seq)
             writes += (Put(OUTBOX, key, None), Put(FRAMES, key, None))
         self._ahead = None
-        self._window = min(WINDOW_ROWS, self._window + sum(row.last >= self._refused for row in covered))
+        if self._window < WINDOW_ROWS:
+            self._window = min(WINDOW_ROWS, self._window + sum(row.last >= self._refused for row in covered))
         return delivered, writes
 
     def rewind(self, seq: int) -> None:
