@@ -36,6 +36,14 @@ MUTANTS: Final = (
         f"{FRAMES}::test_a_frame_of_the_largest_size_passes_and_one_byte_more_is_refused_by_both_ends",
     ),
     Mutant(
+        "reader_does_not_wait_for_the_disk",
+        "While the disk is slow, a peer fills the memory with steps that wait for it.",
+        "node/talos/services/links.py",
+        "            if latest is not None and not latest.is_granted:\n                await latest.on_disk()\n",
+        "",
+        "tests/node/services/test_links_limits.py::test_while_the_disk_is_slow_no_link_brings_more_than_one_step",
+    ),
+    Mutant(
         "resume_said_before_it_is_on_disk",
         "A dialler that dies right after its first word seals another frame under the same key.",
         "node/talos/services/call.py",

@@ -39,6 +39,11 @@ class Submitted:
     failure: StoreFailed | NodeStopped | None = None
     indexes: range = range(0)
 
+    @property
+    def is_granted(self) -> bool:
+        """True once all is on disk: who asks that first need not wait."""
+        return self.failure is None and self.done.is_set()
+
     async def on_disk(self) -> range:
         """Return the indexes of the entries, once all is on disk. Raises what `Committer.commit` raises."""
         await self.done.wait()

@@ -17,6 +17,7 @@ from talos.core.refusals import STRANGER, refusal_of
 from talos.errors import MalformedMessage, NodeStopped, TalosError
 from talos.host import LinkClosed, Listener, Stream
 from talos.services.answer import FIRST, Answer
+from talos.services.commit import Submitted
 from talos.services.desk import Desk
 from talos.services.dial import Dialler
 from talos.services.errands import Holding, Relaying, Served
@@ -199,17 +200,21 @@ class Links:
             link.close(f"more than {LINKS_HIGH} links, and this one was silent longest")
 
     async def _read(self, peer: Peer, link: Link) -> None:
+        """Read until the link ends: while one step goes to disk, what the next one comes of."""
         clock, post = self._desk.host.clock, self._desk.post
+        latest: Submitted | None = None
         while True:
             try:
                 frames = await link.next_frames(PING_S)
             except MalformedMessage:
                 post.refusals.refuse(Refusal.MALFORMED, peer.did, b"", post.now_ms())
                 raise
+            if latest is not None and not latest.is_granted:
+                await latest.on_disk()
             if frames:
                 older = peer.link is not link
                 step = peer.conversation.receive(frames, post.now_ms(), self._desk.steady_ms(), older=older)
-                await post.submit(peer, step, link).on_disk()
+                latest = post.submit(peer, step, link)
             silent_s = clock.monotonic() - link.heard_at
             if silent_s >= DEAD_S:
                 raise LinkClosed(f"nothing was heard for {silent_s:.0f} s")
