@@ -32,10 +32,20 @@ def run(town: Town, acts: Sequence[tuple[int, Act]]) -> list[Trial]:
     return trials
 
 
+def drawn(town: Town, acts: Sequence[Act], dice: random.Random) -> list[tuple[int, Act]]:
+    """Return these, each with any of the living to do it."""
+    living = town.living
+    return [(dice.choice(living), act) for act in acts]
+
+
 def lookups(town: Town, count: int, dice: random.Random) -> list[Trial]:
     """Have any of the living look up so many random targets."""
-    living = town.living
-    return run(town, [(dice.choice(living), find(dice.randbytes(20))) for _ in range(count)])
+    return run(town, drawn(town, targets(count, dice), dice))
+
+
+def targets(count: int, dice: random.Random) -> list[Act]:
+    """Return lookups of so many random targets."""
+    return [find(dice.randbytes(20)) for _ in range(count)]
 
 
 def found(town: Town, trial: Trial) -> bool:
@@ -48,10 +58,13 @@ def found(town: Town, trial: Trial) -> bool:
 
 def reads(town: Town, records: Sequence[Record], count: int, dice: random.Random) -> list[tuple[Trial, Record]]:
     """Have any of the living read so many of these records; return each with the record that was wanted."""
-    living = town.living
     wanted = [dice.choice(records) for _ in range(count)]
-    trials = run(town, [(dice.choice(living), read(record.did)) for record in wanted])
-    return list(zip(trials, wanted, strict=True))
+    return list(zip(run(town, drawn(town, reads_of(wanted), dice)), wanted, strict=True))
+
+
+def reads_of(wanted: Sequence[Record]) -> list[Act]:
+    """Return a read of each of these."""
+    return [read(record.did) for record in wanted]
 
 
 def was_read(trial: Trial) -> Record | None:

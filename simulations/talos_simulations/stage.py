@@ -6,13 +6,14 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from zlib import crc32
 
 from talos_dht import Record
 from talos_simulations.cores import Core, Out
 from talos_simulations.dice import stream
 from talos_simulations.discovery import Packet, Town, Trial, Turncoat, contact_of, quantile
-from talos_simulations.errands import found, lookups, publish, reads, run, was_read
+from talos_simulations.errands import drawn, found, lookups, publish, reads, reads_of, run, targets, was_read
 from talos_simulations.trace import Trace
 
 
@@ -70,9 +71,23 @@ class Stage:
     def read(self, part: str, records: list[Record], count: int) -> None:
         """Have so many of these read, as one part of the story."""
         both = reads(self.town, records, count, self.dice(part))
-        told = [(was_read(trial), wanted) for trial, wanted in both]
-        lies = sum(record is not None and record != wanted for record, wanted in told)
-        self._over(part, [trial for trial, _ in both], [record == wanted for record, wanted in told], lies)
+        self._read(part, [trial for trial, _ in both], [wanted for _, wanted in both])
+
+    def look_and_read(self, look: str, read: str, records: list[Record], count: int) -> None:
+        """Have so many random targets looked up, and as many of these records read, by turns: two parts of the story at
+        one time."""
+        dice, other = self.dice(look), self.dice(read)
+        wanted = [other.choice(records) for _ in range(count)]
+        finds = drawn(self.town, targets(count, dice), dice)
+        both = zip(finds, drawn(self.town, reads_of(wanted), other), strict=True)
+        trials = run(self.town, [*chain.from_iterable(both)])
+        self._over(look, trials[::2], [found(self.town, trial) for trial in trials[::2]])
+        self._read(read, trials[1::2], wanted)
+
+    def _read(self, part: str, trials: list[Trial], wanted: list[Record]) -> None:
+        told = list(zip(map(was_read, trials), wanted, strict=True))
+        lies = sum(record is not None and record != right for record, right in told)
+        self._over(part, trials, [record == right for record, right in told], lies)
 
     def _over(self, part: str, trials: list[Trial], right: list[bool], lies: int = 0) -> None:
         at = self.town.field.now_ms / 1_000

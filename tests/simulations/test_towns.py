@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import pytest
 
 from talos.errors import UsageError
@@ -14,9 +16,9 @@ from talos_simulations.town_checks import TOWN_CHECKS, NoLieIsRead
 from talos_simulations.town_story import TownStory
 from talos_simulations.trace import Trace
 from talos_simulations.weather import Fault, Kind
-from tests.conftest import Rounds
+from tests.conftest import Report, Rounds
 
-NAMES = ("calm", "churn", "liars")
+NAMES = ("calm", "churn", "wills", "liars")
 
 
 def part(*, quick: int = 1_000, slow_ms: float = 0.0, right: int = 1_000, lies: int = 0) -> Part:
@@ -46,6 +48,10 @@ def broken(**parts: Part) -> list[str]:
         ({"churn": part(quick=989, slow_ms=12_001)}, ["DeathIsOutwaited"]),
         ({"churn": part(right=990)}, []),
         ({"churn": part(right=989)}, ["TheLivingAreFound"]),
+        ({"wills": part(quick=499, slow_ms=5_001)}, ["DeathIsOutwaited"]),
+        ({"wills": part(right=990)}, []),
+        ({"wills": part(right=989)}, ["RecordsOutlive"]),
+        ({"wills": part(lies=1)}, ["NoLieIsRead"]),
         ({"liars": part(right=990)}, []),
         ({"liars": part(right=989)}, ["RecordsAreRead"]),
         ({"liars": part(right=990, lies=1)}, ["NoLieIsRead"]),
@@ -56,11 +62,19 @@ def test_a_promise_is_broken_from_the_number_on_that_it_names(parts: dict[str, P
 
 
 @pytest.mark.parametrize("word", ["dht_churn", "dht_liars"])
-def test_a_town_keeps_every_promise(word: str, rounds: Rounds) -> None:
+def test_a_town_keeps_every_promise(word: str, rounds: Rounds, report: Report) -> None:
     nodes = rounds(40, 1_000)  # A hundred, every day: tests/simulations/test_scenarios.py.
-    for seed in range(rounds(2, 3)):
+    parts = defaultdict[str, list[dict[str, float]]](list)
+    for seed in range(rounds(2, 20)):
         told = run_one(word, seed, nodes=nodes)
         assert told.violations == (), f"talos simulate {word} --nodes {nodes} --seeds {seed}"
+        for name, figures in told.parts.items():
+            parts[name].append(figures)
+    for name, over_seeds in parts.items():
+        asked, right, lies = (sum(one[word] for one in over_seeds) for word in ("asked", "right", "lies"))
+        p50_ms, p99_ms = (max(one[word] for one in over_seeds) for word in ("p50_ms", "p99_ms"))
+        told_of = f"{word}, {nodes} nodes, {len(over_seeds)} seeds, {name}"
+        report(f"{told_of}: {right} of {asked} right, {lies} lies, at most p50 {p50_ms} ms, p99 {p99_ms} ms")
 
 
 def deaf(stage: Stage) -> None:
@@ -69,6 +83,7 @@ def deaf(stage: Stage) -> None:
     town.kill(range(2, stage.nodes))
     stage.look("calm", 10)
     stage.look("churn", 5)
+    stage.parts["wills"] = part()
     stage.parts["liars"] = part(lies=1)
 
 
