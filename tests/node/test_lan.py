@@ -132,6 +132,8 @@ async def test_where_the_record_says_one_cannot_be_reached_the_source_of_the_bea
         assert await found(ada, bob) == [wrong, at(bob)]
         receipt = await ada.send(bob.did, b"all the same")
         assert receipt.state is ReceiptState.DELIVERED
+        trip = await ada.ping(bob.did)
+        assert (trip.found, trip.address) == ("lan", str(at(bob)))
 
 
 class Deaf(TcpNetwork):

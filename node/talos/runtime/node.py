@@ -250,7 +250,7 @@ class Node:
     async def ping(self, peer: str) -> Ping:
         """Measure one round trip to a peer. What it raises: `services.ping.ping`."""
         running = self._running_now()
-        return await ping(peer, self._desk, running.resets, running.requests, self._finder)
+        return await ping(peer, self._desk, running.resets, running.requests, self.discovery)
 
     async def establish_session(self, peer: str) -> PeerStatus:
         """Return once there is a session that both ends hold. What it raises: `services.resets.Resets.establish`."""

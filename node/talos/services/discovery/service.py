@@ -166,6 +166,13 @@ class Discovery:
         """Return how to get there: what the record says, which is signed, then where its identity was heard near us."""
         return list(dict.fromkeys([*ways_of(record), *self.lan.places(record.did)]))
 
+    def told_by(self, did: bytes, way: Way) -> str | None:
+        """Return which source led there, by name; None if it would not any more."""
+        found = self.finder.found(did)
+        if found is not None and way in found.ways:
+            return found.source
+        return "lan" if way in self.lan.places(did) else None
+
     # `talos.services.errands.Holding`
 
     def waits_for(self, did: bytes) -> bool:
