@@ -111,7 +111,7 @@ def test_what_a_relay_passes_on_is_not_of_its_order(monkeypatch: pytest.MonkeyPa
 
 
 # Why is said where it is.
-DEMAND_FEWER: Final = {"nat_and_relay": {InTime}, "liars_among_us": {InTime}}
+DEMAND_FEWER: Final = {"nat_and_relay": {InTime}}
 
 
 @pytest.mark.parametrize("word", [word for word in words() if word not in ("cloned_folder", "restored_folder")])

@@ -5,7 +5,6 @@ believe nothing that is not true.
 """
 
 from talos_simulations.application import Load
-from talos_simulations.checks import ALL, InTime
 from talos_simulations.story import Sky, Story
 from talos_simulations.weather import Kind
 
@@ -21,7 +20,6 @@ def weather(sky: Sky) -> None:
     sky(Kind.STOP, second, at=sky.between(20, 24), for_s=sky.between(1, 4))
 
 
-# What a message waits for is a lookup as well here, whose time is no promise of the node's own timeouts.
 STORY = Story(
     weather,
     nodes=5,
@@ -30,5 +28,4 @@ STORY = Story(
     finds=True,
     liars=5,
     load=Load(period_s=2.0),
-    demanded=tuple(check for check in ALL if check is not InTime),
 )
