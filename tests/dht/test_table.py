@@ -61,6 +61,17 @@ def test_c1_the_closest_are_exactly_the_closest_of_all_that_are_known(count: int
     assert made.closest(OWN.id) == sorted(everyone, key=lambda one: distance(one, OWN.id))[:K]
 
 
+@pytest.mark.parametrize("own", range(100, 108))
+def test_c1_where_a_bucket_has_too_few_the_rest_are_of_the_next_nearest(own: int) -> None:
+    made = Table(contact(own).id)
+    for number in range(1, 61):
+        made.answered(contact(number), number)
+    everyone = known(made)
+    for number in range(50):
+        goal = target(number)
+        assert made.closest(goal) == sorted(everyone, key=lambda one: distance(one, goal))[:K]
+
+
 def test_c1_the_closest_stay_exact_when_most_contacts_are_gone() -> None:
     made = table(500)
     for one in known(made)[::5] + known(made)[1::5] + known(made)[2::5] + known(made)[3::5]:

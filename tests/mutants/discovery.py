@@ -28,7 +28,7 @@ MUTANTS: Final = (
         "dht/talos_dht/table.py",
         "key=lambda bucket: bucket.gap(goal)",
         "key=lambda bucket: bucket.range[0]",
-        f"{TABLE}::test_c1_the_closest_are_exactly_the_closest_of_all_that_are_known",
+        f"{TABLE}::test_c1_where_a_bucket_has_too_few_the_rest_are_of_the_next_nearest",
     ),
     Mutant(
         "halves_that_overlap",
