@@ -13,7 +13,7 @@ Source: Maymounkov and Mazières, "Kademlia" (2002), sections 2.2, 2.4 and 4.1.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Final, cast
 
@@ -75,6 +75,10 @@ class Bucket(KBucket):
         if self.fresh is None:
             self.fresh = [entry.contact for entry in self.entries if not entry.failures]
         return self.fresh
+
+    def contacts(self) -> list[Contact]:
+        """Return all, in no order."""
+        return [entry.contact for entry in self.entries]
 
     def gap(self, target: int) -> int:
         """Return the least distance that an id of this bucket may have from `target`."""
@@ -141,21 +145,26 @@ class Table(RoutingTable):
             self._promote(entry.long_id)
 
     def closest(self, target: bytes, count: int = K, but: bytes = b"") -> list[Contact]:
-        """Return the `count` contacts nearest to `target`, nearest first; none that owes us an answer, or has the id
-        `but`."""
-        goal = number_of(target)
+        """Return the `count` contacts nearest to `target`, in order; none that has the id `but`, or owes us an answer,
+        unless all do."""
         enough = count + (but in self._placed)
+        # All do when our own line was cut: whoever asks nobody then is never answered again.
+        found = self._closest(target, enough, Bucket.heard) or self._closest(target, enough, Bucket.contacts)
+        return [contact for contact in found if contact.id != but][:count]
+
+    def _closest(self, target: bytes, enough: int, of: Callable[[Bucket], list[Contact]]) -> list[Contact]:
+        goal = number_of(target)
         home = self._bucket(goal)
-        found = [*home.heard()]
+        found = [*of(home)]
         if len(found) < enough:
             # A bucket is a subtree: all of one is nearer than all of the next, in the order of their gaps.
             for bucket in sorted(cast("list[Bucket]", self.buckets), key=lambda bucket: bucket.gap(goal)):
                 if bucket is not home:
-                    found += bucket.heard()
+                    found += of(bucket)
                 if len(found) >= enough:
                     break
         found.sort(key=lambda contact: contact.number ^ goal)
-        return [contact for contact in found[:enough] if contact.id != but][:count]
+        return found[:enough]
 
     def touch(self, target: bytes, now_ms: int) -> None:
         """Note that a lookup of `target` begins."""

@@ -136,6 +136,15 @@ def test_c11_one_lost_request_evicts_nobody_and_two_in_a_row_do() -> None:
     assert contact(2) in known(made)
 
 
+def test_where_all_owe_us_an_answer_all_are_asked_again_and_who_answers_is_alone_until_others_do() -> None:
+    made = table(3)
+    for number in (1, 2, 3):
+        made.failed(contact(number))
+    assert set(made.closest(OWN.id)) == {contact(number) for number in (1, 2, 3)}
+    made.answered(contact(2), 10)
+    assert made.closest(OWN.id) == [contact(2)]
+
+
 def test_who_owes_us_an_answer_is_told_to_nobody() -> None:
     made = table(5)
     assert contact(1) in known(made)

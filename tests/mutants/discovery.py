@@ -23,6 +23,14 @@ READING: Final = "tests/dht/test_publish_and_read.py"
 
 MUTANTS: Final = (
     Mutant(
+        "deaf_after_a_cut",
+        "Whose line was cut while it asked everybody asks nobody any more.",
+        "dht/talos_dht/table.py",
+        " or self._closest(target, enough, Bucket.contacts)",
+        "",
+        f"{TABLE}::test_where_all_owe_us_an_answer_all_are_asked_again_and_who_answers_is_alone_until_others_do",
+    ),
+    Mutant(
         "closest_in_order_of_ids",
         "Lookups begin with contacts that are not the nearest, and answers tell of others.",
         "dht/talos_dht/table.py",
