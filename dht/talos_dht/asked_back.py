@@ -7,7 +7,8 @@ must not hold them against others:
     room      each place is kept until there is an answer, or is lost; if all are taken, the oldest makes room for a
               newcomer, once it has had the time that an answer takes
 
-Whom the table would like to ask, because it was silent for long, needs no place: there is one in each bucket at most.
+Whom the table would like to ask needs no place: there is one in each bucket at most that was silent for long, and 20 a
+minute that owe an answer.
 """
 
 from __future__ import annotations

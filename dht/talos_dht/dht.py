@@ -156,6 +156,8 @@ class Dht:
             self.shelf.expire(now.mono_ms)
             self._refreshes = self._refreshes or [self._within(*span) for span in self.table.stale(now.mono_ms)]
             effects += self._refresh_next(now)
+            for contact in self.table.owing[:K]:  # Few at a time: it may be our own line that is cut.
+                effects += self._ask_back(contact, Why.KNOWN, now)
         return effects
 
     def _take_request(self, sender: Contact, body: bytes, now: Now) -> list[Effect]:

@@ -166,6 +166,11 @@ class Table(RoutingTable):
         found.sort(key=lambda contact: contact.number ^ goal)
         return found[:enough]
 
+    @property
+    def owing(self) -> list[Contact]:
+        """Those that owe us an answer: no lookup asks them, so somebody else must."""
+        return [entry.contact for entry in self._entries() if entry.failures]
+
     def touch(self, target: bytes, now_ms: int) -> None:
         """Note that a lookup of `target` begins."""
         self._bucket(number_of(target)).last_updated = now_ms

@@ -153,6 +153,17 @@ def test_a_dead_node_is_let_go_and_a_lookup_ends_without_it() -> None:
     assert net.contacts[5].id not in net.nodes[0].table
 
 
+def test_who_owes_an_answer_is_asked_within_a_minute_and_is_told_of_again_once_it_gives_one() -> None:
+    node = Net(4).nodes[0]
+    debtor = node.table.closest(target(1))[0]
+    node.table.failed(debtor)
+    assert debtor not in node.table.closest(target(1))
+    [ping] = [one for one in node.tick(at(LOOK_MS)) if isinstance(one, Send)]
+    assert (ping.to, Request.decode(ping.body).kind) == (debtor, Kind.PING)
+    node.receive(debtor, pong(ping), at(LOOK_MS + 10))
+    assert node.table.closest(target(1))[0] == debtor
+
+
 def test_a_true_key_at_a_false_address_costs_its_node_neither_its_place_nor_its_voice() -> None:
     net = Net(3)
     node, honest = net.nodes[0], net.contacts[2]
