@@ -55,9 +55,6 @@ class Conversation(Meeting):
         """True if something waits for a link."""
         return bool(self._talk.outbox.rows)
 
-    def is_undelivered(self, seq: int) -> bool:
-        return seq in self._talk.outbox.rows
-
     # Sending messages
 
     def submit(self, body: bytes, now_ms: int) -> tuple[int, Step]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal, Protocol, get_args
+from typing import Final, Literal, NoReturn, Protocol, get_args
 
 import trio
 
@@ -119,8 +119,7 @@ class Messages:
             if on_failure == "queue":
                 post.work_came.send()
                 return Receipt(id, ReceiptState.QUEUED, index, why_queued=why)
-            await self._give_up(peer, seq, awaited, why)
-            return Receipt(id, ReceiptState.DELIVERED, index)
+            await self._give_up(peer, seq, why)
         finally:
             if peer.waiting.get(seq) is awaited:  # After a failed commit the number may be another's already.
                 del peer.waiting[seq]
@@ -160,12 +159,7 @@ class Messages:
             await awaited.news.wait()
         return None if awaited.delivered else f"no acknowledgement within {timeout:g} s"
 
-    async def _give_up(self, peer: Peer, seq: int, awaited: Awaited, why: str) -> None:
-        """Return only if it is delivered after all."""
-        if not peer.conversation.is_undelivered(seq):
-            while not awaited.delivered:  # Acknowledged in this moment; its row is on its way out.
-                await awaited.news.wait()
-            return
+    async def _give_up(self, peer: Peer, seq: int, why: str) -> NoReturn:
         post = self._desk.post
         may_have_arrived, step = peer.conversation.void(seq, post.now_ms())
         try:

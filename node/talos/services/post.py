@@ -6,7 +6,7 @@ breath. So the order of changes is the order on disk, and the order in which eff
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from talos.core.conversation import Conversation
@@ -134,8 +134,11 @@ class Post:
 
         `link` is where the frames came from that led to it: that link is closed if they cannot be. What the step sends
         goes out on the link that the peer has now: if it has another by then, that one began with all there was to
-        say. Raises `NodeStopped`.
+        say. Whoever waits for a delivery is told at once (decision 17). Raises `NodeStopped`.
         """
+        for effect in step.effects:
+            if isinstance(effect, Delivered):  # What is on the peer's disk does not wait for ours.
+                self._delivered(peer, effect.seqs)
         out = peer.link
         return self._committer.submit(
             step,
@@ -252,10 +255,6 @@ class Post:
                     self.mail_came.send()
                 case Kept(seq):
                     peer.conversation.kept(seq)
-                case Delivered(seqs):
-                    peer.deliveries += 1
-                    for seq in seqs:
-                        self._delivered(peer, seq)
                 case Asked() | Answered():
                     self.requests(peer, effect)
                 case Broken(reason):
@@ -276,11 +275,13 @@ class Post:
         if kind is not Refusal.REPLAY or not is_old:
             self.refusals.refuse(kind, peer.did, frame, self.now_ms())
 
-    def _delivered(self, peer: Peer, seq: int) -> None:
-        awaited = peer.waiting.get(seq)
-        if awaited is not None:
-            awaited.delivered = True
-            awaited.wake()
+    def _delivered(self, peer: Peer, seqs: Iterable[int]) -> None:
+        peer.deliveries += 1
+        for seq in seqs:
+            awaited = peer.waiting.get(seq)
+            if awaited is not None:
+                awaited.delivered = True
+                awaited.wake()
 
     def _look_back(self) -> None:
         """A commit failed, whoever it was of: what is no one peer's goes back to what is on disk.

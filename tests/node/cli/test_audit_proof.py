@@ -19,6 +19,7 @@ from tests.node.cli.logs import grow, leaf_of
 
 BOB: Final = did_of(b"\x01" * 32)
 INDEX: Final = 3  # Of the entry that is proved.
+PATIENCE: Final = 100  # Questions.
 
 
 def verify(text: str | bytes, root: str, *arguments: str) -> Result:
@@ -65,6 +66,9 @@ def test_a_running_node_signs_what_it_has_and_asks_a_linked_peer_for_its_root(tm
         address = answer(talos("status", "--json", folder=bob))["listening"][0]
         assert talos("peers", "add", f"{bob_did}@{address}", folder=alice).exit_code == 0
         assert talos("send", bob_did, "hello", folder=alice).exit_code == 0
+        for _ in range(PATIENCE):  # That it was delivered is written behind what tells so.
+            if '"delivered"' in talos("audit", "query", "--json", folder=alice).stdout:
+                break
         size = len(answer(talos("audit", "query", "--json", folder=alice))["entries"])
         assert talos("audit", "root", folder=alice).stdout.split()[1] == str(size)
         head = answer(talos("audit", "root", "--peer", bob_did, "--json", folder=alice))

@@ -119,6 +119,7 @@ async def test_a_busy_log_is_signed_about_once_a_second_and_an_idle_one_not_at_a
 async def test_who_asks_for_the_head_gets_one_of_all_that_is_on_disk(autojump_clock: MockClock) -> None:
     async with running("a", "b") as (a, b):
         receipt = await a.node.send(b.node.did, b"x")
+        await a.node._committer.drain()
         head = await a.node.audit.head()
         assert head.size == a.node.audit.size > receipt.audit_index
 
@@ -175,6 +176,7 @@ async def test_what_follows_comes_in_order_and_once(autojump_clock: MockClock) -
             nursery.start_soon(follow)
             for number in range(20):
                 await a.node.send(b.node.did, b"%d" % number)
+            await a.node._committer.drain()
             await until(lambda: start + len(seen) == a.node.audit.size)
             nursery.cancel_scope.cancel()
         assert [entry.index for entry in seen] == list(range(start, a.node.audit.size))

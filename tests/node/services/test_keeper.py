@@ -54,6 +54,7 @@ async def test_a_new_message_is_refused_with_the_reason_and_the_mend_and_uses_up
 ) -> None:
     async with running("a", "b") as (a, b):
         first = await a.node.send(b.node.did, b"before")
+        await a.node._committer.drain()
         a.store.space = space
         a.desk.post.keeper.look()
         for _ in range(3):
