@@ -20,6 +20,7 @@ from talos_dht.contact import ID_SIZE, Contact, node_id, number_of
 from talos_dht.errors import Malformed, NoRoom, Outdated
 from talos_dht.jobs import Browse, Find, Job, Publish, Read, Walk
 from talos_dht.lookup import Directly, Lookup
+from talos_dht.lost import Lost
 from talos_dht.messages import Kind, Reason, Reply, Request, is_reply, txid_of
 from talos_dht.moment import Now
 from talos_dht.provider import TOPIC_SALT, topic_of
@@ -69,6 +70,8 @@ class Dht:
         self._calls: Calls[_Owner] = Calls(entropy, serves=serves)
         self._server = Server(self.table, self.shelf, key_of, entropy)
         self._asked_back = AskedBack()
+        self._lost = Lost(entropy)
+        self._back: list[Contact] = []  # Of those that were lost, whom nobody has been looked for with yet.
         self._refreshes: list[bytes] = []  # Targets.
         self._joining: Job | None = None
         self._refresh: Job | None = None
@@ -156,7 +159,8 @@ class Dht:
             self.shelf.expire(now.mono_ms)
             self._refreshes = self._refreshes or [self._within(*span) for span in self.table.stale(now.mono_ms)]
             effects += self._refresh_next(now)
-            for contact in self.table.owing[:K]:  # Few at a time: it may be our own line that is cut.
+            # Few at a time: it may be our own line that is cut.
+            for contact in [*self.table.owing[:K], *self._lost.turn()]:
                 effects += self._ask_back(contact, Why.KNOWN, now)
         return effects
 
@@ -184,6 +188,9 @@ class Dht:
         effects: list[Effect] = []
         if longest is not None:
             effects += self._ask_back(longest, Why.KNOWN, now)
+        if self._lost.is_back(sender):
+            self._back.append(sender)
+            effects += self._refresh_next(now)
         if call.owner is None:
             return effects
         job, walk = call.owner
@@ -204,7 +211,8 @@ class Dht:
 
     def _missed(self, call: Call[_Owner], fate: Fate, now: Now) -> list[Effect]:
         if fate is Fate.LOST:
-            self.table.failed(call.contact)
+            if self.table.failed(call.contact):
+                self._lost.add(call.contact)
             self._asked_back.leave(call.contact)
         if call.owner is None:
             return []
@@ -243,10 +251,14 @@ class Dht:
                     self.shelf.put(walk.lookup.target, job.held, None, now)
 
     def _refresh_next(self, now: Now) -> list[Effect]:
-        """Look into one part of the keyspace after another: all at once would be a burst of datagrams."""
-        if self._refresh is not None or not self._refreshes:
+        """Look into one part of the keyspace after another: all at once would be a burst of datagrams.
+
+        Before them, for our own neighbourhood among those whom one knows that is back: it may be a whole network.
+        """
+        if self._refresh is not None or not (self._back or self._refreshes):
             return []
-        self._refresh = Find(self._lookup(self._refreshes.pop(), now))
+        more = [self._back.pop()] if self._back else []
+        self._refresh = Find(self._lookup(self.id if more else self._refreshes.pop(), now, more))
         return self._go(self._refresh, now)
 
     def _within(self, low: int, high: int) -> bytes:

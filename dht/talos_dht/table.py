@@ -128,14 +128,18 @@ class Table(RoutingTable):
         bucket = self._bucket(contact.number)
         return len(bucket) < self.ksize or bucket.has_in_range(self.node)
 
-    def failed(self, contact: Contact) -> None:
-        """Note that a request to this contact was lost: to where it is, not to where somebody said that it is."""
+    def failed(self, contact: Contact) -> bool:
+        """Note that a request to this contact was lost: to where it is, not to where somebody said that it is. Returns
+        whether it has gone by that."""
         entry = self._placed.get(contact.id)
-        if entry is not None and entry.contact == contact:
-            entry.failures += 1
-            self._bucket(entry.long_id).fresh = None
-            if entry.failures >= FAILURES_MAX:
-                self.remove(contact.id)
+        if entry is None or entry.contact != contact:
+            return False
+        entry.failures += 1
+        self._bucket(entry.long_id).fresh = None
+        if entry.failures < FAILURES_MAX:
+            return False
+        self.remove(contact.id)
+        return True
 
     def remove(self, id: bytes) -> None:
         """Let go of a contact; whoever is in waiting, and may, takes its place."""

@@ -16,7 +16,8 @@ from tests.dht.publishers import NOW, KeyLogs, Publisher, at
 
 
 class Net:
-    """Nodes that hear each other at once. What goes elsewhere is kept in `astray`."""
+    """Nodes that hear each other at once. What goes elsewhere is kept in `astray`; and, while they are `parted`, what
+    goes from even to odd numbers or back."""
 
     def __init__(self, count: int, *known: Publisher) -> None:
         self.logs = KeyLogs(*known)
@@ -26,6 +27,7 @@ class Net:
         self.astray = list[Send]()
         self.other = list[Effect]()
         self.now = NOW
+        self.parted = False
         for number in range(1, count):
             self.act(number, self.nodes[number].join([self.contacts[0]], NOW)[1])
 
@@ -42,7 +44,7 @@ class Net:
             at, effect = waiting.pop(0)
             if not isinstance(effect, Send):
                 self.other.append(effect)
-            elif (to := self.by_place.get(effect.to.place)) is None:
+            elif (to := self.by_place.get(effect.to.place)) is None or (self.parted and (at + to) % 2):
                 self.astray.append(effect)
             else:
                 came = self.nodes[to].receive(self.contacts[at], effect.body, self.now)

@@ -18,6 +18,7 @@ METER: Final = "tests/dht/test_meter.py"
 PENDING: Final = "tests/dht/test_pending.py"
 ASKED: Final = "tests/dht/test_asked_back.py"
 NODE: Final = "tests/dht/test_dht.py"
+LOST: Final = "tests/dht/test_lost.py"
 UNCHECKED: Final = "tests/dht/test_unchecked.py"
 READING: Final = "tests/dht/test_publish_and_read.py"
 
@@ -29,6 +30,22 @@ MUTANTS: Final = (
         " or self._closest(target, enough, Bucket.contacts)",
         "",
         f"{TABLE}::test_where_all_owe_us_an_answer_all_are_asked_again_and_who_answers_is_alone_until_others_do",
+    ),
+    Mutant(
+        "lost_for_ever",
+        "Two halves of a network that have forgotten each other stay two after the cut.",
+        "dht/talos_dht/dht.py",
+        "                self._lost.add(call.contact)",
+        "                pass",
+        f"{LOST}::test_halves_that_have_forgotten_each_other_are_one_again_after_the_cut",
+    ),
+    Mutant(
+        "back_alone",
+        "Who comes back is known again, and nobody whom it knows.",
+        "dht/talos_dht/dht.py",
+        "if self._lost.is_back(sender):",
+        "if self._lost.is_back(sender) and self._back:",
+        f"{LOST}::test_one_that_is_back_is_enough_to_find_its_half",
     ),
     Mutant(
         "closest_in_order_of_ids",
@@ -50,8 +67,8 @@ MUTANTS: Final = (
         "one_failure_evicts",
         "One lost request lets go of a contact, and a lossy hour empties the table.",
         "dht/talos_dht/table.py",
-        "if entry.failures >= FAILURES_MAX:",
-        "if entry.failures:",
+        "if entry.failures < FAILURES_MAX:",
+        "if not entry.failures:",
         f"{TABLE}::test_c11_one_lost_request_evicts_nobody_and_two_in_a_row_do",
     ),
     Mutant(

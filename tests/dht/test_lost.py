@@ -1,0 +1,106 @@
+"""Those who fell silent: they are asked again, a few at a time, and who comes back brings its whole half with it."""
+
+from __future__ import annotations
+
+from random import Random
+
+from talos_dht import Kind, Request, Send
+from talos_dht.dht import LOOK_MS
+from talos_dht.lost import LOST_ASKED, LOST_MAX, Lost
+from tests.dht.net import Net
+from tests.dht.people import contact, target
+from tests.dht.publishers import at
+
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+
+
+def look_up(net: Net, number: int) -> None:
+    net.act(number, net.nodes[number].find(target(number), net.now)[1])
+
+
+def part(net: Net, for_ms: int) -> None:
+    """Cut it in two, and let each half forget the other."""
+    net.parted = True
+    until_ms = net.now.mono_ms + for_ms
+    for _ in range(3):  # Whom a lookup asks twice in vain goes.
+        for number in range(len(net.nodes)):
+            look_up(net, number)
+        net.later(net.now.mono_ms + MINUTE_MS)
+    net.later(until_ms)
+    assert not any(known(net, number) & half(net, number + 1) for number in range(len(net.nodes)))
+
+
+def known(net: Net, number: int) -> set[bytes]:
+    return {one.id for one in net.nodes[number].table.closest(target(number), 1_000)}
+
+
+def half(net: Net, number: int) -> set[bytes]:
+    return {one.id for one in net.contacts[number % 2 :: 2]}
+
+
+def test_halves_that_have_forgotten_each_other_are_one_again_after_the_cut() -> None:
+    net = Net(16)
+    part(net, 2 * HOUR_MS)
+    net.parted = False
+    net.later(net.now.mono_ms + 10 * MINUTE_MS)
+    for number, node in enumerate(net.nodes):
+        assert known(net, number) == {one.id for one in net.contacts} - {node.id}
+
+
+def test_one_that_is_back_is_enough_to_find_its_half() -> None:
+    net = Net(16)
+    part(net, HOUR_MS)
+    node, other = net.nodes[0], net.contacts[1]
+    node._lost._contacts = {other.id: other}
+    net.parted = False
+    for effect in node.tick(at(node._look_ms)):
+        net.act(0, [effect])
+    assert len(half(net, 1) & known(net, 0)) >= 7
+
+
+def test_those_that_are_gone_for_good_are_asked_by_turns() -> None:
+    net = Net(12)
+    for one in net.contacts[6:]:
+        del net.by_place[one.place]
+    for _ in range(3):
+        look_up(net, 0)
+        net.later(net.now.mono_ms + MINUTE_MS)
+    node = net.nodes[0]
+    assert len(node._lost) == 6
+    net.astray.clear()
+    net.later(net.now.mono_ms + 3 * MINUTE_MS)
+    ours = [one for one in net.astray if Request.decode(one.body).kind is Kind.PING and one.to.id not in node.table]
+    asked = {one.to.id for one in ours}
+    assert asked == {one.id for one in net.contacts[6:]}, "each has its turn"
+
+
+def test_no_more_are_asked_at_a_look_than_have_their_turn() -> None:
+    node = Net(1).nodes[0]
+    for number in range(1, 10):
+        node._lost.add(contact(number))
+    asked = [one.to.id for one in node.tick(at(LOOK_MS)) if isinstance(one, Send)]
+    asked += [one.to.id for one in node.tick(at(2 * LOOK_MS)) if isinstance(one, Send)]
+    assert asked[:LOST_ASKED] == [contact(number).id for number in range(1, LOST_ASKED + 1)]
+    assert {contact(number).id for number in range(1, 2 * LOST_ASKED + 1)} <= set(asked)
+
+
+def test_where_too_many_are_lost_one_drawn_goes_and_not_always_the_oldest() -> None:
+    dice = Random(1)
+    lost = Lost(dice.randbytes)
+    for number in range(LOST_MAX):
+        lost.add(contact(number))
+    lost.add(contact(0))
+    assert len(lost) == LOST_MAX
+    for number in range(LOST_MAX, 2 * LOST_MAX):
+        lost.add(contact(number))
+    assert len(lost) == LOST_MAX
+    left = sum(lost.is_back(contact(number)) for number in range(LOST_MAX))
+    assert LOST_MAX // 5 < left < LOST_MAX // 2  # On average 0.37 of them.
+
+
+def test_who_is_back_is_so_once_wherever_it_is_now() -> None:
+    lost = Lost(Random(1).randbytes)
+    lost.add(contact(1))
+    assert lost.is_back(contact(1, host="10.9.9.9"))
+    assert not lost.is_back(contact(1))
