@@ -151,10 +151,12 @@ class Table(RoutingTable):
     def closest(self, target: bytes, count: int = K, but: bytes = b"") -> list[Contact]:
         """Return the `count` contacts nearest to `target`, in order; none that has the id `but`, or owes us an answer,
         unless all do."""
-        enough = count + (but in self._placed)
         # All do when our own line was cut: whoever asks nobody then is never answered again.
-        found = self._closest(target, enough, Bucket.heard) or self._closest(target, enough, Bucket.contacts)
-        return [contact for contact in found if contact.id != but][:count]
+        for of in (Bucket.heard, Bucket.contacts):
+            found = [one for one in self._closest(target, count + (but in self._placed), of) if one.id != but]
+            if found:
+                return found[:count]
+        return []
 
     def _closest(self, target: bytes, enough: int, of: Callable[[Bucket], list[Contact]]) -> list[Contact]:
         goal = number_of(target)

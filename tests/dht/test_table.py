@@ -322,3 +322,12 @@ def test_the_package_still_has_the_shape_that_the_table_rests_on() -> None:
     assert own == {"flush", "get_bucket_for", "add_contact", "remove_contact", "find_neighbors", "lonely_buckets"}
     assert {name for name in vars(base) if not name.startswith("_")} - own == {"split_bucket", "is_new_node"}
     assert table(3).is_new_node(Node(contact(9).id))
+
+
+def test_where_all_but_who_asks_owe_an_answer_it_is_told_of_them() -> None:
+    made = table(3)
+    for number in (1, 2):
+        made.failed(contact(number))
+    assert made.closest(OWN.id, but=contact(3).id) == sorted(
+        [contact(1), contact(2)], key=lambda one: distance(one, OWN.id)
+    )

@@ -27,8 +27,8 @@ MUTANTS: Final = (
         "deaf_after_a_cut",
         "Whose line was cut while it asked everybody asks nobody any more.",
         "dht/talos_dht/table.py",
-        " or self._closest(target, enough, Bucket.contacts)",
-        "",
+        "for of in (Bucket.heard, Bucket.contacts):",
+        "for of in (Bucket.heard,):",
         f"{TABLE}::test_where_all_owe_us_an_answer_all_are_asked_again_and_who_answers_is_alone_until_others_do",
     ),
     Mutant(

@@ -19,7 +19,7 @@ from talos.services.relaying.through import Way
 
 GREETING_S: Final = 10.0  # From accept or dial to a bound link.
 READ_SIZE: Final = 64 * 1024  # Bytes per read.
-FRAMES_MAX: Final = WINDOW_ROWS // 2  # At once: while we take one half of a window, the peer makes the other anew.
+MESSAGES_MAX: Final = WINDOW_ROWS // 2  # At once: while we take one half of a window, the peer makes the other anew.
 WRITE_SIZE: Final = 64 * 1024  # Bytes per write: small enough that each one shows progress.
 FRAME_S: Final = 10.0  # From a frame's first byte to its last, so that a slow sender holds no memory for long.
 RATE_LEAST: Final = 16 * 1024  # Bytes per second that a long frame may take beyond FRAME_S: 1 MiB in 74 s.
@@ -129,7 +129,7 @@ class Link:
             await self._write(batch)
 
     async def next_frames(self, wait_s: float) -> list[bytes]:
-        """Return frames that are here, one to FRAMES_MAX; or none if nothing came for `wait_s` seconds.
+        """Return frames that are here, at most MESSAGES_MAX messages among them; none if nothing came for `wait_s` s.
 
         Raises `LinkClosed` at the end of the stream or when a frame takes longer than FRAME_S to
         arrive, and `MalformedMessage` for what is no frame.
@@ -203,9 +203,10 @@ class Link:
         return max(0.0, self._frame_began + allowed_s - self._clock.monotonic())
 
     def _whole_frames(self) -> list[bytes]:
-        frames: list[bytes] = []
-        while len(frames) < FRAMES_MAX and (frame := self._reader.next()) is not None:
+        frames, messages = list[bytes](), 0
+        while messages < MESSAGES_MAX and (frame := self._reader.next()) is not None:
             frames.append(frame)
+            messages += frame[0] == Kind.MESSAGE
             self._frame_began = self.heard_at  # What is left of the read began no earlier.
         return frames
 

@@ -211,6 +211,8 @@ class Links:
                 raise
             if latest is not None and not latest.is_granted:
                 await latest.on_disk()
+            if link.close_reason is not None:  # By what came of that step.
+                raise LinkClosed(link.close_reason)
             if frames:
                 older = peer.link is not link
                 step = peer.conversation.receive(frames, post.now_ms(), self._desk.steady_ms(), older=older)

@@ -17,7 +17,7 @@ from talos.host import Address, LinkClosed
 from talos.services.link import (
     DRAIN_S,
     FRAME_S,
-    FRAMES_MAX,
+    MESSAGES_MAX,
     PROGRESS_S,
     QUEUE_BYTES_MAX,
     QUEUE_FRAMES_MAX,
@@ -208,12 +208,19 @@ async def test_the_end_of_the_stream_closes_the_link(autojump_clock: MockClock) 
 async def test_what_came_at_once_is_handed_on_in_halves_of_a_window(autojump_clock: MockClock) -> None:
     """So that the peer can go on when the first half is answered; and nothing is waited for in between."""
     link, other = link_pair()
-    sent = [frame(Kind.MESSAGE, byte=byte) for byte in range(2 * FRAMES_MAX + 1)]
+    sent = [frame(Kind.MESSAGE, byte=byte) for byte in range(2 * MESSAGES_MAX + 1)]
     await other.send_all(b"".join(map(wrap, sent)))
     halves = [await link.next_frames(1.0) for _ in range(3)]
-    assert [len(half) for half in halves] == [FRAMES_MAX, FRAMES_MAX, 1]
+    assert [len(half) for half in halves] == [MESSAGES_MAX, MESSAGES_MAX, 1]
     assert [one for half in halves for one in half] == sent
     assert await link.next_frames(1.0) == []
+
+
+async def test_what_is_no_message_is_handed_on_with_what_is_beside_it(autojump_clock: MockClock) -> None:
+    link, other = link_pair()
+    sent = [frame(Kind.CONTROL)] * (3 * MESSAGES_MAX) + [frame(Kind.MESSAGE)]
+    await other.send_all(b"".join(map(wrap, sent)))
+    assert await link.next_frames(1.0) == sent
 
 
 async def test_what_is_no_frame_is_malformed(autojump_clock: MockClock) -> None:
