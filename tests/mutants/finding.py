@@ -8,6 +8,7 @@ from tests.mutants.mutant import Mutant
 
 TABLE: Final = "tests/dht/test_table.py"
 DISCOVERY: Final = "tests/node/test_discovery.py"
+CHECKING: Final = "tests/node/services/discovery/test_checking.py"
 FINDER: Final = "tests/node/services/discovery/test_finder.py"
 RELAY: Final = "tests/node/test_relay.py"
 HOSTILE: Final = "tests/node/test_relay_hostile.py"
@@ -84,6 +85,46 @@ MUTANTS: Final = (
         "if newest is not None and (known is None or rank(newest) > rank(known)):",
         "if newest is not None:",
         f"{FINDER}::test_a_source_that_has_nothing_newer_than_what_failed_is_passed_over",
+    ),
+    Mutant(
+        "all_who_stall_are_waited_for",
+        "One of three who hold a record says nothing, and whoever looks for it waits ten seconds.",
+        "node/talos/services/discovery/checking.py",
+        "                    fetch.scope.cancel()\n",
+        "                    continue\n",
+        f"{CHECKING}::test_who_stalls_is_not_waited_for_once_another_has_shown_the_key_log",
+    ),
+    Mutant(
+        "first_key_log_is_enough",
+        "Who shows an old key log first keeps the newest record from being checked.",
+        "node/talos/services/discovery/checking.py",
+        "if all(_is_settled(held, true) for held in fetch.of):",
+        "if all(self._logs.known(held.did) for held in fetch.of):",
+        f"{CHECKING}::test_a_key_log_that_is_too_short_ends_no_wait_for_a_longer_one",
+    ),
+    Mutant(
+        "what_may_be_newer_is_not_waited_for",
+        "Who is quick to show an old record hides the newer one.",
+        "node/talos/services/discovery/checking.py",
+        "other.did == held.did and rank(other) >= rank(held) for other in true",
+        "True for _ in true",
+        f"{CHECKING}::test_what_is_newer_is_waited_for_and_of_others_what_is_as_old",
+    ),
+    Mutant(
+        "told_of_what_would_be_newer",
+        "Whoever invents a newer record and says nothing when asked has every find last ten seconds.",
+        "node/talos/services/discovery/checking.py",
+        "await self._desk.host.clock.sleep(NEWER_S)",
+        "await self._desk.host.clock.sleep(100)",
+        f"{CHECKING}::test_who_tells_of_what_would_be_newer_and_stalls_costs_a_few_seconds",
+    ),
+    Mutant(
+        "one_find_takes_all_fetches",
+        "One find that meets liars keeps all others waiting.",
+        "node/talos/services/discovery/fetching.py",
+        "FETCHES_MAX: Final = 32",
+        "FETCHES_MAX: Final = 8",
+        f"{CHECKING}::test_a_find_that_meets_liars_leaves_others_their_fetches",
     ),
     Mutant(
         "key_log_is_not_shown",

@@ -35,6 +35,7 @@ MODULES: Final = (
     "talos.services.dial",
     "talos.services.directory",
     "talos.services.discovery.announce",
+    "talos.services.discovery.checking",
     "talos.services.discovery.fetching",
     "talos.services.discovery.finder",
     "talos.services.discovery.kept",

@@ -14,7 +14,7 @@ from talos.services.discovery.key_logs import KeyLogs
 from talos_dht import Contact
 
 HOLDERS_MAX: Final = 3  # Of those who hold one statement, that are asked for its key log.
-FETCHES_MAX: Final = 8  # At once: each is a stream, and up to 5 ms of signatures.
+FETCHES_MAX: Final = 32  # At once, each a stream: one find has 12 at most, and must not keep all others waiting.
 
 Ask = Callable[[Address, bytes], Awaitable[KeyLog]]  # `Dialler.ask_key_log`.
 

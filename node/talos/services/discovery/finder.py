@@ -7,10 +7,9 @@ where it is not known. So a source can withhold, or be behind; it cannot send an
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 import trio
 
@@ -19,13 +18,12 @@ from talos.core.names import did_of, is_place
 from talos.errors import NotReachable
 from talos.host import Address
 from talos.services.desk import Desk
-from talos.services.discovery.fetching import HOLDERS_MAX, Fetcher
+from talos.services.discovery.checking import Checker
+from talos.services.discovery.fetching import Fetcher
 from talos.services.discovery.key_logs import KeyLogs
 from talos.services.discovery.sources import Source
 from talos.services.relaying.through import Relayed, Way
-from talos_dht import BadStatement, Contact, Held, KeyLogUnknown, Provider, Record, check, rank
-
-H = TypeVar("H", bound=Held)
+from talos_dht import Held, Provider, Record, rank
 
 FOUND_MAX: Final = 4_096  # Records kept until they expire: 4 MB.
 
@@ -46,14 +44,14 @@ class Finder:
     def __init__(self, desk: Desk, logs: KeyLogs, fetcher: Fetcher, sources: Mapping[str, Source]) -> None:
         self._desk = desk
         self._logs = logs
-        self._fetcher = fetcher
+        self._checker = Checker(desk, logs, fetcher)
         self.sources = sources
         self._found: OrderedDict[bytes, Found] = OrderedDict()
 
     def cached(self, did: bytes) -> Record | None:
         """Return what was found before, while it holds."""
         found = self._found.get(did)
-        return found.record if found is not None and self._holds(found.record) else None
+        return found.record if found is not None and self._checker.holds(found.record) else None
 
     def found(self, did: bytes) -> Found | None:
         """Return what was found before, until it expires. Unlike `cached` it checks no signature again."""
@@ -72,7 +70,7 @@ class Finder:
         known, reasons = self.cached(did), []
         for name, source in self.sources.items():
             finding = await source.find(did)
-            found = [finding.record] if finding.record else await self._true(finding.unchecked)
+            found = [finding.record] if finding.record else await self._checker.true(finding.unchecked)
             newest = max(found, key=rank, default=None)
             if newest is not None and (known is None or rank(newest) > rank(known)):
                 return self._keep(Found(newest, name))
@@ -87,7 +85,7 @@ class Finder:
         """Return who offers a topic, by the first source that knows of anybody; empty if none does."""
         for source in self.sources.values():
             offers = await source.browse(topic)
-            found = [*offers.providers, *await self._true(offers.unchecked)]
+            found = [*offers.providers, *await self._checker.true(offers.unchecked)]
             if found:
                 return list({provider.did: provider for provider in sorted(found, key=rank)}.values())
         return []
@@ -105,26 +103,6 @@ class Finder:
             for source in self.sources.values():
                 nursery.start_soon(tell, source)
         return holders
-
-    async def _true(self, unchecked: Sequence[tuple[H, Sequence[Contact]]]) -> list[H]:
-        """Return those that turn out to be true, once their holders have been asked for the key logs: all at once,
-        because one that does not answer costs ten seconds."""
-        asked = [(held.did, holder) for held, holders in unchecked for holder in self._some(holders)]
-        async with trio.open_nursery() as nursery:
-            for did, holder in dict.fromkeys(asked):
-                nursery.start_soon(partial(self._fetcher.fetch, did, holder))
-        return [held for held, _ in unchecked if self._holds(held)]
-
-    def _some(self, holders: Sequence[Contact]) -> list[Contact]:
-        """Draw a few of them: who is quickest, or nearest, must not be the one whose word all depends on."""
-        return sorted(holders, key=lambda holder: self._desk.host.entropy(8))[:HOLDERS_MAX]
-
-    def _holds(self, held: Held) -> bool:
-        try:
-            check(held, self._logs.key_of, self._desk.now_ms())
-        except (BadStatement, KeyLogUnknown):
-            return False
-        return True
 
     def _keep(self, found: Found) -> Record:
         did = found.record.did
