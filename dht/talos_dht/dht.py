@@ -101,6 +101,11 @@ class Dht:
         self._joining = Find(self._lookup(self.id, now, contacts))
         return self._joining, self._go(self._joining, now)
 
+    def dump(self) -> bytes:
+        """Return whom to `load` and join with after a restart. Where few are left, some that fell silent fill it up: a
+        cut may lie between us."""
+        return self.table.dump([*self._lost][: max(0, K - len(self.table))])
+
     def find(self, target: bytes, now: Now) -> tuple[Find, list[Effect]]:
         job = Find(self._lookup(target, now))
         return job, self._go(job, now)

@@ -6,7 +6,7 @@ one would ever ask anybody of the other again. So a few of those that fell silen
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from talos_dht.contact import Contact
@@ -22,6 +22,9 @@ class Lost:
 
     def __len__(self) -> int:
         return len(self._contacts)
+
+    def __iter__(self) -> Iterator[Contact]:
+        return iter(self._contacts.values())
 
     def add(self, contact: Contact) -> None:
         """Keep it in mind. Where there are too many one goes, drawn: else those that die every day would push out those

@@ -13,7 +13,7 @@ Source: Maymounkov and Mazières, "Kademlia" (2002), sections 2.2, 2.4 and 4.1.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Final, cast
 
@@ -93,6 +93,7 @@ class Table(RoutingTable):
         self._placed: dict[bytes, Entry] = {}  # By id.
         self._places: dict[bytes, Entry] = {}  # By address and port.
         self._networks = Counter[bytes]()
+        self.answers = 0  # Since the start.
         super().__init__(None, k, Node(own_id))
 
     def __len__(self) -> int:
@@ -103,6 +104,7 @@ class Table(RoutingTable):
 
     def answered(self, contact: Contact, now_ms: int) -> Contact | None:
         """Note an answer from there. Returns whom to ask first, if the bucket is full of others."""
+        self.answers += 1
         known = self._placed.get(contact.id)
         if known is not None and known.contact.raw == contact.raw:
             self._answered_again(known, now_ms)
@@ -190,10 +192,11 @@ class Table(RoutingTable):
         """Return first and last id of every bucket that is due for a lookup."""
         return [bucket.range for bucket in self.buckets if bucket.last_updated + REFRESH_MS <= now_ms]
 
-    def dump(self) -> bytes:
-        """Return the contacts that answered last: what to try first after a restart."""
+    def dump(self, more: Iterable[Contact] = ()) -> bytes:
+        """Return the contacts that answered last, and behind them `more`: what to try first after a restart."""
         newest = sorted(self._entries(), key=lambda entry: -entry.seen_ms)
-        return codec.pack(_VERSION, b"".join(entry.contact.raw for entry in newest[:DUMP_MAX]))
+        contacts = [*(entry.contact for entry in newest), *more]
+        return codec.pack(_VERSION, b"".join(contact.raw for contact in contacts[:DUMP_MAX]))
 
     # What the base has, mended.
 

@@ -192,7 +192,7 @@ def test_every_part_of_the_keyspace_is_looked_into_each_hour() -> None:
 
 def test_after_a_restart_it_joins_with_whom_it_knew() -> None:
     net = Net(6)
-    dump = net.nodes[3].table.dump()
+    dump = net.nodes[3].dump()
     assert len(load(dump)) == 5
     net.nodes[3] = net.made(3)
     net.act(3, net.nodes[3].join(load(dump), NOW)[1])

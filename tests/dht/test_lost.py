@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from talos_dht import Kind, Request, Send
+from talos_dht import Contact, Dht, K, Kind, Request, Send, load
 from talos_dht.dht import LOOK_MS
 from talos_dht.lost import LOST_ASKED, LOST_MAX, Lost
 from tests.dht.net import Net
@@ -29,6 +29,10 @@ def part(net: Net, for_ms: int) -> None:
         net.later(net.now.mono_ms + MINUTE_MS)
     net.later(until_ms)
     assert not any(known(net, number) & half(net, number + 1) for number in range(len(net.nodes)))
+
+
+def known_of(node: Dht) -> set[Contact]:
+    return set(node.table.closest(bytes(20), 1_000))
 
 
 def known(net: Net, number: int) -> set[bytes]:
@@ -104,3 +108,23 @@ def test_who_is_back_is_so_once_wherever_it_is_now() -> None:
     lost.add(contact(1))
     assert lost.is_back(contact(1, host="10.9.9.9"))
     assert not lost.is_back(contact(1))
+
+
+def test_where_few_are_left_some_of_those_that_fell_silent_are_saved_behind_them() -> None:
+    node = Net(1).nodes[0]
+    for number in range(1, 4):
+        node.table.answered(contact(number), number)
+    for number in range(100, 100 + LOST_MAX):
+        node._lost.add(contact(number))
+    saved = load(node.dump())
+    assert saved[:3] == [contact(3), contact(2), contact(1)]
+    assert saved[3:] == [contact(number) for number in range(100, 100 + K - 3)]
+
+
+def test_where_enough_are_left_nobody_that_fell_silent_is_saved() -> None:
+    node = Net(1).nodes[0]
+    for number in range(1, K + 10):
+        node.table.answered(contact(number), number)
+    node._lost.add(contact(100))
+    assert len(node.table) >= K
+    assert set(load(node.dump())) == known_of(node)

@@ -216,6 +216,22 @@ MUTANTS: Final = (
         f"{SHELF}::test_s8_a_full_store_lets_go_of_what_lies_farthest_and_takes_nothing_farther",
     ),
     Mutant(
+        "silent_are_not_saved",
+        "Who restarts while a cut leaves it a neighbour or two never finds anybody else again.",
+        "dht/talos_dht/dht.py",
+        "self.table.dump([*self._lost][: max(0, K - len(self.table))])",
+        "self.table.dump()",
+        f"{LOST}::test_where_few_are_left_some_of_those_that_fell_silent_are_saved_behind_them",
+    ),
+    Mutant(
+        "silent_are_always_saved",
+        "Who starts asks those that have been gone for long, whomever else it knows.",
+        "dht/talos_dht/dht.py",
+        "max(0, K - len(self.table))",
+        "K",
+        f"{LOST}::test_where_enough_are_left_nobody_that_fell_silent_is_saved",
+    ),
+    Mutant(
         "flood_of_unknown_key_logs",
         "One host with many keys displaces everything that waits for its key log.",
         "dht/talos_dht/pending.py",

@@ -23,6 +23,7 @@ from talos.drivers.tcp import TcpNetwork
 from talos.errors import NotReachable, TalosError
 from talos.host import Address
 from talos.runtime import open_node
+from talos.services.discovery import service
 from talos.services.discovery.service import Discovery
 from talos.services.link import GREETING_S
 from talos.services.relaying.through import Way
@@ -121,6 +122,37 @@ async def test_a_node_whose_ways_in_are_gone_comes_back_by_those_it_knew(tmp_pat
         async with running(replace(adas, bootstrap=(place(hub),))) as ada:
             await until(lambda: len(discovery(ada).dht.table) == 2)
             assert await found(ada, bob) == [Address("127.0.0.1", place(bob).port)]
+
+
+async def test_a_node_whose_line_was_cut_comes_back_by_those_it_knew_without_a_restart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(service, "JOIN_S", STEP_S)
+    async with town("hub", "bob") as (hub, bob), running(replace(settings("ada"), bootstrap=(place(hub),))) as ada:
+        ours = discovery(ada)
+        await until(lambda: len(ours.dht.table) == 2)
+        await ours._flush()
+        ours.settings = replace(ours.settings, ways_in=())  # The way in is gone ...
+        for one in ours.dht.table.closest(bytes(20)):
+            ours.dht.table.remove(one.id)  # ... and for an hour nobody has answered.
+        await until(lambda: len(ours.dht.table) == 2)
+        assert await found(ada, bob) == [Address("127.0.0.1", place(bob).port)]
+
+
+async def test_whom_a_node_knew_when_its_line_was_cut_is_kept_until_somebody_answers() -> None:
+    others = [Contact.at(bytes([number]) * 32, "127.0.0.1", number) for number in range(1, 11)]
+    async with running(settings("ada")) as ada:
+        ours = discovery(ada)
+        for one in others:
+            ours.dht.table.answered(one, 0)
+        await ours._flush()
+        for one in others[1:]:
+            ours.dht.table.remove(one.id)
+        await ours._flush()
+        assert {*ours._saved()} == {*others}
+        ours.dht.table.answered(others[0], 1)
+        await ours._flush()
+        assert ours._saved() == others[:1]
 
 
 async def test_ways_in_that_say_nothing_keep_nobody_from_those_that_it_knew(tmp_path: Path) -> None:

@@ -101,6 +101,7 @@ class Discovery:
             news=homes.moved,
         )
         self._announcer.changed = self.lan.say_soon
+        self._answers_saved = 0  # How many there had been when the table was saved.
         self._is_settled = "dht" not in settings.sources  # Else once we have tried to join.
         self.trouble: str | None = None  # Why others may not find us, or we them.
         self._logs.is_held = self.dht.shelf.has_of
@@ -234,14 +235,13 @@ class Discovery:
 
     async def _keep_joined(self) -> None:
         """Find a way in at the start, and again whenever nobody answers any more."""
-        saved = self._saved()
         while True:
             if not len(self.dht.table):
-                await self._find_way_in([*saved, *self.lan.ways_in()])
+                await self._find_way_in([*self._saved(), *self.lan.ways_in()])
             await self._desk.host.clock.sleep(JOIN_S)
 
     async def _find_way_in(self, known: list[Contact]) -> None:
-        """Ask those we knew when we stopped, and those near us; only then those we were told of, which may be gone."""
+        """Ask those we knew when anybody last answered, and those near us; only then those we were told of."""
         if known:
             await self._join(known)
             self._settle()
@@ -287,9 +287,10 @@ class Discovery:
             await self._flush()
 
     async def _flush(self) -> None:
-        dump = self.dht.table.dump()
-        if len(self.dht.table) and dump != self._kept[DHT].get(CONTACTS_KEY):
-            self._kept[DHT][CONTACTS_KEY] = dump
+        # While our own line is cut contact after contact goes, and those are whom to try when it is not any more.
+        if len(self.dht.table) and self.dht.table.answers != self._answers_saved:
+            self._answers_saved = self.dht.table.answers
+            self._kept[DHT][CONTACTS_KEY] = self.dht.dump()
         for kept in self._kept.values():
             try:
                 await kept.flush()
