@@ -135,9 +135,9 @@ class Dht:
         job = Browse(name, self._begun(place_of(name, TOPIC_SALT), now, at))
         return job, self._go(job, now)
 
-    def waits_for(self, did: bytes) -> bool:
+    def waits_for(self, did: bytes, now: Now) -> bool:
         """Say whether something was put here that cannot be checked without this key log."""
-        return self._server.waits_for(did)
+        return self._server.waits_for(did, now)
 
     def key_log_known(self, did: bytes, now: Now) -> None:
         """A key log has come, or grown: what waited for it is checked and held, or waits on for more of it."""

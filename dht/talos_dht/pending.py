@@ -1,7 +1,9 @@
 """Statements that were put before their key log was known: kept until it has come, and dropped beyond a share.
 
 shares    8 of one network; when all are taken, the oldest of the network with most goes
-tries     as many as key logs come: one that is too short is no reason to drop what its publisher has put
+tries     as many as key logs come: one that is too short is no reason to drop what its publisher has put, and makes
+          nothing new of it
+end       with the statement, looked for whenever any is
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ class Pending:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, one: Waiting) -> None:
+    def add(self, one: Waiting, utc_ms: int) -> None:
+        """Keep it; what has the same name gives it its place in the order."""
+        self._expire(utc_ms)
         self._waiting[one.name] = one
         network = one.sender.network
         alike = [name for name, other in self._waiting.items() if other.sender.network == network is not None]
@@ -47,12 +51,14 @@ class Pending:
             [(most, _)] = Counter(other.sender.network for other in self._waiting.values()).most_common(1)
             del self._waiting[next(name for name, other in self._waiting.items() if other.sender.network == most)]
 
-    def __contains__(self, did: bytes) -> bool:
-        return any(one.held.did == did for one in self._waiting.values())
+    def of(self, did: bytes, utc_ms: int) -> list[Waiting]:
+        """Return what waits for this key log."""
+        self._expire(utc_ms)
+        return [one for one in self._waiting.values() if one.held.did == did]
 
-    def take(self, did: bytes) -> list[Waiting]:
-        """Return what waits for this key log; it does so no more."""
-        taken = [one for one in self._waiting.values() if one.held.did == did]
-        for one in taken:
-            del self._waiting[one.name]
-        return taken
+    def drop(self, one: Waiting) -> None:
+        del self._waiting[one.name]
+
+    def _expire(self, utc_ms: int) -> None:
+        for one in [one for one in self._waiting.values() if one.held.expires_ms <= utc_ms]:
+            self.drop(one)

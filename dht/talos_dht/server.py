@@ -63,13 +63,14 @@ class Server:
         reply = Reply(kind, request.txid, token, sender.place, items)
         return reply.encode(BODY_MAX if proven else size)
 
-    def waits_for(self, did: bytes) -> bool:
-        return did in self._pending
+    def waits_for(self, did: bytes, now: Now) -> bool:
+        return bool(self._pending.of(did, now.utc_ms))
 
     def key_log_known(self, did: bytes, now: Now) -> None:
         """Try again what was put before its key log was known; it waits on if that is still too short."""
-        for one in self._pending.take(did):
-            self._store(one, now)
+        for one in self._pending.of(did, now.utc_ms):
+            if self._store(one, now) != _refused(Reason.KEY_LOG):
+                self._pending.drop(one)
 
     def _found(self, sender: Contact, request: Request, now: Now) -> tuple[Answer, Sequence[bytes]]:
         held = self._shelf.checked(request.argument, self._key_of, now) if request.kind is Kind.GET else []
@@ -100,7 +101,7 @@ class Server:
                 check(held, self._key_of, now.utc_ms)
                 self._shelf.put(one.place, held, one.sender.network, now)
         except KeyLogUnknown:
-            self._pending.add(one)
+            self._pending.add(one, now.utc_ms)
             return _refused(Reason.KEY_LOG)
         except BadStatement:
             return _refused(Reason.BAD)

@@ -177,7 +177,7 @@ class Discovery:
     # `talos.services.errands.Holding`
 
     def waits_for(self, did: bytes) -> bool:
-        return self.dht.waits_for(did)
+        return self.dht.waits_for(did, self._runner.now())
 
     async def took(self, log: KeyLog) -> None:
         await self._logs.learn(log)
