@@ -11,17 +11,19 @@ import trio
 
 from talos import Node
 from talos.core import reservations
-from talos.core.budgets import RATES, Work
+from talos.core.budgets import RATES, Source, Work
 from talos.core.greeting import Greeting, Join, Joined, Show, Through
 from talos.core.names import parse_peer
+from talos.core.reservations import RelayFull
 from talos.drivers.entropy import entropy
 from talos.drivers.tcp import TcpNetwork
 from talos.errors import Refused, TalosError
 from talos.host import Address, LinkClosed, Stream
-from talos.services.link import GREETING_S
+from talos.services.link import GREETING_S, Link
 from talos.services.places import STRANGERS_PER_HOST
 from talos.services.question import Question, asking
 from talos.services.relaying import relay as relaying
+from talos.services.relaying.relay import Say, Served
 from talos.services.requests import RequestType
 from tests.node.test_discovery import PATIENCE_S, discovery, found
 from tests.node.test_relay import hidden, near, relay_of
@@ -47,6 +49,13 @@ async def relay_and_client() -> AsyncIterator[tuple[Node, Node]]:
     async with running(replace(settings("relay"), relay=True)) as relay, hidden("bob", relay) as bob:
         await until(lambda: len(relay_of(relay).reservations) == 1)
         yield relay, bob
+
+
+async def elsewhere(relay: Node, client: Node) -> None:
+    """Let the relay see its second client at an address of its own: all of one address have one share."""
+    of_relay = relay_of(relay)
+    await until(lambda: len(of_relay.reservations) == 2)
+    of_relay.reservations.reserve(parse_peer(client.did), b"elsewhere", of_relay._desk.steady_ms())
 
 
 async def test_a_node_that_is_no_relay_joins_nobody() -> None:
@@ -149,7 +158,7 @@ async def test_one_host_calls_a_client_ten_times_a_minute_and_another_client_bes
 async def test_a_call_that_makes_way_for_another_ends_for_both(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reservations, "CALLS_MAX", 3)
     async with relay_and_client() as (relay, bob), hidden("cyd", relay) as cyd, AsyncExitStack() as greedy:
-        await until(lambda: len(relay_of(relay).reservations) == 2)
+        await elsewhere(relay, cyd)
         questions = [await greedy.enter_async_context(asked(relay)) for _ in range(3)]
         for question in questions:
             assert await question.ask(Through(parse_peer(bob.did))) == Joined()
@@ -157,6 +166,60 @@ async def test_a_call_that_makes_way_for_another_ends_for_both(monkeypatch: pyte
         with trio.fail_after(GREETING_S / 2):  # Sooner than the client itself gives up who says nothing.
             assert await questions[0].stream.receive_some(1) == b""
         assert relay_of(relay).reservations.calls <= 3
+
+
+@pytest.mark.parametrize("nods", [True, False], ids=["nods", "silent"])
+async def test_a_call_that_makes_way_while_it_waits_is_told_at_once_and_why(
+    monkeypatch: pytest.MonkeyPatch, nods: bool
+) -> None:
+    monkeypatch.setattr(reservations, "WAITING_MAX", 2)
+    async with relay_and_client() as (relay, bob), hidden("cyd", relay) as cyd, trio.open_nursery() as nursery:
+        await elsewhere(relay, cyd)
+
+        async def never_comes(peer: object, token: bytes) -> bytes:
+            if not nods:
+                await trio.sleep_forever()
+            return b""
+
+        bob._running_now().requests.handlers[RequestType.CALLED] = never_comes
+        refused: list[Refused] = []
+        original = relay_of(relay).through
+
+        async def noting(link: Link, did: bytes, source: Source, say: Say) -> Served:
+            try:
+                return await original(link, did, source, say)
+            except Refused as error:
+                refused.append(error)
+                raise
+
+        relay_of(relay).through = noting  # type: ignore[method-assign]  # A caller hears no more than NO_WAY.
+
+        async def call() -> None:
+            with pytest.raises(Refused, match="NO_WAY"):
+                await answer(relay, Through(parse_peer(bob.did)))
+            told.set()
+
+        told = trio.Event()
+        for _ in range(2):
+            nursery.start_soon(call)
+        await until(lambda: relay_of(relay).reservations.calls == 2)
+        assert await answer(relay, Through(parse_peer(cyd.did))) == Joined()
+        with trio.fail_after(reservations.CALL_MS / 4_000):
+            await told.wait()
+        assert [type(error) for error in refused] == [RelayFull]
+        assert "calls as may wait" in refused[0].what
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_call_whose_client_comes_when_no_more_may_be_joined_is_told_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reservations, "CALLS_MAX", 1)
+    async with relay_and_client() as (relay, bob), asked(relay) as first:
+        assert await first.ask(Through(parse_peer(bob.did))) == Joined()
+        with trio.fail_after(reservations.CALL_MS / 4_000), pytest.raises(Refused, match="NO_WAY"):
+            await answer(relay, Through(parse_peer(bob.did)))
+        assert relay_of(relay).reservations.calls == 1
 
 
 async def test_a_relay_cannot_read_what_passes_nor_whom_it_is_from() -> None:

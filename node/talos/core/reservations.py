@@ -8,8 +8,9 @@ them then is nobody's but theirs.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from talos.core.dice import Entropy
@@ -18,8 +19,9 @@ from talos.errors import Refused
 LIFE_MS: Final = 3_600_000  # Of a reservation. Renewed after four fifths of it.
 RESERVATIONS_MAX: Final = 128  # Half of a node's links: each client keeps one.
 PER_HOST_MAX: Final = 8  # Reservations from one IP address, or /64.
-CALLS_MAX: Final = 256  # Under way or waiting, of all clients: two streams each.
-PER_CLIENT_MAX: Final = 64  # Of one client: twice what it greets at once through one relay.
+CALLS_MAX: Final = 256  # Joined, of all clients: two streams each.
+WAITING_MAX: Final = 48  # Not joined yet: a stream each, and a place of the 64 that strangers have to be greeted in.
+PER_CLIENT_MAX: Final = 64  # Waiting or joined, of one client: twice what it greets at once through one relay.
 PER_CALLER_MAX: Final = 16  # From one host, so that nobody has all of a client's.
 CALL_MS: Final = 8_000  # For a client to come: within the caller's 10 s for a greeting.
 RATE_BYTES: Final = 1024 * 1024  # Bytes a second of one client, all its calls and both ways together ...
@@ -46,6 +48,7 @@ class Ring:
     """A call that waits for its client, or has been joined."""
 
     did: bytes
+    home: bytes  # The host of the client.
     caller: bytes  # The host it comes from.
     token: bytes
     until_ms: int
@@ -55,7 +58,8 @@ class Reservations:
     def __init__(self, entropy: Entropy) -> None:
         self._entropy = entropy
         self._clients: dict[bytes, _Client] = {}
-        self._rings: dict[bytes, Ring] = {}  # By token.
+        self._waiting: dict[bytes, Ring] = {}  # By token, as are ...
+        self._joined: dict[bytes, Ring] = {}  # ... these: apart, so that no mere ring ends what somebody has answered.
         # When all bytes of a client are there again: leaky buckets, as in `talos.core.budgets`. Kept until then,
         # whatever becomes of the reservation: else who renews it, or lets it go, would have its burst anew.
         self._full_at_us: dict[bytes, int] = {}
@@ -65,7 +69,7 @@ class Reservations:
 
     @property
     def calls(self) -> int:
-        return len(self._rings)
+        return len(self._waiting) + len(self._joined)
 
     def reserve(self, did: bytes, host: bytes, now_ms: int) -> int:
         """Return for how many ms from now the client can be called here. Raises `RelayFull`."""
@@ -89,40 +93,43 @@ class Reservations:
     def ring(self, did: bytes, caller: bytes, now_ms: int) -> tuple[Ring, Ring | None]:
         """Begin a call; return it, and the one that must end for it, if any. Raises `NoReservation` or `RelayFull`.
 
-        Where `CALLS_MAX` are under way, the oldest of the client that has most makes way for a client that has fewer:
-        else a few clients that call each other could keep all others out for ever.
+        Where `WAITING_MAX` wait already, one of them makes way, or this one is refused: see `_room`.
         """
         self._expire(now_ms)
-        if did not in self._clients:
+        client = self._clients.get(did)
+        if client is None:
             raise NoReservation("whom you want keeps no link to this relay")
-        counts = Counter(one.did for one in self._rings.values())
-        if counts[did] >= PER_CLIENT_MAX:
+        if sum(one.did == did for one in self._all()) >= PER_CLIENT_MAX:
             raise RelayFull(f"{PER_CLIENT_MAX} calls of this client are under way")
-        if sum(one.caller == caller for one in self._rings.values()) >= PER_CALLER_MAX:
+        if sum(one.caller == caller for one in self._all()) >= PER_CALLER_MAX:
             raise RelayFull(f"{PER_CALLER_MAX} calls from your address are under way")
-        displaced = self._displaced(counts, did) if len(self._rings) >= CALLS_MAX else None
-        ring = Ring(did, caller, self._entropy(TOKEN_SIZE), now_ms + CALL_MS)
-        self._rings[ring.token] = ring
+        displaced = _room(self._waiting, WAITING_MAX, "wait", client.host)
+        ring = Ring(did, client.host, caller, self._entropy(TOKEN_SIZE), now_ms + CALL_MS)
+        self._waiting[ring.token] = ring
         return ring, displaced
 
-    def _displaced(self, counts: Counter[bytes], did: bytes) -> Ring:
-        """End the oldest call of who has most. Raises `RelayFull` where `did` would have as many then."""
-        greediest, most = counts.most_common(1)[0]
-        if counts[did] + 1 >= most:
-            raise RelayFull(f"{CALLS_MAX} calls are under way, and this client has its share of them")
-        oldest = next(ring for ring in self._rings.values() if ring.did == greediest)
-        self.over(oldest)
-        return oldest
+    def _all(self) -> Iterator[Ring]:
+        return chain(self._waiting.values(), self._joined.values())
 
-    def answered(self, token: bytes, now_ms: int) -> Ring:
+    def waits(self, token: bytes, now_ms: int) -> Ring:
         """Return the call that waits for whoever was told this token. Raises `NoReservation`."""
-        ring = self._rings.get(token)
+        ring = self._waiting.get(token)
         if ring is None or now_ms >= ring.until_ms:
             raise NoReservation("no call waits for this token")
         return ring
 
+    def join(self, ring: Ring) -> Ring | None:
+        """Count a call that waited as joined; return the joined one that must end for it, if any.
+
+        Raises `RelayFull`, and then it waits on.
+        """
+        displaced = _room(self._joined, CALLS_MAX, "are joined", ring.home)
+        self._joined[ring.token] = self._waiting.pop(ring.token)
+        return displaced
+
     def over(self, ring: Ring) -> None:
-        self._rings.pop(ring.token, None)
+        self._waiting.pop(ring.token, None)
+        self._joined.pop(ring.token, None)
 
     def wait_ms(self, did: bytes, size: int, now_ms: int) -> int:
         """Count bytes that passed for a client; return how many ms to read no more, so that it keeps to its share."""
@@ -136,3 +143,21 @@ class Reservations:
             del self._clients[did]
         for did in [did for did, full_at_us in self._full_at_us.items() if full_at_us <= 1_000 * now_ms]:
             del self._full_at_us[did]
+
+
+def _room(calls: dict[bytes, Ring], most: int, how: str, home: bytes) -> Ring | None:
+    """Make room for one more call of a client at `home`; return the one that must end for it, if any.
+
+    Where `most` are there, the oldest of the host that has most makes way for a host that has fewer: else a few that
+    call each other could keep all others out for ever. By host, not by client: names cost nothing. Raises `RelayFull`
+    where this host would have as many then.
+    """
+    if len(calls) < most:
+        return None
+    counts = Counter(one.home for one in calls.values())
+    greediest, its = counts.most_common(1)[0]
+    if counts[home] + 1 >= its:
+        raise RelayFull(f"{most} calls {how}, and the address of this client has its share of them")
+    oldest = next(one for one in calls.values() if one.home == greediest)
+    del calls[oldest.token]
+    return oldest

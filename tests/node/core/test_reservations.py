@@ -28,7 +28,7 @@ def test_who_has_a_reservation_can_be_called_until_it_ends_and_nobody_else() -> 
     relay = made()
     life_ms = relay.reserve(did(1), host(1), NOW)
     ring, _ = relay.ring(did(1), host(9), NOW + life_ms - 1)
-    assert relay.answered(ring.token, NOW + life_ms) == ring
+    assert relay.waits(ring.token, NOW + life_ms) == ring
     for wanted, now_ms in ((did(2), NOW), (did(1), NOW + life_ms)):
         with pytest.raises(NoReservation):
             relay.ring(wanted, host(9), now_ms)
@@ -66,12 +66,17 @@ def test_an_address_has_8_reservations_and_all_together_128() -> None:
     relay.reserve(did(9_999), host(9_999), NOW + page.LIFE_MS)
 
 
+def joined(relay: Reservations, client: int, caller: int) -> tuple[Ring, Ring | None]:
+    ring, _ = relay.ring(did(client), host(caller), NOW)
+    return ring, relay.join(ring)
+
+
 @pytest.mark.parametrize(
     ("most", "client", "caller", "text"),
     [
         (page.PER_CALLER_MAX, lambda n: n, lambda n: 7, "from your address"),
         (page.PER_CLIENT_MAX, lambda n: 0, lambda n: n, "of this client"),
-        (page.CALLS_MAX, lambda n: n % 128, lambda n: n, "under way"),
+        (page.CALLS_MAX, lambda n: n % 128, lambda n: n, "256 calls are joined"),
     ],
     ids=["caller", "client", "all"],
 )
@@ -81,12 +86,23 @@ def test_calls_have_a_limit_and_one_that_is_over_makes_room(
     relay = made()
     for number in range(page.RESERVATIONS_MAX):
         relay.reserve(did(number), host(number), NOW)
-    rings = [relay.ring(did(client(number)), host(caller(number)), NOW) for number in range(most)]
+    rings = [joined(relay, client(number), caller(number))[0] for number in range(most)]
     with pytest.raises(RelayFull, match=text):
-        relay.ring(did(client(most)), host(caller(most)), NOW)
-    assert relay.calls == most
-    relay.over(rings[0][0])
-    relay.ring(did(client(most)), host(caller(most)), NOW)
+        joined(relay, client(most), caller(most))
+    relay.over(rings[0])
+    assert joined(relay, client(most), caller(most))[1] is None
+
+
+def test_calls_that_wait_have_a_limit_and_one_that_is_over_or_joined_makes_room() -> None:
+    relay = made()
+    for number in range(page.WAITING_MAX + 1):
+        relay.reserve(did(number), host(number), NOW)
+    rings = [relay.ring(did(number), host(number), NOW)[0] for number in range(page.WAITING_MAX)]
+    for done, ring in ((relay.over, rings[0]), (relay.join, rings[1])):
+        with pytest.raises(RelayFull, match="48 calls wait"):
+            relay.ring(did(page.WAITING_MAX), host(999), NOW)
+        done(ring)
+        assert relay.ring(did(page.WAITING_MAX), host(999), NOW)[1] is None
 
 
 def test_where_a_few_clients_have_all_calls_the_oldest_of_theirs_makes_way_for_whoever_has_fewer() -> None:
@@ -94,11 +110,11 @@ def test_where_a_few_clients_have_all_calls_the_oldest_of_theirs_makes_way_for_w
     for number in range(6):
         relay.reserve(did(number), host(number), NOW)
     greedy = page.CALLS_MAX // page.PER_CLIENT_MAX
-    rings = [relay.ring(did(number % greedy), host(number), NOW)[0] for number in range(page.CALLS_MAX)]
+    rings = [joined(relay, number % greedy, number)[0] for number in range(page.CALLS_MAX)]
     ended: list[Ring] = []
     while len(ended) < page.CALLS_MAX:
         try:
-            _, displaced = relay.ring(did(greedy + len(ended) % 2), host(1_000 + len(ended)), NOW)
+            _, displaced = joined(relay, greedy + len(ended) % 2, 1_000 + len(ended))
         except RelayFull:
             break
         assert displaced is not None
@@ -107,21 +123,48 @@ def test_where_a_few_clients_have_all_calls_the_oldest_of_theirs_makes_way_for_w
     share = page.CALLS_MAX // 6
     assert 2 * (share - 1) <= len(ended) <= 2 * (share + 1), "each has about its share, and nobody takes more by this"
     assert ended == rings[: len(ended)], "the oldest of whoever has most goes first"
+
+
+def test_no_ring_that_nobody_has_answered_ends_a_call_that_is_joined() -> None:
+    relay = made()
+    for number in range(page.RESERVATIONS_MAX):
+        relay.reserve(did(number), host(number // page.PER_HOST_MAX), NOW)
+    greedy = page.CALLS_MAX // page.PER_CLIENT_MAX
+    kept = {joined(relay, number % greedy, number)[0].token for number in range(page.CALLS_MAX)}
+    rings = [relay.ring(did(32 + number % 8), host(2_000 + number), NOW)[0] for number in range(page.WAITING_MAX)]
+    _, displaced = relay.ring(did(99), host(3_000), NOW)
+    assert displaced == rings[0], "the oldest that waits of whoever has most of those"
     with pytest.raises(NoReservation):
-        relay.answered(ended[0].token, NOW)
+        relay.waits(rings[0].token, NOW)
+    assert kept <= {ring.token for ring in relay._all()}
+
+
+def test_who_has_many_names_at_one_address_has_one_share() -> None:
+    relay = made()
+    relay.reserve(did(0), host(0), NOW)
+    attackers = [1 + number for number in range(3 * page.PER_HOST_MAX)]
+    for number in attackers:
+        relay.reserve(did(number), host(1 + number % 3), NOW)
+    for number in range(page.PER_CLIENT_MAX):
+        joined(relay, 0, 1_000 + number)
+    for number in range(page.CALLS_MAX - page.PER_CLIENT_MAX):
+        joined(relay, attackers[number % len(attackers)], 2_000 + number)
+    for number in attackers:
+        with pytest.raises(RelayFull, match="share"):
+            joined(relay, number, 3_000 + number)
 
 
 def test_a_token_is_good_for_its_call_for_8_seconds() -> None:
     relay = made()
     relay.reserve(did(1), host(1), NOW)
     ring, _ = relay.ring(did(1), host(9), NOW)
-    assert relay.answered(ring.token, NOW + page.CALL_MS - 1) == ring
+    assert relay.waits(ring.token, NOW + page.CALL_MS - 1) == ring
     for token, now_ms in ((bytes(16), NOW), (ring.token, NOW + page.CALL_MS)):
         with pytest.raises(NoReservation):
-            relay.answered(token, now_ms)
+            relay.waits(token, now_ms)
     relay.over(ring)
     with pytest.raises(NoReservation):
-        relay.answered(ring.token, NOW)
+        relay.waits(ring.token, NOW)
 
 
 def test_a_client_has_its_burst_at_once_and_then_its_rate() -> None:

@@ -10,7 +10,7 @@ import trio
 
 from talos.core import codec
 from talos.core.budgets import OverBudget, Source, Work, source_of
-from talos.core.reservations import CALL_MS, Reservations, Ring
+from talos.core.reservations import CALL_MS, RelayFull, Reservations, Ring
 from talos.errors import NotReachable, Refused
 from talos.host import Clock, LinkClosed, Stream
 from talos.services.desk import Desk
@@ -29,8 +29,9 @@ Served = Callable[[], Awaitable[None]]  # What is left to do once the greeting i
 @dataclass(eq=False, slots=True)
 class _Call:
     ring: Ring
-    is_taken: bool = False  # Its token was shown.
+    refusal: Refused | None = None  # Why it ended before its time.
     called: Stream | None = None
+    waiting: trio.CancelScope = field(default_factory=trio.CancelScope)  # The caller, for its client.
     has_come: trio.Event = field(default_factory=trio.Event)
     is_over: trio.Event = field(default_factory=trio.Event)
 
@@ -66,7 +67,7 @@ class Relay:
             raise OverBudget("too many calls to this client from one source, or at all")
         ring, displaced = self.reservations.ring(did, source.host, self._desk.steady_ms())
         if displaced is not None:
-            self._end(self._calls[displaced.token])
+            self._displace(displaced, "wait")
         call = self._calls[ring.token] = _Call(ring)
         is_joined = False
         try:
@@ -88,13 +89,18 @@ class Relay:
     async def join(self, link: Link, token: bytes, say: Say) -> Served:
         """Take the stream of a client that was called; return what keeps it until the call is over.
 
-        Raises `Refused` for a token that nobody was told.
+        Raises `NoReservation` for a token that nobody was told or that was shown before, and `RelayFull`.
         """
         stream = link.taken_over()
-        call = self._calls.get(self.reservations.answered(token, self._desk.steady_ms()).token)
-        if call is None or call.is_taken:
-            raise Refused("somebody has come to this call already")
-        call.is_taken = True
+        ring = self.reservations.waits(token, self._desk.steady_ms())
+        call = self._calls[ring.token]
+        try:
+            displaced = self.reservations.join(ring)
+        except RelayFull as full:
+            self._end(call, full)
+            raise
+        if displaced is not None:
+            self._displace(displaced, "are joined")
         await say()  # First: what comes next on its stream is the caller's.
         call.called = stream
         call.has_come.set()
@@ -104,18 +110,26 @@ class Relay:
         """Return the client's stream, once it has come. Raises `Refused`."""
         client, clock = self._desk.post.peer(call.ring.did), self._desk.host.clock
         try:
-            with clock.move_on_after(CALL_MS / 1000):
+            with call.waiting, clock.move_on_after(CALL_MS / 1000):
                 await self._requests.ask(client, RequestType.CALLED, call.ring.token, timeout_s=CALL_MS / 1000)
                 await call.has_come.wait()
         except NotReachable as error:
             raise Refused(f"whom you want does not answer: {error.what}") from error
+        if call.refusal is not None:
+            raise call.refusal
         if call.called is None:
             raise Refused("whom you want did not come in time")
         return call.called
 
-    def _end(self, call: _Call) -> None:
+    def _displace(self, ring: Ring, how: str) -> None:
+        text = f"as many calls as may {how}, and this was the oldest of the address that has most"
+        self._end(self._calls[ring.token], RelayFull(text))
+
+    def _end(self, call: _Call, refusal: Refused | None = None) -> None:
         self._calls.pop(call.ring.token, None)
         self.reservations.over(call.ring)
+        call.refusal = refusal
+        call.waiting.cancel()  # Who still waits holds a greeting's place, and is told at once.
         call.is_over.set()  # Whoever keeps the client's stream closes it, and that ends the other.
 
     async def _join(self, did: bytes, caller: Stream, called: Stream) -> None:
