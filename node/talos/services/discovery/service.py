@@ -97,12 +97,13 @@ class Discovery:
             topics=settings.topics,
             tell=self.finder.tell,
             neighbours=lambda: self._runner.neighbours,
-            may=lambda: self._is_settled,
+            may=lambda: self._is_settled and self._has_holders,
             news=homes.moved,
         )
         self._announcer.changed = self.lan.say_soon
         self._answers_saved = 0  # How many there had been when the table was saved.
         self._is_settled = "dht" not in settings.sources  # Else once we have tried to join.
+        self._has_holders = bool(self.finder.sources.keys() - {"lan"})  # Who hears a beacon keeps it to itself.
         self.trouble: str | None = None  # Why others may not find us, or we them.
         self._logs.is_held = self.dht.shelf.has_of
         desk.directory.shown = self._logs.shown
