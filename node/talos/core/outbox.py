@@ -62,6 +62,7 @@ class Outbox:
         self._room = room or Room()  # What is left in it is also for our frames, once the peer is there.
         self._room.promised += self._unsealed_size
         self._voids = sum(row.phase is Phase.VOID for row in self.rows.values())
+        self._room.undelivered += self.undelivered
         self._sent = 0  # The last number that is on its way on the current link.
         self._ahead: _Ahead | None = None  # What is up to there; None until it is counted again.
         self._blocked_at: int | None = None  # The number that the peer has no room for.
@@ -103,6 +104,7 @@ class Outbox:
     def leave(self) -> None:
         """Another takes over, from what is on disk."""
         self._room.promised -= self._unsealed_size
+        self._room.undelivered -= self.undelivered
 
     @property
     def _unsealed_size(self) -> int:
@@ -124,6 +126,7 @@ class Outbox:
         row = self.rows[seq] = Row(seq, Phase.WAITING, len(sealed_body))
         self.next_seq += 1
         self._room.promised += row.size
+        self._room.undelivered += 1
         return row, [Put(OUTBOX, self.key(seq), _ACCEPTED + sealed_body)]
 
     def void(self, seq: int) -> list[Put]:
@@ -143,6 +146,7 @@ class Outbox:
             del self.rows[other.seq]
         first.session_id, first.frame, first.size = None, None, 0
         self._voids += 2 - len(run)
+        self._room.undelivered -= 1
         self._back_to(first.seq)
         writes = [Put(table, self.key(r.seq), None) for r in run for table in (OUTBOX, FRAMES)]
         return [*writes, self._void_row(first)]
@@ -235,6 +239,7 @@ class Outbox:
             del self.rows[row.seq]
             key = self.key(row.seq)
             writes += (Put(OUTBOX, key, None), Put(FRAMES, key, None))
+        self._room.undelivered -= len(delivered)
         self._ahead = None
         if self._window < WINDOW_ROWS:
             self._window = min(WINDOW_ROWS, self._window + sum(row.last >= self._refused for row in covered))

@@ -31,16 +31,16 @@ class Space(NamedTuple):
 
 
 class Room:
-    """One per store. Say what is `under_way` and `promised`, and what was `measured` after it."""
+    """One per store. Say what is `under_way`, `promised` and `undelivered`, and what was `measured` after it."""
 
-    __slots__ = ("is_low", "promised", "space", "under_way")
+    __slots__ = ("is_low", "promised", "space", "undelivered", "under_way")
 
     def __init__(self) -> None:
         self.space = Space(PLENTY, is_disk=False)
         self.under_way = 0  # Bytes of rows that were granted room, and are not in the last measurement.
-        self.promised = (
-            0  # Bytes of frames yet to be made of messages that were taken: all their peers may come at once.
-        )
+        # Bytes of frames yet to be made of messages that were taken: all their peers may come at once.
+        self.promised = 0
+        self.undelivered = 0  # Messages of ours in the outboxes of all peers, those given up not counted.
         self.is_low = False  # No new message is taken.
 
     def measured(self, space: Space) -> None:

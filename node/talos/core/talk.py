@@ -51,11 +51,12 @@ class Talk:
     @classmethod
     def load(cls, peer: bytes, ours: Ours, rows: Rows, inbox: Inbox) -> Talk:
         """Return what is on disk of a peer. Raises `Damaged`."""
-        high_water = HighWater(peer, rows)
-        frames = {key: value[:SESSION_ID_SIZE] for key, value in rows.scan(FRAMES, peer)}
-        outbox = Outbox.load(peer, high_water.next_seq, rows.scan(OUTBOX, peer), frames, inbox.room)
+        high_water, sessions = HighWater(peer, rows), Sessions(peer, ours, rows)
         is_newcomer = rows.get(NEWCOMERS, peer) is not None
-        return cls(peer, ours, rows, inbox, Sessions(peer, ours, rows), high_water, outbox, is_newcomer)
+        frames = {key: value[:SESSION_ID_SIZE] for key, value in rows.scan(FRAMES, peer)}
+        # Last, for it counts in what all peers share: whoever cannot be read must not.
+        outbox = Outbox.load(peer, high_water.next_seq, rows.scan(OUTBOX, peer), frames, inbox.room)
+        return cls(peer, ours, rows, inbox, sessions, high_water, outbox, is_newcomer)
 
     def marks(self, answers: bytes = b"") -> Marks:
         """Who we are as a sender, how far we have the peer's messages, and what we answer."""

@@ -124,7 +124,8 @@ class Post:
 
     @property
     def undelivered(self) -> int:
-        return sum(peer.conversation.undelivered for peer in self._peers.values())
+        """Messages that wait, for all peers together."""
+        return self.keeper.room.undelivered
 
     def now_ms(self) -> int:
         return self._host.clock.wall_ms()

@@ -15,12 +15,14 @@ from talos.core.content import (
     Status,
     Want,
 )
+from talos.core.conversation import Conversation
 from talos.core.effects import Answered, Asked
 from talos.core.frames import MESSAGE_SIZE_MAX, Kind
-from talos.core.inbox import PEER_ROWS_MAX, SLACK
+from talos.core.inbox import PEER_ROWS_MAX, SLACK, Inbox
 from talos.core.outbox import WINDOW_ROWS
 from talos.core.step import Put
-from talos.core.tables import FRAMES, INBOX, OUTBOX
+from talos.core.tables import FRAMES, INBOX, OUTBOX, SESSIONS
+from talos.errors import Damaged
 from talos_ratchet import Lane
 from tests.node.core.end import DAY_MS, cut
 from tests.node.core.pair import connect, fill, frames_of, linked, pair, read_all, settle, tell, voiced
@@ -310,10 +312,24 @@ def test_a_failed_commit_takes_back_what_was_promised_with_it() -> None:
     a.send(b"on disk")
     a.flush()
     promised = a.inbox.room.promised
-    assert promised > 0
+    assert (promised > 0, a.inbox.room.undelivered) == (True, 1)
     a.send(b"not on disk")
     a.fail()
-    assert a.inbox.room.promised == promised
+    assert (a.inbox.room.promised, a.inbox.room.undelivered) == (promised, 1)
+
+
+def test_a_conversation_that_cannot_be_read_counts_nowhere_however_often_it_is_asked_for() -> None:
+    a, b = linked()
+    cut(a.wire)
+    a.send(b"waits")
+    a.flush()
+    (_, key), sealed = next(iter(a.rows(SESSIONS).items()))
+    a.store.commit([Put(SESSIONS, key, sealed[:-1] + bytes([sealed[-1] ^ 1]))])
+    inbox = Inbox()
+    for _ in range(2):
+        with pytest.raises(Damaged):
+            Conversation(b.did, a.ours, a.store, inbox)
+    assert (inbox.room.promised, inbox.room.undelivered) == (0, 0), "nobody would ever give that room back"
 
 
 def test_a_reload_leaves_the_link_that_is_up() -> None:

@@ -84,6 +84,25 @@ def test_what_is_promised_is_kept_given_up_or_taken_over() -> None:
     assert room.promised == 3_000
 
 
+def test_what_is_undelivered_is_counted_until_it_is_acknowledged_given_up_or_taken_over() -> None:
+    room = with_left(PLENTY)
+    outbox, other = Outbox(PEER, 1, room=room), Outbox(bytes(32), 1, room=room)
+    rows = [outbox.accept(b"body")[0] for _ in range(4)]
+    other.accept(b"body")
+    assert room.undelivered == 5
+    for row in rows[:3]:
+        outbox.sealed(row, bytes(16), b"frame")
+    outbox.void(2)
+    outbox.void(3)  # One row with the other.
+    assert room.undelivered == 3
+    outbox.sealed(outbox.rows[2], bytes(16), b"void")
+    outbox.acked(3)
+    assert room.undelivered == 2, "what was given up counts no second time when its number is used up"
+    Outbox(PEER, 5, [rows[3]], room=room)
+    outbox.leave()
+    assert room.undelivered == 2
+
+
 def test_what_is_under_way_can_make_a_room_low_by_itself() -> None:
     room = with_left(WELL_FROM)
     room.under_way = LOW_BELOW // COST + 1

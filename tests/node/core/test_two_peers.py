@@ -248,6 +248,7 @@ class TwoPeers(RuleBasedStateMachine):
         for end in self.ends:
             rows = end.conversation._talk.outbox.rows.values()
             assert end.inbox.room.promised == sum(row.size for row in rows if not row.was_sealed)
+            assert end.inbox.room.undelivered == sum(row.phase is not Phase.VOID for row in rows)
 
     @invariant()
     def what_is_stored_is_bounded(self) -> None:
