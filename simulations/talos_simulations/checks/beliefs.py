@@ -33,8 +33,10 @@ class NoLieBelieved(Check):
         machines = self.world.machines
         for name, machine in machines.items():
             process = machine.process
-            status = process.status() if process is not None else None
-            if process is None or status is None or process.node is None or process.node.discovery is None:
+            if process is None or process.node is None or process.node.discovery is None:
+                continue
+            status = process.status()
+            if status is None:
                 continue
             for peer in status.peers:
                 if peer.session and peer.did not in self.world.dids.values():
