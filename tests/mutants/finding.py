@@ -10,6 +10,7 @@ TABLE: Final = "tests/dht/test_table.py"
 DISCOVERY: Final = "tests/node/test_discovery.py"
 CHECKING: Final = "tests/node/services/discovery/test_checking.py"
 FINDER: Final = "tests/node/services/discovery/test_finder.py"
+ROTATED: Final = "tests/node/services/discovery/test_rotated.py"
 RELAY: Final = "tests/node/test_relay.py"
 HOSTILE: Final = "tests/node/test_relay_hostile.py"
 LOGS: Final = "tests/node/services/discovery/test_key_logs.py"
@@ -82,9 +83,25 @@ MUTANTS: Final = (
         "stale_registry_hides_the_dht",
         "A registry that is behind sends everybody to where a peer was, for ever.",
         "node/talos/services/discovery/finder.py",
-        "if newest is not None and (known is None or rank(newest) > rank(known)):",
+        "if newest is not None and newest != known:",
         "if newest is not None:",
         f"{FINDER}::test_a_source_that_has_nothing_newer_than_what_failed_is_passed_over",
+    ),
+    Mutant(
+        "true_by_an_old_key_log",
+        "Who knows a key log from before a rotation believes the old key for ever.",
+        "node/talos/services/discovery/finder.py",
+        "true = await self._checker.true(finding.unchecked, checked)",
+        "true = checked or await self._checker.true(finding.unchecked)",
+        f"{ROTATED}::test_a_record_that_names_a_newer_key_log_outranks_one_that_is_true_by_ours",
+    ),
+    Mutant(
+        "ended_by_a_newer_key_log_and_found",
+        "Where a key was rotated away, what it signed leads on to whoever has it.",
+        "node/talos/services/discovery/finder.py",
+        "known = known if known in true else None",
+        "known = known or None",
+        f"{ROTATED}::test_what_was_found_before_is_not_found_again_once_a_newer_key_log_has_ended_it",
     ),
     Mutant(
         "all_who_stall_are_waited_for",

@@ -1,5 +1,5 @@
-"""Checking statements whose key logs are not known. Some of those who hold them are asked for the key logs: all at
-once, because one that does not answer costs ten seconds, and not for longer than it matters.
+"""Checking statements whose key logs are not known, or not as far. Some of those who hold them are asked for the key
+logs: all at once, because one that does not answer costs ten seconds, and not for longer than it matters.
 
 a statement   until it is true, or one of the same identity is that is as new
 all of them   `NEWER_S` more once any is true: a newer one is still wanted, but anybody can tell of one, and stall
@@ -14,9 +14,9 @@ from typing import Final, Generic, TypeVar
 import trio
 
 from talos.services.desk import Desk
-from talos.services.discovery.fetching import HOLDERS_MAX, Fetcher
+from talos.services.discovery.fetching import HOLDERS_MAX, Fetcher, Holder
 from talos.services.discovery.key_logs import KeyLogs
-from talos_dht import BadStatement, Contact, Held, KeyLogUnknown, check, rank
+from talos_dht import BadStatement, Held, KeyLogUnknown, check, rank
 
 H = TypeVar("H", bound=Held)
 
@@ -26,7 +26,7 @@ NEWER_S: Final = 3.0  # For the holders of what may be newer than what is true: 
 @dataclass(frozen=True, slots=True)
 class _Fetch(Generic[H]):
     did: bytes
-    holder: Contact
+    holder: Holder
     of: list[H] = field(default_factory=list)  # The statements that it could bear out.
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
 
@@ -44,9 +44,11 @@ class Checker:
             return False
         return True
 
-    async def true(self, unchecked: Sequence[tuple[H, Sequence[Contact]]]) -> list[H]:
-        """Return those that turn out to be true."""
-        statements = [held for held, _ in unchecked]
+    async def true(self, unchecked: Sequence[tuple[H, Sequence[Holder]]], checked: Sequence[H] = ()) -> list[H]:
+        """Return those that turn out to be true; of the `checked` too, because a key log that comes may end them."""
+        if not unchecked:
+            return [*checked]
+        statements = [*checked, *(held for held, _ in unchecked)]
         fetches = self._fetches(unchecked)
         is_any_true = trio.Event()
 
@@ -78,15 +80,15 @@ class Checker:
             nursery.cancel_scope.cancel()
         return [held for held in statements if self.holds(held)]
 
-    def _fetches(self, unchecked: Sequence[tuple[H, Sequence[Contact]]]) -> list[_Fetch[H]]:
+    def _fetches(self, unchecked: Sequence[tuple[H, Sequence[Holder]]]) -> list[_Fetch[H]]:
         """Return whom to ask for which key log: nobody twice, whatever it told of."""
-        fetches: dict[tuple[bytes, Contact], _Fetch[H]] = {}
+        fetches: dict[tuple[bytes, Holder], _Fetch[H]] = {}
         for held, holders in unchecked:
             for holder in self._some(holders):
                 fetches.setdefault((held.did, holder), _Fetch(held.did, holder)).of.append(held)
         return [*fetches.values()]
 
-    def _some(self, holders: Sequence[Contact]) -> list[Contact]:
+    def _some(self, holders: Sequence[Holder]) -> list[Holder]:
         """Draw a few of them: who is quickest, or nearest, must not be the one whose word all depends on."""
         return sorted(holders, key=lambda holder: self._desk.host.entropy(8))[:HOLDERS_MAX]
 

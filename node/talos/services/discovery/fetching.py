@@ -16,6 +16,7 @@ from talos_dht import Contact
 HOLDERS_MAX: Final = 3  # Of those who hold one statement, that are asked for its key log.
 FETCHES_MAX: Final = 32  # At once, each a stream: one find has 12 at most, and must not keep all others waiting.
 
+Holder = Contact | Address
 Ask = Callable[[Address, bytes], Awaitable[KeyLog]]  # `Dialler.ask_key_log`.
 
 
@@ -26,7 +27,7 @@ class Fetcher:
         self._slots = trio.CapacityLimiter(FETCHES_MAX)
         self.failure: str | None = None  # Why the newest fetch that failed did.
 
-    async def fetch(self, did: bytes, holder: Contact | Address) -> bool:
+    async def fetch(self, did: bytes, holder: Holder) -> bool:
         """Ask who holds a statement of this identity for its key log; say whether something true came."""
         try:
             async with self._slots:

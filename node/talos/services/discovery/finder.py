@@ -70,9 +70,12 @@ class Finder:
         known, reasons = self.cached(did), []
         for name, source in self.sources.items():
             finding = await source.find(did)
-            found = [finding.record] if finding.record else await self._checker.true(finding.unchecked)
-            newest = max(found, key=rank, default=None)
-            if newest is not None and (known is None or rank(newest) > rank(known)):
+            # One that is true by the key log that we know is no answer while another names a newer one.
+            checked = [record for record in (known, finding.record) if record is not None]
+            true = await self._checker.true(finding.unchecked, checked)
+            known = known if known in true else None
+            newest = max(true, key=rank, default=None)
+            if newest is not None and newest != known:
                 return self._keep(Found(newest, name))
             reasons.append(f"{name}: {finding.why}")
         if known is not None:
@@ -85,9 +88,9 @@ class Finder:
         """Return who offers a topic, by the first source that knows of anybody; empty if none does."""
         for source in self.sources.values():
             offers = await source.browse(topic)
-            found = [*offers.providers, *await self._checker.true(offers.unchecked)]
-            if found:
-                return list({provider.did: provider for provider in sorted(found, key=rank)}.values())
+            true = await self._checker.true(offers.unchecked, offers.providers)
+            if true:
+                return list({provider.did: provider for provider in sorted(true, key=rank)}.values())
         return []
 
     async def tell(self, held: Held) -> int:

@@ -21,7 +21,6 @@ from talos.core.neighbours import Neighbour, Neighbours
 from talos.errors import Damaged, MalformedMessage, Refused, UsageError
 from talos.host import Address, LinkClosed, Listener, Multicast
 from talos.services.desk import Desk
-from talos.services.discovery.fetching import Fetcher
 from talos.services.discovery.ports import Traffic
 from talos.services.discovery.sources import Finding, Offers
 from talos_dht import BadStatement, Contact, Held, KeyLogUnknown, KeyOf, Malformed, Record, check, rank
@@ -50,14 +49,12 @@ class Lan:
         *,
         circle: Circle,
         key_of: KeyOf,
-        fetcher: Fetcher,
         join: Join | None,
         met: Met,
     ) -> None:
         self._desk = desk
         self._circle = circle
         self._key_of = key_of
-        self._fetcher = fetcher
         self._join = join
         self._met = met
         # Of two at one address the first is told of: whoever is there finds the identity at either.
@@ -94,14 +91,13 @@ class Lan:
     # Who is where
 
     async def find(self, did: bytes) -> Finding:
+        await trio.lowlevel.checkpoint()
         heard = self._near.of(did, self._desk.now_ms())
-        record = self._newest_true(heard)
-        unknown = [one for one in heard if self._is_true(one.record) is None]
-        if record is None and unknown:
-            await self._learn(did, unknown)
-            record = self._newest_true(heard)
+        verdicts = [(one, self._is_true(one.record)) for one in heard]
+        record = max((one.record for one, verdict in verdicts if verdict), key=rank, default=None)
+        unchecked = [(one.record, (_place_of(one),)) for one, verdict in verdicts if verdict is None]
         why = "nobody here shows its key log" if heard else "it was not heard"
-        return Finding(record, why=f"{why}; {self.trouble}" if self.trouble else why)
+        return Finding(record, tuple(unchecked), f"{why}; {self.trouble}" if self.trouble else why)
 
     async def browse(self, topic: str) -> Offers:
         await trio.lowlevel.checkpoint()
@@ -115,7 +111,7 @@ class Lan:
     def places(self, did: bytes) -> list[Address]:
         """Return where an identity was heard with a record that is true. Each is a place to try, and proves nothing."""
         heard = self._near.of(did, self._desk.now_ms())
-        return [Address(one.host, one.beacon.port) for one in heard if self._is_true(one.record)]
+        return [_place_of(one) for one in heard if self._is_true(one.record)]
 
     def ways_in(self) -> list[Contact]:
         """Return whom to ask to let us into the DHT: those heard last."""
@@ -128,21 +124,6 @@ class Lan:
                 with suppress(Malformed):
                     contacts.append(Contact.at(one.beacon.key, one.host, one.beacon.port))
         return contacts
-
-    async def _learn(self, did: bytes, heard: list[Neighbour]) -> None:
-        """Ask all who were heard at once for the key log, until one has shown one that bears a record out."""
-        async with trio.open_nursery() as nursery:
-
-            async def ask(one: Neighbour) -> None:
-                came = await self._fetcher.fetch(did, Address(one.host, one.beacon.port))
-                if came and self._newest_true(heard) is not None:
-                    nursery.cancel_scope.cancel()
-
-            for one in heard:
-                nursery.start_soon(ask, one)
-
-    def _newest_true(self, heard: list[Neighbour]) -> Record | None:
-        return max((one.record for one in heard if self._is_true(one.record)), key=rank, default=None)
 
     def _is_true(self, record: Record) -> bool | None:
         """Return None where nobody can tell yet."""
@@ -250,3 +231,7 @@ class Lan:
 
     def _drawn_ms(self, below: int) -> int:
         return int.from_bytes(self._desk.host.entropy(4), "big") % below
+
+
+def _place_of(one: Neighbour) -> Address:
+    return Address(one.host, one.beacon.port)

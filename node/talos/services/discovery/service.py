@@ -74,7 +74,6 @@ class Discovery:
         self.homes = homes
         self._kept = {table: Kept(host, table) for table in (HELD, VOUCHERS, DHT)}
         self._logs = KeyLogs(desk, self._kept[VOUCHERS])
-        self._fetcher = Fetcher(dialler.ask_key_log, self._logs)
         self.ports = Ports(desk, Boxes(desk.me.pair, host.entropy, settings.network_key), list(ports), links.spawn)
         self.dht = Dht(
             desk.me.pair.public,
@@ -89,7 +88,7 @@ class Discovery:
         self._runner = DhtRunner(desk, self.dht, self.ports, homes.moved)
         self.ways_in = WaysIn(dialler, host.clock)
         self.lan = self._make_lan()
-        self.finder = Finder(desk, self._logs, self._fetcher, self._sources())
+        self.finder = Finder(desk, self._logs, Fetcher(dialler.ask_key_log, self._logs), self._sources())
         self._announcer = Announcer(
             desk,
             self._kept[DHT],
@@ -117,7 +116,6 @@ class Discovery:
             self._listeners,
             circle=Circle(self.settings.network_key, desk.host.entropy),
             key_of=self._logs.key_of,
-            fetcher=self._fetcher,
             join=self._join_near if "dht" in self.settings.sources else None,
             met=self._look_in,
         )

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 from talos.core.names import PeerAddress
 from talos.services.desk import Desk
 from talos.services.discovery.dht import DhtRunner
+from talos.services.discovery.fetching import Holder
 from talos.services.discovery.ports import Ports
 from talos.services.discovery.showing import show_key_log
 from talos.services.discovery.ways_in import WaysIn
@@ -21,7 +22,7 @@ class Finding:
     """What a source knows of one identity."""
 
     record: Record | None = None  # Checked.
-    unchecked: tuple[tuple[Record, tuple[Contact, ...]], ...] = ()  # And who may show the key log to check it by.
+    unchecked: tuple[tuple[Record, tuple[Holder, ...]], ...] = ()  # And who may show the key log to check it by.
     why: str = ""  # Why there is no more.
 
 
@@ -30,7 +31,7 @@ class Offers:
     """What a source knows of one topic."""
 
     providers: tuple[Provider, ...] = ()  # Checked.
-    unchecked: tuple[tuple[Provider, tuple[Contact, ...]], ...] = ()
+    unchecked: tuple[tuple[Provider, tuple[Holder, ...]], ...] = ()
 
 
 J = TypeVar("J", bound=Job, covariant=True)
