@@ -20,7 +20,7 @@ from talos_dht.contact import ID_SIZE, Contact, node_id, number_of
 from talos_dht.errors import Malformed, NoRoom, Outdated
 from talos_dht.jobs import Browse, Find, Job, Publish, Read, Walk
 from talos_dht.lookup import Directly, Lookup
-from talos_dht.lost import Lost
+from talos_dht.lost import Earlier, Lost
 from talos_dht.messages import Kind, Reason, Reply, Request, is_reply, txid_of
 from talos_dht.moment import Now
 from talos_dht.provider import TOPIC_SALT, topic_of
@@ -71,6 +71,7 @@ class Dht:
         self._server = Server(self.table, self.shelf, key_of, entropy)
         self._asked_back = AskedBack()
         self._lost = Lost(entropy)
+        self._earlier = Earlier()
         self._back: list[Contact] = []  # Of those that were lost, whom nobody has been looked for with yet.
         self._refreshes: list[bytes] = []  # Targets.
         self._joining: Job | None = None
@@ -101,10 +102,15 @@ class Dht:
         self._joining = Find(self._lookup(self.id, now, contacts))
         return self._joining, self._go(self._joining, now)
 
+    def join_again(self, saved: Sequence[Contact], more: Iterable[Contact], now: Now) -> tuple[Job, list[Effect]]:
+        """Join with those of a dump, and `more`: until somebody beyond our house answers, the former are not let go."""
+        self._earlier.begin(saved)
+        return self.join([*saved, *more], now)
+
     def dump(self) -> bytes:
-        """Return whom to `load` and join with after a restart. Where few are left, some that fell silent fill it up: a
-        cut may lie between us."""
-        return self.table.dump([*self._lost][: max(0, K - len(self.table))])
+        """Return whom to `load` and join again with after a restart. Where few are left, some that fell silent fill it
+        up: a cut may lie between us. It may have done so since before we started."""
+        return self.table.dump(dict.fromkeys([*[*self._lost][: max(0, K - len(self.table))], *self._earlier]))
 
     def find(self, target: bytes, now: Now) -> tuple[Find, list[Effect]]:
         job = Find(self._lookup(target, now))
@@ -165,7 +171,7 @@ class Dht:
             self._refreshes = self._refreshes or [self._within(*span) for span in self.table.stale(now.mono_ms)]
             effects += self._refresh_next(now)
             # Few at a time: it may be our own line that is cut.
-            for contact in [*self.table.owing[:K], *self._lost.turn()]:
+            for contact in [*self.table.owing[:K], *self._lost.turn(), *self._earlier.turn()]:
                 effects += self._ask_back(contact, Why.KNOWN, now)
         return effects
 
@@ -193,7 +199,8 @@ class Dht:
         effects: list[Effect] = []
         if longest is not None:
             effects += self._ask_back(longest, Why.KNOWN, now)
-        if self._lost.is_back(sender):
+        is_found = self._earlier.is_back(sender) and call.owner is None  # Else a walk goes on from there.
+        if self._lost.is_back(sender) or is_found:
             self._back.append(sender)
             effects += self._refresh_next(now)
         if call.owner is None:

@@ -6,7 +6,7 @@ one would ever ask anybody of the other again. So a few of those that fell silen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from talos_dht.contact import Contact
@@ -43,4 +43,35 @@ class Lost:
         asked = [*self._contacts.values()][:LOST_ASKED]
         for contact in asked:
             self._contacts[contact.id] = self._contacts.pop(contact.id)
+        return asked
+
+
+class Earlier:
+    """Contacts that answered in an earlier run, while nobody beyond our own house has answered in this one.
+
+    Our line may be cut: that neighbours answer says nothing of them. Those in our house are not kept: they would have
+    answered as the neighbours did.
+    """
+
+    def __init__(self) -> None:
+        self._contacts: list[Contact] = []  # Those asked longest ago in front.
+
+    def __iter__(self) -> Iterator[Contact]:
+        return iter(self._contacts)
+
+    def begin(self, contacts: Iterable[Contact]) -> None:
+        self._contacts = [one for one in contacts if one.network is not None]
+
+    def is_back(self, contact: Contact) -> bool:
+        """Note who has answered; say whether it is one of them. Whoever is out there ends the wait for all."""
+        if contact.network is None:
+            return False
+        is_back = contact in self._contacts
+        self._contacts = []
+        return is_back
+
+    def turn(self) -> list[Contact]:
+        """Return those whose turn it is to be asked."""
+        asked = self._contacts[:LOST_ASKED]
+        self._contacts = self._contacts[LOST_ASKED:] + asked
         return asked

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Final
 
 from talos_dht import Contact, Dht, K, Kind, Request, Send, load
 from talos_dht.dht import LOOK_MS
-from talos_dht.lost import LOST_ASKED, LOST_MAX, Lost
+from talos_dht.lost import LOST_ASKED, LOST_MAX, Earlier, Lost
+from talos_dht.table import DUMP_MAX
 from tests.dht.net import Net
 from tests.dht.people import contact, target
 from tests.dht.publishers import at
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
+NEIGHBOUR: Final = contact(1_000, host="192.168.1.2")  # In our own house.
 
 
 def look_up(net: Net, number: int) -> None:
@@ -128,3 +131,49 @@ def test_where_enough_are_left_nobody_that_fell_silent_is_saved() -> None:
     node._lost.add(contact(100))
     assert len(node.table) >= K
     assert set(load(node.dump())) == known_of(node)
+
+
+def test_who_starts_while_its_line_is_down_forgets_nobody_because_a_neighbour_answers() -> None:
+    node, far = Net(1).nodes[0], [contact(number) for number in range(1, DUMP_MAX)]
+    node.join_again(far, [], at(0))
+    node.table.answered(NEIGHBOUR, 1)
+    for now_ms in (0, LOOK_MS, 2 * LOOK_MS):
+        node.tick(at(now_ms))
+        assert load(node.dump())[0] == NEIGHBOUR
+        assert {*load(node.dump())} == {NEIGHBOUR, *far}
+
+
+def test_who_started_while_its_line_was_down_is_back_in_its_network_minutes_after() -> None:
+    net = Net(16)
+    net.parted = True
+    net.nodes[0] = node = net.made(0)
+    net.act(0, node.join_again(net.contacts[1::2], [], net.now)[1])
+    node.table.answered(NEIGHBOUR, net.now.mono_ms)
+    net.later(10 * MINUTE_MS)
+    assert not half(net, 1) & known(net, 0)
+    net.parted = False
+    net.later(20 * MINUTE_MS)
+    assert len(half(net, 1) & known(net, 0)) >= 6, "all but those two that were just asked in vain"
+
+
+def test_those_of_an_earlier_run_are_asked_by_turns() -> None:
+    earlier = Earlier()
+    earlier.begin([contact(number) for number in range(3)])
+    asked = [one for _ in range(3) for one in earlier.turn()]
+    assert asked == [contact(number) for number in (0, 1, 2, 0, 1, 2)]
+    assert earlier.is_back(contact(0))
+    assert earlier.turn() == []
+
+
+def test_of_our_own_house_nobody_is_kept_whom_a_neighbour_outlived() -> None:
+    node = Net(1).nodes[0]
+    node.join_again([contact(2, host="192.168.1.3"), contact(3)], [], at(0))
+    node.table.answered(NEIGHBOUR, 1)
+    assert load(node.dump()) == [NEIGHBOUR, contact(3)]
+
+
+def test_once_one_that_is_far_answers_those_that_do_not_are_forgotten() -> None:
+    net = Net(2)
+    node = net.nodes[0] = net.made(0)
+    net.act(0, node.join_again([net.contacts[1], contact(7)], [], net.now)[1])
+    assert load(node.dump()) == [net.contacts[1]]

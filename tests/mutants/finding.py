@@ -163,8 +163,8 @@ MUTANTS: Final = (
         "saved_contacts_are_forgotten",
         "A node whose ways in are gone is alone after a restart.",
         "node/talos/services/discovery/service.py",
-        "await self._find_way_in([*self._saved(), *self.lan.ways_in()])",
-        "await self._find_way_in(self.lan.ways_in())",
+        "await self._find_way_in(self._saved(), self.lan.ways_in())",
+        "await self._find_way_in([], self.lan.ways_in())",
         f"{DISCOVERY}::test_a_node_whose_ways_in_are_gone_comes_back_by_those_it_knew",
     ),
     Mutant(
@@ -172,9 +172,9 @@ MUTANTS: Final = (
         "A node whose line was cut for an hour comes back by nobody that it met since its start.",
         "node/talos/services/discovery/service.py",
         "        while True:\n            if not len(self.dht.table):\n"
-        "                await self._find_way_in([*self._saved(), ",
+        "                await self._find_way_in(self._saved(), ",
         "        old = self._saved()\n        while True:\n            if not len(self.dht.table):\n"
-        "                await self._find_way_in([*old, ",
+        "                await self._find_way_in(old, ",
         f"{DISCOVERY}::test_a_node_whose_line_was_cut_comes_back_by_those_it_knew_without_a_restart",
     ),
     Mutant(

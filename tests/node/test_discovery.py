@@ -155,6 +155,18 @@ async def test_whom_a_node_knew_when_its_line_was_cut_is_kept_until_somebody_ans
         assert ours._saved() == others[:1]
 
 
+async def test_who_starts_while_its_line_is_down_and_hears_a_neighbour_forgets_nobody_else(tmp_path: Path) -> None:
+    far = [Contact.at(bytes([number]) * 32, f"198.51.{number}.1", number) for number in range(1, 4)]
+    adas = settings("ada", tmp_path)
+    async with running(adas) as ada:
+        for one in far:
+            discovery(ada).dht.table.answered(one, 0)
+    async with running(settings("hub")) as hub, running(replace(adas, bootstrap=(place(hub),))) as ada:
+        await until(lambda: len(discovery(ada).dht.table) == 1)
+        await discovery(ada)._flush()
+        assert {*discovery(ada)._saved()} == {*far, *discovery(ada).dht.table.closest(bytes(20))}
+
+
 async def test_ways_in_that_say_nothing_keep_nobody_from_those_that_it_knew(tmp_path: Path) -> None:
     adas = settings("ada", tmp_path)
     async with town("hub", "bob") as (hub, bob):

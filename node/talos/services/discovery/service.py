@@ -236,13 +236,14 @@ class Discovery:
         """Find a way in at the start, and again whenever nobody answers any more."""
         while True:
             if not len(self.dht.table):
-                await self._find_way_in([*self._saved(), *self.lan.ways_in()])
+                await self._find_way_in(self._saved(), self.lan.ways_in())
             await self._desk.host.clock.sleep(JOIN_S)
 
-    async def _find_way_in(self, known: list[Contact]) -> None:
+    async def _find_way_in(self, saved: list[Contact], near: list[Contact]) -> None:
         """Ask those we knew when anybody last answered, and those near us; only then those we were told of."""
-        if known:
-            await self._join(known)
+        if saved or near:
+            self._look_whether_we_serve()
+            await self._runner.finished(partial(self.dht.join_again, saved, near))
             self._settle()
         there = await self.ways_in.contacts(self.settings.ways_in)
         await self._join(there)
