@@ -44,6 +44,15 @@ MUTANTS: Final = (
         "tests/node/services/test_links_limits.py::test_while_the_disk_is_slow_no_link_brings_more_than_one_step",
     ),
     Mutant(
+        "closed_link_takes_one_more_step",
+        "A link that was closed because a key log has ended its session takes one more step of that peer.",
+        "node/talos/services/links.py",
+        "            if link.close_reason is not None:  # By",
+        "            if link is None:  # By",
+        "tests/node/services/test_links_stopping.py"
+        "::test_a_link_that_is_closed_by_what_came_of_one_step_takes_no_further_one",
+    ),
+    Mutant(
         "resume_said_before_it_is_on_disk",
         "A dialler that dies right after its first word seals another frame under the same key.",
         "node/talos/services/call.py",

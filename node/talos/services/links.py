@@ -211,7 +211,7 @@ class Links:
                 raise
             if latest is not None and not latest.is_granted:
                 await latest.on_disk()
-            if link.close_reason is not None:  # By what came of that step.
+            if link.close_reason is not None:  # By what came of that step, or of one beside it: nobody has told us yet.
                 raise LinkClosed(link.close_reason)
             if frames:
                 older = peer.link is not link
