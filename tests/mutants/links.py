@@ -39,7 +39,7 @@ MUTANTS: Final = (
         "reader_does_not_wait_for_the_disk",
         "While the disk is slow, a peer fills the memory with steps that wait for it.",
         "node/talos/services/links.py",
-        "            if latest is not None and not latest.is_granted:\n                await latest.on_disk()\n",
+        "            if latest is not None and not latest.is_on_disk:\n                await latest.on_disk()\n",
         "",
         "tests/node/services/test_links_limits.py::test_while_the_disk_is_slow_no_link_brings_more_than_one_step",
     ),

@@ -40,7 +40,7 @@ class Submitted:
     indexes: range = range(0)
 
     @property
-    def is_granted(self) -> bool:
+    def is_on_disk(self) -> bool:
         """True once all is on disk: who asks that first need not wait."""
         return self.failure is None and self.done.is_set()
 
@@ -78,16 +78,16 @@ class Committer:
 
         Run it once. To lose nothing that is queued, `drain` before cancelling.
         """
-        granted: list[Submitted] = []
+        group: list[Submitted] = []
         task_status.started()
         try:
             while True:
                 await self._wake.wait()
-                granted = self._take_group()
-                await self._grant(granted)
+                group = self._take_group()
+                await self._grant(group)
         finally:
             self._is_stopped = True
-            for request in granted:
+            for request in group:
                 self._refuse(request, NodeStopped("the node stopped; it is not known whether this was written"))
             self._refuse_queue(NodeStopped("the node stopped; nothing of this was written"))
 

@@ -209,7 +209,7 @@ class Links:
             except MalformedMessage:
                 post.refusals.refuse(Refusal.MALFORMED, peer.did, b"", post.now_ms())
                 raise
-            if latest is not None and not latest.is_granted:
+            if latest is not None and not latest.is_on_disk:
                 await latest.on_disk()
             if link.close_reason is not None:  # By what came of that step, or of one beside it: nobody has told us yet.
                 raise LinkClosed(link.close_reason)
