@@ -13,7 +13,6 @@ from heapq import heappop, heappush
 from typing import Any, NamedTuple, Protocol
 
 from talos_simulations.dice import stream
-from talos_simulations.garbage import few_collections
 
 
 class Out(NamedTuple):
@@ -70,11 +69,10 @@ class Field:
         """Let everything happen that is due by then, or so many events: some cores never come to rest."""
         queue, post, left = self._queue, self.post, events_max - self.events
         handlers = [core.handle for core in self._cores]
-        with few_collections():
-            while queue and queue[0][0] <= until_ms and left > 0:
-                self.now_ms, _, to, event = heappop(queue)
-                left -= 1
-                for out in handlers[to](event, self.now_ms):
-                    post(out)
+        while queue and queue[0][0] <= until_ms and left > 0:
+            self.now_ms, _, to, event = heappop(queue)
+            left -= 1
+            for out in handlers[to](event, self.now_ms):
+                post(out)
         self.events = events_max - left
         self.now_ms = max(self.now_ms, until_ms)

@@ -1,4 +1,8 @@
-"""Fewer looks for garbage in a run: it makes few cycles, and all that lives is looked through for them each time."""
+"""Fewer looks for garbage in a run: it makes few cycles, and all that lives is looked through for them each time.
+
+A world is one large cycle. Left to the collector it outlives its run by dozens of others: a sweep grows by 2.5 MB a
+seed.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +16,16 @@ GARBAGE_MAX: Final = 50_000  # Objects made before the collector looks for cycle
 
 @contextmanager
 def few_collections() -> Iterator[None]:
-    """For one run. What is there already is not looked through."""
+    """For one run, with all that it makes. What is there already is not looked through; what it leaves is cleared away.
+
+    Hold nothing of the world when this ends.
+    """
     before = gc.get_threshold()
     gc.set_threshold(GARBAGE_MAX, *before[1:])
     gc.freeze()
     try:
         yield
     finally:
+        gc.collect()  # Of what this run has made, and nothing else.
         gc.unfreeze()
         gc.set_threshold(*before)

@@ -9,12 +9,13 @@ from typing import Any
 from talos.errors import UsageError
 from talos_simulations.books import Act
 from talos_simulations.check import Violation
+from talos_simulations.garbage import few_collections
 from talos_simulations.stage import Stage
 from talos_simulations.story import Story
 from talos_simulations.town_story import TownStory
 from talos_simulations.trace import Trace
 from talos_simulations.weather import Fault, Weather
-from talos_simulations.world import World
+from talos_simulations.world import Plan, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +79,17 @@ def run_seed(
     Raises `UsageError` where the weather is about nodes that are not there, or is given to a town. Not inside another
     trio run.
     """
-    if isinstance(story, TownStory):
-        if weather:
-            raise UsageError("a town of cores has no weather", fix="Run a scenario of whole nodes")
+    if isinstance(story, Story):
+        plan = story.plan(seed, nodes, weather)
+        with few_collections():
+            return _run_world(plan, seed, trace)
+    if weather:
+        raise UsageError("a town of cores has no weather", fix="Run a scenario of whole nodes")
+    with few_collections():
         return _run_town(story, seed, nodes or story.nodes, trace or Trace())
-    plan = story.plan(seed, nodes, weather)
+
+
+def _run_world(plan: Plan, seed: int, trace: Trace | None) -> Outcome:
     world = World(seed, plan, trace)
     world.run()
     total: Callable[[Act], int] = world.books.total

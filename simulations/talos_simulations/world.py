@@ -20,7 +20,6 @@ from talos_simulations.check import Check, Violation
 from talos_simulations.checks import ALL
 from talos_simulations.checks.log import Told
 from talos_simulations.dice import stream
-from talos_simulations.garbage import few_collections
 from talos_simulations.health import Health
 from talos_simulations.hostile.lair import settle
 from talos_simulations.kem import OpenKem
@@ -129,8 +128,7 @@ class World:
 
     def run(self) -> None:
         """Run to the end, or to the first violation."""
-        with few_collections():
-            scheduler.run(self.seed, self._run, [self.steps], self.steps.batch)
+        scheduler.run(self.seed, self._run, [self.steps], self.steps.batch)
 
     # What is told
 

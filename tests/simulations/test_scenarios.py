@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
+from weakref import ref
 
 import pytest
 
 from talos_simulations.books import Act
 from talos_simulations.catalogue import find, words
+from talos_simulations.check import Check
 from talos_simulations.checks import ALL, InTime, LanesInOrder
 from talos_simulations.mutants import planted
 from talos_simulations.outcome import run_seed
@@ -22,6 +26,7 @@ from talos_simulations.streams import StreamOwner
 from talos_simulations.town_checks import TOWN_CHECKS
 from talos_simulations.town_story import TownStory
 from talos_simulations.trace import Trace
+from talos_simulations.world import World
 
 ROOT: Final = Path(__file__).parents[2]
 SEED: Final = 1
@@ -86,6 +91,25 @@ def test_nodes_behind_nats_find_each_other_and_never_dial_one_another() -> None:
     done = [event for event in trace.events if event.kind == Act.DONE and {event.node, event.other} <= set(hidden)]
     assert len(done) > 50
     assert outcome.held
+
+
+def test_a_run_leaves_nothing_of_its_world_behind() -> None:
+    worlds = list[ref[World]]()
+
+    class Sees(Check):
+        def __init__(self, world: World) -> None:
+            super().__init__(world)
+            worlds.append(ref(world))
+
+    story = find("calm")
+    assert isinstance(story, Story)
+    gc.disable()  # It must not depend on when the collector comes by.
+    try:
+        for seed in (1, 2):
+            run_seed(replace(story, demanded=(*story.demanded, Sees), storm_s=5.0), seed)
+    finally:
+        gc.enable()
+    assert [world() for world in worlds] == [None, None], "a sweep of a thousand seeds must fit into memory"
 
 
 def first_violation(word: str) -> tuple[str, str]:
