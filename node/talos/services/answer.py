@@ -189,12 +189,12 @@ class Answer:
             raise
         desk.post.adopt(peer)
         self._hold(peer)
-        desk.make_room()
         if opening.one_time:
             desk.ring.spent(party.did, now_ms)  # Now: another opening with the same pair may come any moment.
         else:
             desk.ring.noted()
         pending = desk.post.submit(peer, step, self._link)
+        desk.make_room()
         await desk.learn(log)
         await pending.on_disk()
         await self._link.send_now(frame)

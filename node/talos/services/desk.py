@@ -12,7 +12,7 @@ from talos.core.keylog import KeyLog
 from talos.core.prekeys import PrekeyRing
 from talos.core.step import Put
 from talos.core.tables import KEYLOGS
-from talos.errors import StoreFailed
+from talos.errors import Damaged
 from talos.host import Address, Host
 from talos.services.directory import Directory
 from talos.services.peer import Peer
@@ -50,13 +50,17 @@ class Desk:
     def make_room(self) -> None:
         """A newcomer has come: let the oldest go if there are too many. Whoever is here just now stays."""
         post, directory = self.post, self.directory
-        crowded_out = post.newcomers.crowded_out(
-            lambda one: post.peer(one).conversation.is_newcomer and not directory.addresses(one),
-            lambda one: not post.peer(one).holds,
-        )
+        crowded_out = post.newcomers.crowded_out(self._is_newcomer, lambda one: not post.peer(one).holds)
         for one in crowded_out:
             directory.drop(one)
             post.let_go(one, (Put(KEYLOGS, one, None),), over=partial(directory.dropped, one))
+
+    def _is_newcomer(self, did: bytes) -> bool:
+        """Say whether it may be let go. One that cannot be read may not: its damage must keep nobody else away."""
+        try:
+            return self.post.peer(did).conversation.is_newcomer and not self.directory.addresses(did)
+        except Damaged:
+            return False
 
     async def add_address(self, did: bytes, address: Address) -> None:
         """Keep where a peer may be reached: from then on it is never let go. Raises `StoreFailed` or `NodeStopped`."""
@@ -69,19 +73,21 @@ class Desk:
     async def learn(self, log: KeyLog) -> None:
         """Keep what a peer's verified key log adds to ours; sessions that it ends, end with it.
 
-        Raises `BrokenKeyLog`, `StoreFailed` or `NodeStopped`.
+        Raises `BrokenKeyLog`, `Damaged`, `StoreFailed` or `NodeStopped`.
         """
         grown = self.directory.grow(log)
         if grown is None:
             return
         did = log.state.did
-        pending = self.post.recheck(self.post.peer(did), grown, (Put(KEYLOGS, did, grown.encode()),))
+        forget = partial(self.directory.forget, did)
         try:
-            if pending is not None:
-                await pending.on_disk()
-        except StoreFailed:
-            self.directory.forget(did)
+            peer = self.post.peer(did)
+            pending = self.post.recheck(peer, grown, (Put(KEYLOGS, did, grown.encode()),), undo=forget)
+        except Damaged:
+            forget()  # Nothing was queued.
             raise
+        if pending is not None:
+            await pending.on_disk()
 
     def recheck(self, peer: Peer) -> None:
         """End the peer's sessions that do not hold any more: certificates and windows end by the hour, too.

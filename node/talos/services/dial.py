@@ -115,6 +115,7 @@ class Dialler:
 
     async def _dial(self, peer: Peer, dialling: _Dialling) -> None:
         link: Link | None = None
+        peer.holds += 1  # Once forgotten it would be made anew from the disk, and both would use the same keys.
         try:
             async with self._dials:
                 link = await self._greeted(peer)
@@ -122,6 +123,7 @@ class Dialler:
             peer.reason = str(error)
             dialling.failure = error if isinstance(error, TalosError) else Damaged(str(error))
         finally:
+            peer.holds -= 1  # From here to the first pause of `_serve`, which holds it too, nothing comes in between.
             del self._dialling[peer.did]
             if link is None:
                 dialling.failure = dialling.failure or NotReachable("the dial was broken off")

@@ -190,10 +190,13 @@ class Directory:
 
     def addresses(self, did: bytes) -> list[Address]:
         """Return where a peer may be reached, newest first."""
-        if did not in self._addresses:
+        known = self._addresses.get(did)
+        if known is None:
             stored = self._host.store.get(PEERS, did)
-            self._addresses[did] = [] if stored is None else _read_addresses(stored)
-        return self._addresses[did]
+            if stored is None:
+                return []  # Nor is that kept in memory: there is no end of strangers.
+            known = self._addresses[did] = _read_addresses(stored)
+        return known
 
     async def add_address(self, did: bytes, address: Address) -> None:
         known = [one for one in self.addresses(did) if one != address]

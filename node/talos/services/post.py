@@ -130,13 +130,21 @@ class Post:
     def now_ms(self) -> int:
         return self._host.clock.wall_ms()
 
-    def submit(self, peer: Peer, step: Step, link: Link | None = None) -> Submitted:
+    def submit(
+        self, peer: Peer, step: Step, link: Link | None = None, undo: Callable[[], None] = lambda: None
+    ) -> Submitted:
         """Queue a step of the peer's conversation. Call it without a pause after making the step.
 
         `link` is where the frames came from that led to it: that link is closed if they cannot be. What the step sends
         goes out on the link that the peer has now: if it has another by then, that one began with all there was to
-        say. Whoever waits for a delivery is told at once (decision 17). Raises `NodeStopped`.
+        say. Whoever waits for a delivery is told at once (decision 17). `undo` puts back what else the step has changed
+        in memory, should it fail, whether anybody still waits for that or not. Raises `NodeStopped`.
         """
+
+        def refused(failure: TalosError) -> None:
+            undo()
+            self._forget(peer, failure)
+
         for effect in step.effects:
             if isinstance(effect, Delivered):  # What is on the peer's disk does not wait for ours.
                 self._delivered(peer, effect.seqs)
@@ -144,21 +152,23 @@ class Post:
         return self._committer.submit(
             step,
             granted=lambda: self._release(peer, step, link, out),
-            refused=lambda failure: self._forget(peer, failure),
+            refused=refused,
         )
 
     def submit_own(self, step: Step, granted: Callable[[], None] = lambda: None) -> Submitted:
         """Queue a step that is of no one conversation."""
         return self._committer.submit(step, granted=granted)
 
-    def recheck(self, peer: Peer, log: KeyLog, writes: tuple[Put, ...] = ()) -> Submitted | None:
+    def recheck(
+        self, peer: Peer, log: KeyLog, writes: tuple[Put, ...] = (), undo: Callable[[], None] = lambda: None
+    ) -> Submitted | None:
         """End what does not hold under the peer's key log, now; in one step with `writes`. None if nothing is to be."""
         ended, step = peer.conversation.recheck(log, self.now_ms())
         if ended and peer.link is not None:
             peer.link.close("the peer's key log has ended the session")
         if not ended and not writes:
             return None
-        return self.submit(peer, Step((*writes, *step.writes), effects=step.effects))
+        return self.submit(peer, Step((*writes, *step.writes), effects=step.effects), undo=undo)
 
     def let_go_on(self) -> None:
         """There is room again: ask for more, whoever was told BUSY."""
