@@ -31,10 +31,13 @@ def hold_folder(folder: Path) -> Iterator[None]:
         file = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, FILE_MODE)
     except OSError as error:
         raise _unusable(folder, error) from error
+    holder = os.getpid()
     try:
         _take(file, folder)
         yield
     finally:
+        if os.getpid() == holder:  # A fork that unwinds has taken nothing.
+            fcntl.flock(file, fcntl.LOCK_UN)  # Or a fork that goes on would hold it as long as it runs.
         os.close(file)
 
 

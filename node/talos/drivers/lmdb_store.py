@@ -12,7 +12,7 @@ import os
 import shutil
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from operator import itemgetter
 from pathlib import Path
 from typing import Final
@@ -71,7 +71,10 @@ class LmdbStore(LmdbRows):
             if not self._ballast.release():
                 raise
             self._put(changes)
-        self._hold_ballast()
+        with suppress(
+            StoreFailed
+        ):  # All is on the disk; the next commit tries again, and `room` counts what is missing.
+            self._hold_ballast()
 
     def _come_back(self) -> None:
         """Go on after an error of the disk, if it is over. Raises `StoreFailed` if it is not, and nothing was written.

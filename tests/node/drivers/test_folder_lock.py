@@ -76,3 +76,48 @@ def test_a_lock_that_is_no_file_of_ours_is_refused_with_the_mend(tmp_path: Path)
     assert str(tmp_path) in str(caught.value.fix)
     with pytest.raises(UsageError, match="cannot lock"), hold_folder(tmp_path / "absent"):
         pass
+
+
+HOLD_AND_FORK = """
+import os, sys
+from pathlib import Path
+from talos.drivers.folder_lock import hold_folder
+folder, read, write = Path(sys.argv[1]), *os.pipe()
+with hold_folder(folder):
+    child = os.fork()
+    if not child:
+        os.close(write)
+        os.read(read, 1)  # Until the parent has ended.
+        os._exit(0)
+with hold_folder(folder):
+    print("held again")
+"""
+FORK_THAT_UNWINDS = """
+import os, sys
+from pathlib import Path
+from talos.drivers.folder_lock import hold_folder
+from talos.errors import Locked
+folder = Path(sys.argv[1])
+with hold_folder(folder):
+    child = os.fork()
+    if not child:
+        sys.exit(0)
+    os.waitpid(child, 0)
+    if not os.fork():
+        try:
+            with hold_folder(folder):
+                print("two hold it")
+        except Locked:
+            print("still held", flush=True)
+        os._exit(0)
+    os.wait()
+    os._exit(0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "said"), [(HOLD_AND_FORK, "held again"), (FORK_THAT_UNWINDS, "still held")], ids=["parent", "child"]
+)
+def test_a_fork_keeps_no_folder_from_its_holder_nor_lets_go_of_one(tmp_path: Path, program: str, said: str) -> None:
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert (done.stdout.strip(), done.stderr) == (said, "")

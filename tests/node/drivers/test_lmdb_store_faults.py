@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -229,3 +230,23 @@ def test_a_store_counts_what_it_has_left_to_within_a_few_pages(folder: Path) -> 
         assert 800_000 <= empty - full <= 100 * 3 * 4096 + 32 * 1024
         store.commit([Put("left", b"%d" % n, None) for n in range(100)])
         assert abs(empty - store.room().left) < 32 * 1024
+
+
+def test_a_reserve_that_cannot_be_taken_back_makes_no_commit_fail_that_is_on_the_disk(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(opened(folder, RESERVE)) as store:
+        store.commit(OLD)
+        fault = Fault("data", -errno.ENOSPC, only_with=folder / BALLAST_FILE)
+        with failing(folder, fault), monkeypatch.context() as patch:
+            patch.setattr(os, "posix_fallocate", _fails)
+            store.commit(NEW)
+            assert rows(store)["right", b"changed"] == b"new"
+            store.commit(OLD)
+        assert not (folder / BALLAST_FILE).exists()
+        store.commit(NEW)
+        assert (folder / BALLAST_FILE).exists()
+
+
+def _fails(file: int, offset: int, size: int) -> None:
+    raise OSError(errno.EIO, "Input/output error")
