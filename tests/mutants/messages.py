@@ -174,8 +174,8 @@ MUTANTS: Final = (
         "taken_back_to_the_end",
         "A message that somebody let go comes after those that arrived later.",
         "node/talos/core/inbox.py",
-        "self._waiting = {row.arrival: row} | self._waiting",
-        "self._waiting[row.arrival] = row",
+        "heappush(self._order, row.arrival)",
+        "self._order.append(row.arrival)",
         f"{INBOX}::test_what_is_taken_back_is_the_oldest_again",
     ),
     Mutant(

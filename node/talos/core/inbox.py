@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import Final, NamedTuple
 
 from talos.core.room import Room
@@ -54,7 +55,7 @@ _NOTHING: Final = _Load()  # Of a peer that has nothing here; never changed.
 class Inbox:
     """Rows by arrival. `add` reserves at once; `arrived` makes the row visible when it is on disk."""
 
-    __slots__ = ("_handed_out", "_next", "_node", "_peer_rows_max", "_per_peer", "_waiting", "room")
+    __slots__ = ("_handed_out", "_next", "_node", "_order", "_peer_rows_max", "_per_peer", "_waiting", "room")
 
     def __init__(self, room: Room | None = None, peer_rows_max: int = PEER_ROWS_MAX) -> None:
         self.room = room or Room()  # Of the store that holds it.
@@ -63,6 +64,7 @@ class Inbox:
         self._node = _Load()
         self._per_peer: dict[bytes, _Load] = {}
         self._waiting: dict[int, Arrived] = {}
+        self._order: list[int] = []  # A heap of those that wait, and of some that are done.
         self._handed_out: dict[int, Arrived] = {}
 
     def load(self, stored: Iterable[tuple[bytes, bytes]], *, restarted: bool = True) -> None:
@@ -83,6 +85,7 @@ class Inbox:
             self._count(row, 1)
             (self._handed_out if arrival in with_application else self._waiting)[arrival] = row
             self._next = max(self._next, arrival + 1)
+        self._order = sorted(self._waiting)
 
     def has_room(self, sender: bytes, size: int) -> bool:
         """True if a sealed body of `size` bytes from `sender` is within every limit, and the store's."""
@@ -122,20 +125,25 @@ class Inbox:
 
     def arrived(self, row: Arrived) -> None:
         """The row is on disk: it may be handed out."""
-        self._waiting[row.arrival] = row
+        self._wait(row)
 
     def hand_out(self) -> Arrived | None:
         """Return the oldest message that nobody holds, and hold it for the caller."""
-        if not self._waiting:
-            return None
-        row = self._waiting.pop(next(iter(self._waiting)))
-        self._handed_out[row.arrival] = row
-        return row
+        while self._order:
+            row = self._waiting.pop(heappop(self._order), None)
+            if row is not None:
+                self._handed_out[row.arrival] = row
+                return row
+        return None
 
     def take_back(self, row: Arrived) -> None:
-        """The caller went away with the message unread: it is the oldest again."""
+        """The caller went away with the message unread: it waits again, in its place."""
         if self._handed_out.pop(row.arrival, None) is not None:
-            self._waiting = {row.arrival: row} | self._waiting
+            self._wait(row)
+
+    def _wait(self, row: Arrived) -> None:
+        self._waiting[row.arrival] = row
+        heappush(self._order, row.arrival)
 
     def done(self, row: Arrived) -> Put | None:
         """The application is done with it. Returns the write, or None if it was done before."""

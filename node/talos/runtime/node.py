@@ -92,6 +92,8 @@ class Node:
                         await self._committer.drain()
                         await self._running_now().links.flushed()
                     nursery.cancel_scope.cancel()
+            except* NodeStopped:
+                pass  # Whoever waited for the committer says so; the committer itself says why it has ended.
             finally:
                 self._running = None
                 with trio.CancelScope(shield=True), clock.move_on_after(DRAIN_S):

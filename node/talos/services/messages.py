@@ -17,6 +17,7 @@ from talos.core.step import Step
 from talos.core.tables import INBOX
 from talos.core.vault import Vault
 from talos.errors import Damaged, DeliveryFailed, QueueFull, Refused, StoreFailed, TalosError, UsageError
+from talos.services.commit import Submitted
 from talos.services.desk import Desk
 from talos.services.links import Links
 from talos.services.peer import Awaited, Peer
@@ -73,6 +74,7 @@ class Messages:
         self._vault = vault
         self._queue_limit = queue_limit
         self._offline = offline
+        self._leaving: dict[int, Submitted] = {}  # By arrival: what is done, and not off the disk yet.
 
     # Sending
 
@@ -187,7 +189,11 @@ class Messages:
         return None if row is None else self._message(row)
 
     def _message(self, row: Arrived) -> Message:
-        stored = self._desk.host.store.get(INBOX, row.key)
+        try:
+            stored = self._desk.host.store.get(INBOX, row.key)
+        except StoreFailed:
+            self.release(row)  # It is still there, for whoever asks when it can be read.
+            raise
         if stored is None:
             raise Damaged(f"the inbox has lost row {row.arrival}")
         body = self._vault.open(INBOX, row.key, body_of(stored))
@@ -197,16 +203,32 @@ class Messages:
         )
 
     async def done(self, row: Arrived) -> None:
+        leaving = self._leaving.get(row.arrival) or self._leave(row)
+        if leaving is not None:
+            await leaving.on_disk()
+
+    def _leave(self, row: Arrived) -> Submitted | None:
+        """Queue that it is done, which is written once, whoever says so meanwhile. None if it was done before."""
         post = self._desk.post
         write = post.inbox.done(row)
-        if write is not None:
-            entry = acts.done(self._desk.me.did, row.sender, row.origin, row.seq, post.now_ms())
-            await post.submit_own(Step((write,), (entry,)), granted=lambda: self._forgotten(row)).on_disk()
+        if write is None:
+            return None
+        entry = acts.done(self._desk.me.did, row.sender, row.origin, row.seq, post.now_ms())
+        leaving = self._leaving[row.arrival] = post.submit_own(
+            Step((write,), (entry,)),
+            granted=lambda: self._forgotten(row),
+            refused=lambda failure: self._stays(row),
+        )
+        return leaving
 
     def release(self, row: Arrived) -> None:
         self._desk.post.inbox.take_back(row)
         self._desk.post.mail_came.send()
 
+    def _stays(self, row: Arrived) -> None:
+        self._leaving.pop(row.arrival, None)
+
     def _forgotten(self, row: Arrived) -> None:
+        self._leaving.pop(row.arrival, None)
         self._desk.post.inbox.forget(row)
         self._desk.post.let_go_on()

@@ -155,9 +155,14 @@ class Post:
             refused=refused,
         )
 
-    def submit_own(self, step: Step, granted: Callable[[], None] = lambda: None) -> Submitted:
+    def submit_own(
+        self,
+        step: Step,
+        granted: Callable[[], None] = lambda: None,
+        refused: Callable[[TalosError], None] = lambda failure: None,
+    ) -> Submitted:
         """Queue a step that is of no one conversation."""
-        return self._committer.submit(step, granted=granted)
+        return self._committer.submit(step, granted=granted, refused=refused)
 
     def recheck(
         self, peer: Peer, log: KeyLog, writes: tuple[Put, ...] = (), undo: Callable[[], None] = lambda: None

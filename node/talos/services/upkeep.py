@@ -25,7 +25,11 @@ async def keep_up(desk: Desk, requests: Requests) -> None:
             await rotate_prekeys(desk)
         for peer in desk.post.peers():
             desk.post.submit(peer, peer.conversation.expire(desk.now_ms()))
-            desk.recheck(peer)
+            try:
+                desk.recheck(peer)
+            except TalosError as error:  # One peer's damage must not end the node, nor what the others need.
+                peer.reason = f"its key log cannot be read: {error}"
+                continue
             if peer.link is not None:
                 await refresh(desk, requests, peer)
 

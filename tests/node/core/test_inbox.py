@@ -133,6 +133,17 @@ def test_what_is_taken_back_is_the_oldest_again() -> None:
     assert [kept.hand_out(), kept.hand_out()] == [first, second]
 
 
+def test_what_is_taken_back_in_any_order_is_handed_out_in_the_order_it_came() -> None:
+    kept = Kept()
+    rows = [kept.add(number) for number in range(4)]
+    kept.commit()
+    for _ in range(3):
+        kept.hand_out()
+    for at in (1, 0, 2):
+        kept.inbox.take_back(rows[at])
+    assert [kept.hand_out() for _ in range(5)] == [*rows, None]
+
+
 def test_done_is_for_ever_and_saying_it_twice_is_nothing() -> None:
     kept = Kept()
     row = kept.add()

@@ -8,6 +8,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from talos.core.diary_read import Query
+from talos.core.entry_types import EntryType, Refusal
+from talos.core.refusals import STRANGER
 from talos.core.step import Step
 from talos.errors import NodeStopped, StoreFailed
 from talos.host import Address
@@ -74,3 +77,49 @@ async def test_a_message_whose_ack_reached_the_disk_though_it_failed_is_done(aut
         await message.ack()
         message.release()
         assert b.node.receive_nowait() is None
+
+
+async def test_a_message_that_two_say_is_done_is_so_once_in_the_log(autojump_clock: MockClock) -> None:
+    async with running("a", "b") as (a, b):
+        message = await message_for(b, a)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(message.ack)
+            nursery.start_soon(message.ack)
+        told = await b.node.audit.query(Query(type=EntryType.MESSAGE))
+        assert [(entry.details or {})["event"] for entry in told].count("done") == 1
+
+
+async def test_an_ack_that_failed_can_be_said_again(autojump_clock: MockClock) -> None:
+    async with running("a", "b") as (a, b):
+        message = await message_for(b, a)
+        b.store.refusal = BROKEN
+        for _ in range(2):
+            with pytest.raises(StoreFailed, match="broken"):
+                await message.ack()
+        b.store.refusal = None
+        await message.ack()
+        assert b.node.status().inbox == 0
+
+
+async def test_a_message_that_could_not_be_read_just_then_is_there_for_the_next(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(table: str, key: bytes) -> bytes:
+        raise StoreFailed("the store cannot be read")
+
+    async with running("a", "b") as (a, b):
+        await a.node.send(b.node.did, b"good morning")
+        with monkeypatch.context() as patch:
+            patch.setattr(b.store, "get", unreadable)
+            with pytest.raises(StoreFailed, match="cannot be read"):
+                await b.node.receive()
+        with trio.fail_after(1.0):
+            assert (await b.node.receive()).body == b"good morning"
+
+
+async def test_a_node_that_ends_says_why_and_not_that_a_part_of_it_waited(autojump_clock: MockClock) -> None:
+    with pytest.RaisesGroup(pytest.RaisesExc(StoreFailed, match="cannot be read"), flatten_subgroups=True):
+        async with running("a", "b") as (_, b):
+            b.desk.post.refusals.refuse(Refusal.GAVE_UP, STRANGER, b"", 0)  # So that it has something to write down.
+            b.store.refusal, b.store.is_unreadable = BROKEN, True
+            await trio.sleep_forever()
