@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Final, Self
 
-from talos.control.fields import Fields, pack_octets
+from talos.control.fields import TEXT_LENGTH_MAX, Fields, pack_octets
 from talos.core.report import Diagnosis, MessageId, NodeStatus, Offer, PeerCard, PeerStatus, Ping, Receipt, ReceiptState
 from talos.errors import MalformedMessage
 from talos.services.messages import OnFailure
@@ -88,7 +88,7 @@ def read_whoami(fields: Fields) -> Whoami:
 
 
 def write_status(value: Status) -> Written:
-    return asdict(value)
+    return asdict(value) | {"reason": _cut(value.reason), "peers": list(map(write_peer, value.peers))}
 
 
 def read_status(fields: Fields) -> Status:
@@ -110,7 +110,7 @@ def read_status(fields: Fields) -> Status:
 
 
 def write_peers(value: Peers) -> Written:
-    return asdict(value)
+    return {"peers": list(map(write_peer, value.peers)), "left_out": value.left_out}
 
 
 def read_peers(fields: Fields) -> Peers:
@@ -120,7 +120,7 @@ def read_peers(fields: Fields) -> Peers:
 
 
 def write_peer(value: PeerStatus) -> Written:
-    return asdict(value)
+    return asdict(value) | {"reason": _cut(value.reason)}
 
 
 def read_peer(fields: Fields) -> PeerStatus:
@@ -199,7 +199,7 @@ def write_receipt(value: Receipt) -> Written:
         "message_id": write_id(value.id),
         "state": value.state.value,
         "audit_index": value.audit_index,
-        "why_queued": value.why_queued,
+        "why_queued": _cut(value.why_queued),
     }
 
 
@@ -233,3 +233,8 @@ def read_handed(fields: Fields) -> Handed:
         redelivered=fields.yes_or_no("redelivered"),
         received_ms=fields.integer("received_ms", least=0, most=COUNT_MAX),
     )
+
+
+def _cut(reason: str | None) -> str | None:
+    """Return as much of it as a client reads: an error's text has whatever was found, and no end of its own."""
+    return None if reason is None else reason[:TEXT_LENGTH_MAX]

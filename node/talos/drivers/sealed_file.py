@@ -156,6 +156,9 @@ def _key_for(kdf: int, cost: Cost, salt: bytes, passphrase: str | None) -> bytes
 def _derive(passphrase: str, salt: bytes, cost: Cost) -> bytes:
     if not passphrase:
         raise UsageError("a passphrase must not be empty", fix="Give one, or ask for none with --no-passphrase")
-    # NFC, because two keyboards may compose one letter differently.
-    typed = normalize("NFC", passphrase).encode()
+    try:
+        # NFC, because two keyboards may compose one letter differently.
+        typed = normalize("NFC", passphrase).encode()
+    except UnicodeEncodeError:  # Bytes that were no UTF-8 come out of Python's environment and terminal so.
+        raise UsageError("a passphrase must be UTF-8 text", fix=PASSPHRASE_FIX) from None
     return argon2id.kdf(KEY_SIZE, typed, salt, cost.passes, cost.memory_kib * 1024)

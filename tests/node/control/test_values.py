@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from talos.control import values
-from talos.control.fields import Fields
+from talos.control.fields import TEXT_LENGTH_MAX, Fields
 from talos.control.values import PEERS_MAX, Handed, Peers, Status, Whoami
 from talos.core.report import MessageId, NodeStatus, PeerCard, PeerStatus, Ping, Receipt, ReceiptState
 from talos.errors import MalformedMessage
@@ -17,6 +17,7 @@ ID: Final = MessageId("peer", b"\x01" * 16, 3)
 PEER: Final = PeerStatus("did:talos:p", ("a:1", "b:2"), True, False, 4, "away", ("c:3",), "dht")
 STATUS: Final = NodeStatus("did:talos:n", "n", ("a:1",), 1.5, 1, 2, 3, 4, 5, True, None, (PEER,))
 MANY: Final = PEERS_MAX + 5
+LONG: Final = "e" * (TEXT_LENGTH_MAX + 1)  # As of an error that says what it has found.
 
 CASES: Final[list[tuple[object, Callable[[Any], values.Written], Callable[[Fields], object]]]] = [
     (Whoami("did:talos:n", "n", b"\xff" * 32, ("a:1",)), values.write_whoami, values.read_whoami),
@@ -49,6 +50,23 @@ def test_a_field_that_is_missing_is_named(
     for name in written.keys() - MAY_BE_MISSING:
         with pytest.raises(MalformedMessage, match=name):
             read(Fields("answer", {key: value for key, value in written.items() if key != name}))
+
+
+@pytest.mark.parametrize(
+    ("value", "write", "read"),
+    [
+        (Status.of(replace(STATUS, reason=LONG, peers=(replace(PEER, reason=LONG),))), *CASES[1][1:]),
+        (Peers((replace(PEER, reason=LONG),), 0), *CASES[2][1:]),
+        (replace(PEER, reason=LONG), *CASES[3][1:]),
+        (Receipt(ID, ReceiptState.QUEUED, 9, LONG), *CASES[9][1:]),
+    ],
+)
+def test_a_reason_of_any_length_is_cut_to_what_a_client_reads(
+    value: object, write: Callable[[Any], values.Written], read: Callable[[Fields], object]
+) -> None:
+    answer = str(read(Fields("answer", json.loads(json.dumps(write(value))))))
+    assert "e" * TEXT_LENGTH_MAX in answer
+    assert LONG not in answer
 
 
 def test_an_answer_holds_so_many_peers_and_says_how_many_there_are() -> None:

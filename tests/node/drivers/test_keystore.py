@@ -118,9 +118,10 @@ def test_the_most_passes_that_we_grant_are_granted() -> None:
     assert unseal(Purpose.ROOT, sealed, "open sesame") == SEED
 
 
-def test_an_empty_passphrase_is_refused() -> None:
-    with pytest.raises(UsageError, match="must not be empty"):
-        seal(Purpose.ROOT, SEED, "", dice, CHEAP)
+@pytest.mark.parametrize(("passphrase", "why"), [("", "must not be empty"), ("m\udcfcller", "must be UTF-8")])
+def test_what_is_no_passphrase_is_refused(passphrase: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        seal(Purpose.ROOT, SEED, passphrase, dice, CHEAP)
 
 
 @pytest.mark.parametrize("passphrase", ["open sesame", None])
