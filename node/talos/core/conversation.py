@@ -233,6 +233,11 @@ class Conversation(Meeting):
             draft.piece(piece.encode())
         return draft.step()
 
+    @property
+    def waits_for_room(self) -> bool:
+        """True while the peer was told BUSY, and not to go on."""
+        return self._talk.on_link.held_origin is not None
+
     def room_again(self, now_ms: int) -> Step | None:
         """The inbox has room again: ask a peer that was told BUSY to go on. None if it was not."""
         on_link = self._talk.on_link

@@ -65,6 +65,7 @@ class Post:
         self._committer = committer
         self._replay_window_s = replay_window_s
         self._peers: dict[bytes, Peer] = {}
+        self._told_busy: dict[bytes, Peer] = {}  # Of them; asked to go on once there is room.
         self.keeper = Keeper(host, committer, ours.did, store_size_max_mib)
         self.keeper.went_well = self.let_go_on
         committer.failed = self._look_back
@@ -148,6 +149,8 @@ class Post:
         for effect in step.effects:
             if isinstance(effect, Delivered):  # What is on the peer's disk does not wait for ours.
                 self._delivered(peer, effect.seqs)
+        if peer.conversation.waits_for_room:
+            self._told_busy[peer.did] = peer
         out = peer.link
         return self._committer.submit(
             step,
@@ -177,8 +180,10 @@ class Post:
 
     def let_go_on(self) -> None:
         """There is room again: ask for more, whoever was told BUSY."""
-        for peer in self.peers():
+        for peer in list(self._told_busy.values()):
             step = peer.conversation.room_again(self.now_ms())
+            if not peer.conversation.waits_for_room:  # Or it was on a link that has ended.
+                del self._told_busy[peer.did]
             if step is not None:
                 self.submit(peer, step)
 
