@@ -12,7 +12,7 @@ import os
 import shutil
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from operator import itemgetter
 from pathlib import Path
 from typing import Final
@@ -57,9 +57,12 @@ class LmdbStore(LmdbRows):
         if not (path / DATA_FILE).exists():
             self._create(path, tables)
         super().__init__(path, lambda: self._checked(path, tables))
-        self._page_size = self._env.stat()["psize"]
-        self._ballast = Ballast(path / BALLAST_FILE, reserve)
-        self._hold_ballast()
+        with ExitStack() as undo:
+            undo.callback(self.close)  # Whoever keeps the error keeps this too: it must not have the file open.
+            self._page_size = self._env.stat()["psize"]
+            self._ballast = Ballast(path / BALLAST_FILE, reserve)
+            self._hold_ballast()
+            undo.pop_all()
 
     def commit(self, writes: Sequence[Put]) -> None:
         changes = outcome(writes, self._tables)
@@ -140,7 +143,7 @@ class LmdbStore(LmdbRows):
         return self._open(path, tables)
 
     def _open(self, path: Path, tables: Sequence[str]) -> tuple[lmdb.Environment, Tables]:
-        with self._translated("opened"):
+        with self._translated("opened"), ExitStack() as undo:
             env = lmdb.Environment(
                 str(path),
                 map_size=self._size_max_mib * MIB,
@@ -148,11 +151,14 @@ class LmdbStore(LmdbRows):
                 mode=FILE_MODE,
                 lib_version=0,
             )
+            undo.callback(env.close)  # Closed with the last who holds the error, it would drop the next one's locks.
             env.reader_check()  # Readers killed the hard way would pin old pages for ever.
             # What is read from now on may be in the kernel's cache only: a process was killed before its flush, or the
             # flush failed. Nobody shall act on that, nor overwrite what is on the disk in its place.
             env.sync(True)
-            return env, {table: env.open_db(table.encode()) for table in tables}
+            opened = env, {table: env.open_db(table.encode()) for table in tables}
+            undo.pop_all()
+            return opened
 
     @contextmanager
     def _translated(self, verb: str) -> Iterator[None]:

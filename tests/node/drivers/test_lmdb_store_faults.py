@@ -177,9 +177,11 @@ def test_a_store_that_cannot_be_flushed_does_not_open_for_nobody_knows_what_of_i
         before = rows(store)
     with (
         failing(folder, Fault("flush", -errno.EIO)),
-        pytest.raises(StoreFailed, match=r"cannot be opened: .*Check the"),
+        pytest.raises(StoreFailed, match=r"cannot be opened: .*Check the") as failure,
     ):
         opened(folder)
+    assert failure.value.__traceback__ is not None
+    assert _open_here(folder / DATA_FILE) == 0, "closed any later, it would take the locks of the next one with it"
     with closing(opened(folder)) as store:
         assert rows(store) == before
 
@@ -248,5 +250,22 @@ def test_a_reserve_that_cannot_be_taken_back_makes_no_commit_fail_that_is_on_the
         assert (folder / BALLAST_FILE).exists()
 
 
+def _open_here(path: Path) -> int:
+    """Return how often this process has a file open."""
+    return sum(link.exists() and link.resolve() == path for link in Path("/proc/self/fd").iterdir())
+
+
 def _fails(file: int, offset: int, size: int) -> None:
     raise OSError(errno.EIO, "Input/output error")
+
+
+def test_a_store_that_did_not_open_for_its_reserve_can_be_opened_when_it_can_be_had(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", _fails)
+        with pytest.raises(StoreFailed, match="cannot keep a reserve") as failure:
+            opened(folder, RESERVE)
+    with closing(opened(folder, RESERVE)) as store:
+        store.commit(OLD)
+    assert failure.value.__traceback__ is not None, "whoever holds the error holds the store that did not open"
