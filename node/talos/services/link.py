@@ -134,6 +134,8 @@ class Link:
         Raises `LinkClosed` at the end of the stream or when a frame takes longer than FRAME_S to
         arrive, and `MalformedMessage` for what is no frame.
         """
+        if self._reader.inside_a_frame:
+            self._frame_began = self._clock.monotonic()  # While nobody read here, it was not the peer that was slow.
         while True:
             frames = self._whole_frames()
             if frames:
@@ -207,7 +209,6 @@ class Link:
         while messages < MESSAGES_MAX and (frame := self._reader.next()) is not None:
             frames.append(frame)
             messages += frame[0] == Kind.MESSAGE
-            self._frame_began = self.heard_at  # What is left of the read began no earlier.
         return frames
 
     def _next_batch(self) -> bytes:
