@@ -133,7 +133,7 @@ class DataFolder:
             unlocked = keystore.unlocked
             state = self._state()
             stack.callback(state.close)
-            cache = LmdbStore(self.path / "store" / "cache", CACHE_SIZE_MAX_MIB, CACHE_TABLES)
+            cache = self._cache()
             stack.callback(cache.close)
             vault = Vault(unlocked.storage_keys, unlocked.storage_current)
             host = real_host(state, cache)
@@ -224,6 +224,14 @@ class DataFolder:
     def _state(self) -> LmdbStore:
         make_folder(self.path / "store")
         return LmdbStore(self._state_path, self.store_size_max_mib, STATE_TABLES, reserve=RESERVE)
+
+    def _cache(self) -> LmdbStore:
+        path = self.path / "store" / "cache"
+        try:
+            return LmdbStore(path, CACHE_SIZE_MAX_MIB, CACHE_TABLES)
+        except Damaged as error:
+            fix = f"Check the disk, then delete {path}: what is in it is fetched again"
+            raise Damaged(error.what, fix=fix) from error
 
     def _read_did(self) -> str:
         """Return what the file `did` says; "" if nothing."""

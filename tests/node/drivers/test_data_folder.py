@@ -11,6 +11,7 @@ import pytest
 from talos.drivers.data_folder import DID_FILE, DataFolder, finish_replace
 from talos.drivers.folder_lock import hold_folder
 from talos.drivers.keystore import ROOT_FILE, UNLOCK_FILE
+from talos.drivers.lmdb_rows import DATA_FILE
 from talos.errors import Damaged, NoIdentity, PassphraseNeeded, Refused, StoreFailed, UsageError
 
 SIZE_MIB: Final = 64
@@ -92,6 +93,20 @@ def test_an_identity_without_its_store_is_damaged_and_nothing_takes_its_place(tm
     with pytest.raises(Damaged, match="is gone"):
         folder.did()
     assert names(tmp_path) == left
+
+
+def test_a_damaged_cache_says_that_it_can_be_deleted_and_then_the_node_opens(tmp_path: Path) -> None:
+    folder = made(tmp_path / "node")
+    with folder.open(None):
+        pass
+    cache = folder.path / "store" / "cache"
+    (cache / DATA_FILE).write_bytes((cache / DATA_FILE).read_bytes()[:5_000])
+    with pytest.raises(Damaged, match="cache is damaged") as caught, folder.open(None):
+        pass
+    assert caught.value.fix == f"Check the disk, then delete {cache}: what is in it is fetched again"
+    shutil.rmtree(cache)
+    with folder.open(None):
+        pass
 
 
 def test_nothing_is_made_where_there_is_no_identity(tmp_path: Path) -> None:
