@@ -53,6 +53,7 @@ class UdpDatagrams:
         self._is_v4 = bound.family == socket.AF_INET
         self._address = _address(bound.getsockname())
         self._is_closed = False
+        self._waits_for_room = trio.Lock()  # One at a time may wait for a socket.
 
     @property
     def address(self) -> Address:
@@ -104,11 +105,14 @@ class UdpDatagrams:
     async def _send_later(self, data: bytes, name: Name) -> None:
         """Send once there is room, if that is soon."""
         with trio.move_on_after(SEND_WAIT_S), suppress(OSError):
-            try:
-                await trio.lowlevel.wait_writable(self._socket)
-            except trio.ClosedResourceError as error:
-                raise self._closed() from error
-            self._socket.sendto(data, name)
+            async with self._waits_for_room:
+                if self._is_closed:
+                    raise self._closed()
+                try:
+                    await trio.lowlevel.wait_writable(self._socket)
+                except trio.ClosedResourceError as error:
+                    raise self._closed() from error
+                self._socket.sendto(data, name)
 
     def _closed(self) -> LinkClosed:
         return LinkClosed(f"the datagrams of {self._address} are closed")

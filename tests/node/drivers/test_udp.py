@@ -97,7 +97,7 @@ async def test_what_the_kernel_does_not_send_is_lost_and_nobody_hears_of_it(code
         assert (await here.receive_from())[0] == b"heard"
 
 
-async def test_a_send_that_finds_no_room_gives_up_soon(autojump_clock: trio.testing.MockClock) -> None:
+async def test_sends_that_find_no_room_all_give_up_soon(autojump_clock: trio.testing.MockClock) -> None:
     full, drain = socket.socketpair()
     with full, drain:
         full.setblocking(False)
@@ -105,8 +105,11 @@ async def test_a_send_that_finds_no_room_gives_up_soon(autojump_clock: trio.test
             while True:
                 full.send(bytes(65_536))
         async with aclosing(await opened()) as here:
-            spoil(here, errno.EAGAIN).fileno = full.fileno  # type: ignore[method-assign]  # UDP's buffer is never full.
-            await here.send_to(b"lost", Address("127.0.0.1", 9))
+            bad = spoil(here, *[errno.EAGAIN] * 3)
+            bad.fileno = full.fileno  # type: ignore[method-assign]  # UDP's buffer is never full.
+            async with trio.open_nursery() as nursery:
+                for _ in range(3):
+                    nursery.start_soon(here.send_to, b"lost", Address("127.0.0.1", 9))
             assert trio.current_time() == pytest.approx(0.1)
 
 
