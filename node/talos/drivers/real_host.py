@@ -11,6 +11,7 @@ from talos.drivers.clock import RealClock
 from talos.drivers.entropy import entropy
 from talos.drivers.kem import encapsulate, require_kem
 from talos.drivers.tcp import TcpNetwork
+from talos.errors import StoreFailed
 from talos.host import Host, Store
 
 T = TypeVar("T")
@@ -26,8 +27,26 @@ class Workers:
         self._limiter = trio.CapacityLimiter(WORKERS_MAX)
 
     async def __call__(self, work: Callable[[], T]) -> T:
-        """Run `work` in a thread. A cancel waits for its end: a transaction is never left to itself."""
-        return await trio.to_thread.run_sync(work, abandon_on_cancel=False, limiter=self._limiter)
+        """Run `work` in a thread. A cancel waits for its end: a transaction is never left to itself.
+
+        Raises `StoreFailed` where the system has no thread left: all such work is the disk's.
+        """
+        has_begun = False
+
+        def begun() -> T:
+            nonlocal has_begun
+            has_begun = True
+            return work()
+
+        try:
+            return await trio.to_thread.run_sync(begun, abandon_on_cancel=False, limiter=self._limiter)
+        except RuntimeError as error:
+            if has_begun:
+                raise
+            raise StoreFailed(
+                f"no thread could be started: {error}; nothing was read or written",
+                fix="Allow this program more threads (ulimit -u, or pids.max of its cgroup)",
+            ) from error
 
 
 def real_host(store: Store, cache: Store) -> Host:

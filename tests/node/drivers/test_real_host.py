@@ -7,6 +7,7 @@ import threading
 import pytest
 import trio
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM1024PrivateKey
+from trio._core import _thread_cache
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from talos.core.tables import CACHE_TABLES, STATE_TABLES
@@ -15,7 +16,7 @@ from talos.drivers.entropy import entropy
 from talos.drivers.kem import encapsulate
 from talos.drivers.memory_store import MemoryStore
 from talos.drivers.real_host import WORKERS_MAX, real_host
-from talos.errors import MalformedMessage
+from talos.errors import MalformedMessage, StoreFailed
 from talos.host import Clock, Host, Network, Store
 
 YEAR_2020_MS = 1_577_836_800_000
@@ -133,3 +134,28 @@ async def test_a_slow_worker_does_not_hold_up_a_commit() -> None:
             nursery.start_soon(host.blocking, may_end.wait)
         await host.blocking(lambda: host.store.commit([]))
         may_end.set()
+
+
+async def test_work_for_which_there_is_no_thread_fails_as_the_disk_does_and_the_next_is_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    host, done = host_in_memory(), list[str]()
+
+    def refused(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_thread_cache, "THREAD_CACHE", _thread_cache.ThreadCache())  # None is left from before.
+        patch.setattr(threading.Thread, "start", refused)
+        with pytest.raises(StoreFailed, match=r"no thread .*: can't start new thread; nothing was read or written"):
+            await host.blocking(lambda: done.append("never"))
+    await host.blocking(lambda: done.append("now"))
+    assert done == ["now"]
+
+
+async def test_what_the_work_itself_raises_is_raised() -> None:
+    def work() -> None:
+        raise RuntimeError("a bug of ours")
+
+    with pytest.raises(RuntimeError, match="a bug of ours"):
+        await host_in_memory().blocking(work)
