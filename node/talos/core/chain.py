@@ -58,7 +58,7 @@ def read_checkpoint(rows: Rows, card: LogCard) -> tuple[Checkpoint, bytes]:
     note = rows.get(META, CHECKPOINT_KEY)
     if note is None:
         raise Damaged("the audit log has lost its checkpoint", fix=DAMAGE_FIX)
-    return open_note_of(card, note), note
+    return open_note_of(card, note, fix=DAMAGE_FIX), note
 
 
 def log_head(rows: Rows) -> LogHead:
@@ -68,17 +68,17 @@ def log_head(rows: Rows) -> LogHead:
 
 
 def head_of(card: LogCard, note: bytes) -> LogHead:
-    """Return what a signed checkpoint says. `card` must have been checked. Raises `Damaged`."""
+    """Return what a signed checkpoint, ours or a peer's, says. `card` must have been checked. Raises `Damaged`."""
     checkpoint = open_note_of(card, note)
     return LogHead(card.origin, checkpoint.size, checkpoint.root.hex(), note.decode(), card.verifier.encode())
 
 
-def open_note_of(card: LogCard, note: bytes) -> Checkpoint:
-    """Return the checkpoint in a note that the log of `card` signed. Raises `Damaged`."""
+def open_note_of(card: LogCard, note: bytes, *, fix: str | None = None) -> Checkpoint:
+    """Return the checkpoint in a note that the log of `card` signed. Raises `Damaged`, with `fix` where it is ours."""
     try:
         return open_checkpoint(note, card.verifier)
     except AuditError as error:
-        raise Damaged(f"the checkpoint of the audit log does not hold: {error}", fix=DAMAGE_FIX) from error
+        raise Damaged(f"the checkpoint of the audit log does not hold: {error}", fix=fix) from error
 
 
 def check_chain(

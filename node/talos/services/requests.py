@@ -82,7 +82,7 @@ class Requests:
             raise UsageError(f"a request of {len(body)} bytes; at most {REQUEST_BODY_MAX} fit")
         if peer.link is None:
             did = did_of(peer.did)
-            raise NotReachable(f"there is no link to {did}", fix=f"talos peers add {did}@HOST:PORT")
+            raise NotReachable(f"there is no link to {did}", fix=f"talos ping {did}")
         if sum(did == peer.did for did, _ in self._pending) >= OUTBOUND_MAX:
             raise PeerBusy(f"{OUTBOUND_MAX} requests to this peer are unanswered")
         number = self._next_id

@@ -80,7 +80,7 @@ def test_a_running_node_signs_what_it_has_and_asks_a_linked_peer_for_its_root(tm
         known = talos("peers", "--json", folder=alice).stdout
         nobody = talos("audit", "root", "--peer", BOB, folder=alice)
         assert (nobody.exit_code, nobody.stdout) == (4, "")
-        assert nobody.stderr == f"error: there is no link to {BOB}\nfix: talos peers add {BOB}@HOST:PORT\n"
+        assert nobody.stderr == f"error: there is no link to {BOB}\nfix: talos ping {BOB}\n"
         herself = talos("audit", "root", "--peer", answer(talos("whoami", "--json", folder=alice))["did"], folder=alice)
         assert (herself.exit_code, herself.stdout) == (5, "")
         assert talos("peers", "--json", folder=alice).stdout == known

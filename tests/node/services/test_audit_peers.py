@@ -57,8 +57,9 @@ async def own_card(node: Running) -> LogCard:
 
 
 async def refuses(a: Running, b: Running, why: str) -> None:
-    with pytest.raises(Damaged, match=why):
+    with pytest.raises(Damaged, match=why) as caught:
         await a.node.audit.peer_head(b.did)
+    assert caught.value.fix is None, "what a peer shows is no reason to give up our own identity"
 
 
 async def test_a_card_that_the_key_log_bears_out_is_believed_whoever_made_it(autojump_clock: MockClock) -> None:
