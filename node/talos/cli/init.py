@@ -11,12 +11,13 @@ from talos.cli.passphrase import ask_passphrase, find_passphrase, read_passphras
 from talos.cli.perform import perform, show
 from talos.cli.place import Place, at_a_place
 from talos.cli.settings_file import default_text
-from talos.config import SETTINGS_FILE, read_settings
+from talos.config import SETTINGS_FILE, load, read_settings
 from talos.core.names import did_of, peer_id_of
 from talos.drivers.control_socket import control_path
 from talos.drivers.data_folder import Created, finish_replace
 from talos.drivers.files import atomic_write, make_folder
 from talos.errors import UsageError
+from talos.host import Address
 from talos.runtime import create_identity, data_folder
 
 
@@ -47,6 +48,8 @@ def init(
         folder = data_folder(config)
         # What is refused is refused before somebody has typed for it, and before anything is touched.
         folder.require_room(new_identity=new_identity)
+        if is_written and listen:
+            _require_same(place.folder, config.listen)
         passphrase = None if no_passphrase else find_passphrase(passphrase_file, os.environ)
         if passphrase is None and not no_passphrase:
             passphrase = ask_passphrase(is_new=True)
@@ -54,12 +57,22 @@ def init(
         if new_identity and folder.has_identity():
             click.echo(f"the old identity is in {folder.replace(keep=(SETTINGS_FILE,))}", err=True)
         # The settings first: whatever happens after the identity is made, its seed must have been shown.
-        if listen or not is_written:
+        if not is_written:
             make_folder(place.folder)
             atomic_write(place.folder / SETTINGS_FILE, default_text(name=config.name, listen=config.listen).encode())
         _report(place, create_identity(config, passphrase, root_passphrase=root_passphrase))
 
     perform(create, as_json=place.as_json)
+
+
+def _require_same(folder: Path, listen: tuple[Address, ...]) -> None:
+    """Raises `UsageError` where the settings that are there say another: they are the user's, and stay as they are."""
+    if load(folder, {}, {}).listen != listen:
+        file = folder / SETTINGS_FILE
+        raise UsageError(
+            f"{file} is there already, and says to listen elsewhere",
+            fix=f"Set listen in {file} to what you want, and say it without --listen",
+        )
 
 
 def _report(place: Place, created: Created) -> None:

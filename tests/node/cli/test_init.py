@@ -77,3 +77,19 @@ def test_what_is_refused_is_refused_before_anything_is_touched(tmp_path: Path) -
     assert (refused.exit_code, f"fix: Run `chmod 700 {folder}`" in refused.stderr) == (2, True)
     assert [path.name for path in folder.iterdir()] == ["talos.toml"]
     assert "root_file" in (folder / "talos.toml").read_text("utf-8")
+
+
+def test_settings_that_are_there_are_never_written_over(tmp_path: Path) -> None:
+    folder, seed = tmp_path / "node", tmp_path / "seed"
+    folder.mkdir(0o700)
+    settings = f'listen = ["127.0.0.1:7321"]\nqueue_limit = 7\n[identity]\nroot_file = "{seed}"\n'
+    file = folder / "talos.toml"
+    file.write_text(settings, "utf-8")
+    refused = talos("init", "--no-passphrase", "--listen", "127.0.0.1:7322", folder=folder)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert refused.stderr.endswith(f"fix: Set listen in {file} to what you want, and say it without --listen\n")
+    assert [path.name for path in folder.iterdir()] == ["talos.toml"]
+    assert talos("init", "--no-passphrase", "--listen", "127.0.0.1:7321", folder=folder).exit_code == 0
+    again = talos("init", "--no-passphrase", "--new-identity", "--listen", "127.0.0.1:1", folder=folder)
+    assert (again.exit_code, [path.name for path in tmp_path.glob("node.*")]) == (2, [])
+    assert file.read_text("utf-8") == settings
