@@ -51,6 +51,8 @@ def columns(rows: Sequence[tuple[str, ...]], *, indent: str = "") -> str:
 
 def _give_up(failure: Exception, *, as_json: bool) -> NoReturn:
     failure = _lone(failure)
+    if isinstance(failure, click.Abort) and isinstance(failure.__context__, KeyboardInterrupt):
+        sys.exit(INTERRUPTED)  # Click's word for an interrupt at a question; without one, the answer was no.
     if isinstance(failure, click.ClickException | click.exceptions.Exit | click.Abort):
         raise failure
     if isinstance(failure, OSError) and failure.errno == errno.EPIPE:

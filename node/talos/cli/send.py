@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import click
 
@@ -19,6 +19,7 @@ from talos.control.values import (
     TIMEOUT_S,
     write_receipt,
 )
+from talos.core.frames import MESSAGE_SIZE_MAX
 from talos.core.report import ReceiptState
 from talos.errors import UsageError
 
@@ -66,9 +67,20 @@ def _message(text: str | None, file: Path | None) -> bytes:
         raise UsageError("there must be one message: TEXT, --file or -", fix="talos send PEER TEXT")
     if file is not None:
         try:
-            return file.read_bytes()
+            with file.open("rb") as stream:
+                return _read(stream, str(file))
         except OSError as error:
             raise UsageError(f"cannot read {file}: {error.strerror}", fix="Give a file that you may read") from error
     if text == "-":
-        return sys.stdin.buffer.read()
+        return _read(sys.stdin.buffer, "stdin")
     return (text or "").encode("utf-8", "surrogateescape")  # The bytes that were typed, whatever they are.
+
+
+def _read(stream: BinaryIO, where: str) -> bytes:
+    message = stream.read(MESSAGE_SIZE_MAX + 1)
+    if len(message) > MESSAGE_SIZE_MAX:
+        raise UsageError(
+            f"{where} has more than {MESSAGE_SIZE_MAX} bytes, and no message has",
+            fix="Cut it into pieces: Talos does not",
+        )
+    return message

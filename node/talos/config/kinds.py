@@ -137,6 +137,7 @@ INBOX_LIMIT: Final = _whole(1, NODE_ROWS_MAX)
 RETRY_INTERVAL: Final = Kind(
     f"seconds, from {RETRY_INTERVAL_MIN_S} to {DAY_S}", _number(RETRY_INTERVAL_MIN_S, DAY_S), float
 )
+TOPIC: Final = Kind(f"1 to {TOPIC_LENGTH_MAX} characters, without commas", lambda text: _topic(_string(text)), str)
 TOPICS: Final = _list(_topic, f"a list of at most {TOPICS_MAX} names, without commas", TOPICS_MAX)
 RELAYS: Final = _list(PeerAddress.parse, f"a list of at most {RELAYS_MAX} DID@HOST:PORT", RELAYS_MAX)
 YES_OR_NO: Final = Kind("true or false", _yes_or_no, lambda text: {"true": True, "false": False}.get(text, text))
@@ -146,4 +147,4 @@ STORE_SIZE: Final = _whole(STORE_SIZE_MIN_MIB, STORE_SIZE_MAX_MIB)
 
 def parse_topic(text: str) -> str:
     """Return the name of a topic. Raises `UsageError` for what is none."""
-    return TOPICS.take([text], "topic")[0]
+    return TOPIC.take(text, "topic")

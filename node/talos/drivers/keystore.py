@@ -112,9 +112,7 @@ class Keystore:
     def require(self) -> None:
         """Raises `NoIdentity` unless it `exists`."""
         if not self.exists():
-            raise NoIdentity(
-                f"there is no identity in {self.folder}", fix="Run `talos init`, with the same --data-dir if any"
-            )
+            raise NoIdentity(f"there is no identity in {self.folder}", fix=f"talos init --data-dir {self.folder}")
 
     def is_sealed(self) -> bool:
         """Say whether opening it takes a passphrase. Raises `NoIdentity`, `UsageError` or `Damaged`."""

@@ -55,7 +55,9 @@ def test_who_offers_a_topic_is_found_and_all_is_well(tmp_path: Path) -> None:
             assert [offer["did"] for offer in found["offers"]] == [did]
             nobody = talos("find", "cook", folder=alice)
             assert (nobody.exit_code, nobody.stdout) == (1, "")
-            assert talos("find", "a,b", folder=alice).exit_code == 2
+            refused = talos("find", "a,b", folder=alice)
+            assert refused.exit_code == 2
+            assert refused.stderr.startswith("error: topic is 'a,b'\nfix: Set it to 1 to 128 characters")
 
             well = at_last("diagnose", "--network", "--check-duplicates", folder=bob)
             assert well.exit_code == 0, well.output

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +38,16 @@ async def refuse():
     raise Refused("no", fix="ask")
 
 perform(WORK, as_json=AS_JSON)
+"""
+AGAIN_S: Final = 2.0  # Longer than it takes to end: a second one then would be told as Python tells it.
+ASKING: Final = """
+import click
+from talos.cli.perform import perform
+
+async def ask():
+    click.QUESTION
+
+perform(ask, as_json=False)
 """
 
 
@@ -104,6 +116,20 @@ def test_among_several_failures_ours_is_the_one_that_tells() -> None:
 def test_an_interrupt_exits_as_shells_expect_even_out_of_a_nursery() -> None:
     assert outcome(KeyboardInterrupt()).exit_code == 130
     assert outcome(BaseExceptionGroup("nursery", [KeyboardInterrupt()])).exit_code == 130
+
+
+@pytest.mark.slow  # Starts processes.
+@pytest.mark.parametrize("question", ["prompt('Passphrase', err=True)", "confirm('Passphrase', abort=True, err=True)"])
+def test_an_interrupt_at_a_question_is_one_too(question: str) -> None:
+    command = [sys.executable, "-c", ASKING.replace("QUESTION", question)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as asked:
+        assert asked.stderr is not None
+        assert asked.stderr.read(len("Passphrase")) == b"Passphrase"
+        while asked.poll() is None:  # One that comes just before Python waits for the answer is seen after it.
+            asked.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                asked.wait(AGAIN_S)
+        assert asked.returncode == 130
 
 
 def test_what_click_raises_keeps_its_meaning() -> None:

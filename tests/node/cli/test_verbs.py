@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from talos.cli.app import app
+from talos.core.frames import MESSAGE_SIZE_MAX
 from talos.drivers.folder_lock import hold_folder
 from tests.node.cli.commands import LATE_S, answer, enrol, running, talos
 
@@ -103,7 +104,7 @@ def test_a_folder_that_cannot_have_a_socket_is_refused_before_it_exists(tmp_path
 def test_without_a_node_the_exit_code_says_whether_there_is_an_identity(tmp_path: Path, verb: list[str]) -> None:
     missing = talos(*verb, folder=tmp_path)
     assert (missing.exit_code, missing.stdout) == (3, "")
-    assert "fix: Run `talos init`" in missing.stderr
+    assert missing.stderr.endswith(f"fix: talos init --data-dir {tmp_path}\n")
     enrol(tmp_path)
     stopped = talos(*verb, folder=tmp_path)
     assert (stopped.exit_code, stopped.stdout) == (4, "")
@@ -211,6 +212,14 @@ def test_a_send_that_makes_no_sense_is_refused_with_2(tmp_path: Path, arguments:
     enrol(tmp_path)
     with running(tmp_path, "--offline-mode"):
         assert talos("send", *arguments, folder=tmp_path).exit_code == exit_code
+
+
+@pytest.mark.parametrize("given", [["--file", "/dev/zero"], ["-"]])
+def test_what_is_longer_than_any_message_is_refused_before_all_of_it_is_read(tmp_path: Path, given: list[str]) -> None:
+    result = talos("send", "p", *given, folder=tmp_path, stdin=bytes(MESSAGE_SIZE_MAX + 1))
+    assert (result.exit_code, result.stdout) == (2, "")
+    where = "stdin" if given == ["-"] else given[1]
+    assert result.stderr.startswith(f"error: {where} has more than {MESSAGE_SIZE_MAX} bytes, and no message has\nfix: ")
 
 
 def test_sending_to_oneself_is_refused_with_5(pair: Pair) -> None:

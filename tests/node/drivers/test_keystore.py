@@ -248,6 +248,9 @@ def test_a_folder_without_identity_says_how_to_make_one(tmp_path: Path) -> None:
         with pytest.raises(NoIdentity) as caught:
             read(None)
         assert "talos init" in str(caught.value.fix)
+    with pytest.raises(NoIdentity) as caught:
+        store.require()
+    assert caught.value.fix == f"talos init --data-dir {tmp_path}", "a name alone would make another"
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o601])
