@@ -42,7 +42,10 @@ def _load(path: Path) -> Scenario:
         raise UsageError(f"there is no file {path}")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # As `import` does: a dataclass looks there for its module.
-    spec.loader.exec_module(module)  # It is somebody's own code: what it raises is theirs to see.
+    try:
+        spec.loader.exec_module(module)  # It is somebody's own code: what it raises is theirs to see ...
+    except SystemExit as error:  # ... but the exit code is ours: with 0 it would say that all promises were kept.
+        raise UsageError(f"{path} exits where it should set STORY", fix="docs/simulator.md shows a scenario") from error
     return _story(module.__dict__, str(path))
 
 

@@ -30,6 +30,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ([], "which scenario?"),
         (["nowhere"], "there is no scenario 'nowhere'"),
         (["nowhere.py"], "there is no file nowhere.py"),
+        (["exits.py"], "exits.py exits where it should set STORY"),
         (["mine.py", "--nodes", "1"], "--nodes is from 2 to 10000, not 1"),
         (["mine.py", "--nodes", "10001"], "--nodes is from 2 to 10000, not 10001"),
         (["mine.py", "--jobs", "0"], "--jobs is from 1 to "),
@@ -48,6 +49,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 )
 def test_what_makes_no_sense_is_refused_with_2_and_writes_nothing(here: Path, arguments: list[str], told: str) -> None:
     (here / "folder").mkdir()
+    (here / "exits.py").write_text("raise SystemExit(0)")
     (here / "bytes.json").write_bytes(b"\xff")
     (here / "n5.json").write_text('{"version": 1, "faults": [{"kind": "idle", "at": 1, "who": ["n5"]}]}')
     before = names()
