@@ -22,7 +22,7 @@ from talos.core.report import ReceiptState
 from talos.core.room import LOW_BELOW
 from talos.drivers.lmdb_store import BALLAST_FILE
 from talos.errors import StoreFull, TalosError
-from talos.runtime import Node, create_identity, open_node
+from talos.runtime import Node, create_identity, data_folder, open_node
 from tests.processes.running import finish, place, running, settings
 
 CANNOT_MOUNT: Final = 77  # The exit code that says so.
@@ -131,11 +131,29 @@ async def taken_away(disk: Disk) -> None:
         assert ada.did == did
 
 
+async def full_at_the_start(disk: Disk) -> None:
+    """A copy without lock files is started, and read: LMDB would map new ones that the disk has no blocks for."""
+    config = settings("ada", disk.folder)
+    async with running(config) as ada:
+        did = ada.did
+    disk.fill()
+    for lock in disk.folder.rglob("lock.mdb"):
+        lock.unlink()
+    disk.fill()
+    folder = data_folder(config)
+    for attempt in (lambda: open_node(config, None).__enter__(), lambda: folder.read().__enter__()):
+        with pytest.raises(StoreFull, match=r"the disk below .* is full; nothing was written\. Free space on it"):
+            attempt()
+    disk.empty()
+    async with running(config) as ada:
+        assert ada.did == did
+
+
 def fresh(disk: Disk) -> Config:
     return Config(name="new", data_dir=disk.folder / "new")
 
 
 if __name__ == "__main__":
-    for trial in (full_for_a_while, full_to_the_last_byte, taken_away):
+    for trial in (full_for_a_while, full_to_the_last_byte, taken_away, full_at_the_start):
         (own := Path(sys.argv[1]) / trial.__name__).mkdir()
         trio.run(trial, Disk(own))

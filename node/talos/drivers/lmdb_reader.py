@@ -11,7 +11,7 @@ import lmdb
 
 from talos.drivers.files import FILE_MODE
 from talos.drivers.folder_lock import hold_folder
-from talos.drivers.lmdb_rows import LmdbRows, Tables, check_structure, is_open_here
+from talos.drivers.lmdb_rows import LmdbRows, Tables, check_structure, hold_lock_file, is_open_here
 from talos.errors import Damaged, Locked, StoreFailed, UsageError
 
 
@@ -59,6 +59,7 @@ def _is_held(folder: Path) -> bool:
 def _open(path: Path, tables: Sequence[str]) -> tuple[lmdb.Environment, Tables]:
     try:
         with ExitStack() as undo:
+            hold_lock_file(path)
             env = lmdb.Environment(
                 str(path),
                 map_size=0,  # As large as the node has it.

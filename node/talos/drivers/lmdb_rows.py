@@ -6,8 +6,9 @@ that is open here must not be opened a second time here, not even to read; other
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import RLock
 from typing import Final
@@ -17,10 +18,13 @@ import lmdb
 from lmdb import verify as structure
 
 from talos.core.tables import Rows
+from talos.drivers.files import DISK_FULL, FILE_MODE
 from talos.drivers.rows import KEY_SIZE_MAX, SnapshotEnded, check_key, check_table, reverse_bound
-from talos.errors import Damaged, StoreFailed
+from talos.errors import Damaged, StoreFailed, StoreFull
 
 DATA_FILE: Final = "data.mdb"
+LOCK_FILE: Final = "lock.mdb"
+LOCK_SIZE: Final = 8_192  # Bytes: LMDB's own, with its 126 readers.
 CHECK_DISK: Final = "Check the disk, then restart the node"
 # A walk over all pages in Python, about 100 MB/s. LMDB itself would die of SIGBUS or SIGABRT on a cut or zeroed file.
 _problems: Callable[[str], list[str]] = structure.verify
@@ -45,6 +49,27 @@ def check_structure(path: Path) -> None:
         raise _out_of_reach(path, error) from error
     if problems:
         raise Damaged(f"the store at {path} is damaged in {len(problems)} places, first: {problems[0]}")
+
+
+def hold_lock_file(path: Path) -> None:
+    """Have all of the lock file of the store in the folder `path` on the disk, before LMDB opens it.
+
+    LMDB makes it as one hole, and maps it: on a full disk the process would die of SIGBUS at the first byte. The file
+    must not be open in this process. Raises `StoreFull`; whatever else is wrong LMDB says better.
+    """
+    file = path / LOCK_FILE
+    with suppress(OSError):
+        if file.stat().st_size >= LOCK_SIZE:
+            return  # Others may be at it.
+    try:
+        opened = os.open(file, os.O_RDWR | os.O_CREAT, FILE_MODE)
+        try:
+            os.posix_fallocate(opened, 0, LOCK_SIZE)
+        finally:
+            os.close(opened)
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise StoreFull(f"the disk below {path} is full; nothing was written", fix="Free space on it") from error
 
 
 def _out_of_reach(path: Path, error: OSError) -> StoreFailed:

@@ -24,7 +24,7 @@ from talos.core.step import Put
 from talos.core.tables import APPENDED_TABLES
 from talos.drivers.ballast import Ballast
 from talos.drivers.files import DISK_FULL, FILE_MODE, make_folder, sync_folder
-from talos.drivers.lmdb_rows import CHECK_DISK, DATA_FILE, LmdbRows, Tables, check_structure
+from talos.drivers.lmdb_rows import CHECK_DISK, DATA_FILE, LmdbRows, Tables, check_structure, hold_lock_file
 from talos.drivers.rows import outcome
 from talos.errors import StoreFailed, StoreFull
 
@@ -144,6 +144,7 @@ class LmdbStore(LmdbRows):
 
     def _open(self, path: Path, tables: Sequence[str]) -> tuple[lmdb.Environment, Tables]:
         with self._translated("opened"), ExitStack() as undo:
+            hold_lock_file(path)
             env = lmdb.Environment(
                 str(path),
                 map_size=self._size_max_mib * MIB,
