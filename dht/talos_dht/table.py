@@ -13,7 +13,7 @@ Source: Maymounkov and Mazières, "Kademlia" (2002), sections 2.2, 2.4 and 4.1.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Final, cast
 
@@ -113,9 +113,12 @@ class Table(RoutingTable):
             return None
         # It may be somewhere else now; and one address and port is one node: this one, for it answered.
         gone = [entry for entry in (known, self._places.get(contact.place)) if entry is not None]
+        may = self._admits(contact, but=gone)
+        if known is not None and not may:
+            gone.remove(known)  # Who passes datagrams on answers with any key, and shall take no place by that.
         for entry in gone:
             self._drop(entry)
-        longest = self._answered_first(Entry(contact), now_ms) if self._admits(contact) else None
+        longest = self._answered_first(Entry(contact), now_ms) if may else None
         for entry in gone:
             self._promote(entry.long_id)
         return longest
@@ -124,7 +127,7 @@ class Table(RoutingTable):
         """Say whether to ask back who asked us: whether an answer could give it a place, or moves one that it has."""
         entry = self._placed.get(contact.id)
         if entry is not None:
-            return entry.contact.raw != contact.raw
+            return entry.contact.raw != contact.raw and self._admits(contact, but=[entry])
         if contact.id == self.node.id or contact.place in self._places or not self._admits(contact):
             return False
         bucket = self._bucket(contact.number)
@@ -288,12 +291,15 @@ class Table(RoutingTable):
             if not self._networks[entry.contact.network]:
                 del self._networks[entry.contact.network]
 
-    def _admits(self, contact: Contact) -> bool:
+    def _admits(self, contact: Contact, but: Sequence[Entry] = ()) -> bool:
+        """Say whether its network has room for it once those are gone."""
         network = contact.network
         if network is None or not self._networks[network]:
             return True
-        in_bucket = sum(entry.contact.network == network for entry in self._bucket(contact.number).entries)
-        return in_bucket < PER_BUCKET_NETWORK_MAX and self._networks[network] < PER_TABLE_NETWORK_MAX
+        left = self._networks[network] - sum(entry.contact.network == network for entry in but)
+        bucket = self._bucket(contact.number).entries
+        in_bucket = sum(entry.contact.network == network and entry not in but for entry in bucket)
+        return in_bucket < PER_BUCKET_NETWORK_MAX and left < PER_TABLE_NETWORK_MAX
 
 
 def load(raw: bytes) -> list[Contact]:

@@ -110,6 +110,23 @@ def test_c4_a_contact_that_answers_from_elsewhere_is_known_there_and_nowhere_els
     assert moved in known(made)
 
 
+def test_who_answers_from_a_network_that_has_its_share_keeps_the_place_where_it_was() -> None:
+    made = table(5)
+    crowd = [contact(100 + number, "77.0.0.1", 1 + number) for number in range(10)]
+    for one in crowd:
+        made.answered(one, 10)
+    before = known(made)
+    for number in range(1, 6):  # Whoever passes datagrams on answers with any key, at any number of ports.
+        passed_on = contact(number, "77.0.0.1", 100 + number)
+        assert not made.is_wanted(passed_on)
+        made.answered(passed_on, 20)
+    assert known(made) == before
+    within = next(one for one in crowd if one in before)
+    moved = contact(100 + crowd.index(within), "77.0.0.1", 200)
+    made.answered(moved, 30)  # It takes no more of its network than it had.
+    assert set(known(made)) == {*before, moved} - {within}
+
+
 @pytest.mark.parametrize("side", [0, 1])
 def test_c5_an_id_at_the_middle_is_looked_for_in_the_half_that_it_is_kept_in(side: int) -> None:
     made = table(200)

@@ -75,7 +75,7 @@ MUTANTS: Final = (
         "network_without_a_share",
         "Who has one network fills the table with its ids.",
         "dht/talos_dht/table.py",
-        "in_bucket < PER_BUCKET_NETWORK_MAX and self._networks[network] < PER_TABLE_NETWORK_MAX",
+        "in_bucket < PER_BUCKET_NETWORK_MAX and left < PER_TABLE_NETWORK_MAX",
         "in_bucket < PER_BUCKET_NETWORK_MAX",
         f"{TABLE}::test_s3_one_network_gets_two_places_of_a_bucket_and_three_of_the_table",
     ),
