@@ -72,10 +72,12 @@ class DhtRunner:
         return job
 
     async def _do(self, effects: list[Effect]) -> None:
+        # Sending may pause, and be broken off: so who waits is told first, and the timer of what comes of it.
         for effect in effects:
-            if isinstance(effect, Send):
-                await self._ports.send(effect.to, effect.body)
-            elif effect.job in self._waiting:
+            if not isinstance(effect, Send) and effect.job in self._waiting:
                 self._waiting[effect.job].set()
         if self.dht.wakes_at_ms < self._until_ms:
             self._earlier.send()
+        for effect in effects:
+            if isinstance(effect, Send):
+                await self._ports.send(effect.to, effect.body)

@@ -19,7 +19,7 @@ from talos.services.desk import Desk
 from talos.services.discovery.dht import DhtRunner
 from talos.services.discovery.ports import Ports
 from talos.services.signal import Signal
-from talos_dht import Contact, Dht, Now
+from talos_dht import Contact, Dht, Done, Effect, Job, Now, Send
 from talos_ratchet import make_key_pair
 
 
@@ -72,3 +72,26 @@ async def test_two_that_are_begun_one_after_the_other_both_end_in_time(autojump_
             joins.start_soon(join, 2, 0.5)
         assert ended == pytest.approx([4.0, 4.5], abs=0.01)
         nursery.cancel_scope.cancel()
+
+
+async def test_a_job_that_is_done_is_told_even_if_what_stands_before_it_is_broken_off(
+    autojump_clock: MockClock,
+) -> None:
+    driven, nobody = runner(), Contact.at(bytes(range(32)), "127.0.0.1", 9)
+
+    async def stalled(to: Contact, body: bytes) -> None:
+        await trio.sleep_forever()
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            jobs = list[Job]()
+
+            def begin(now: Now) -> tuple[Job, list[Effect]]:
+                jobs.append(driven.dht.find(nobody.id, now)[0])
+                return jobs[0], []
+
+            nursery.start_soon(driven.finished, begin)
+            await wait_all_tasks_blocked()
+            driven._ports.send = stalled  # type: ignore[method-assign]  # As where the socket's buffer is full.
+            with trio.move_on_after(1):  # As a greeting, in which a datagram came over a stream.
+                await driven._do([Send(nobody, b""), Done(jobs[0])])
