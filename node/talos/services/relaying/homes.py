@@ -11,7 +11,7 @@ import trio
 
 from talos.core import codec
 from talos.core.names import PeerAddress
-from talos.core.reservations import LIFE_MS, TOKEN_SIZE
+from talos.core.reservations import LIFE_MS, TOKEN_SIZE, WAITING_MAX
 from talos.errors import MalformedMessage, Refused, TalosError
 from talos.host import Address
 from talos.services.desk import Desk
@@ -27,7 +27,8 @@ RENEW: Final = 0.8  # Of a reservation's life, after which it is renewed.
 ASK_S: Final = 10.0
 LIFE_LEAST_MS: Final = 60_000  # Of a reservation: a relay must not have us renew without pause.
 AGAIN_LEAST_S: Final = 1.0  # Before a relay that was lost is tried again; then twice as long ...
-AGAIN_MOST_S: Final = 60.0  # ... up to this.
+AGAIN_MOST_S: Final = 60.0  # ... up to this. Who has kept us for so long is none that only ends links.
+CALLED_MAX: Final = WAITING_MAX  # Calls of one relay that we come to at once: with an honest one no more wait.
 
 
 @dataclass(slots=True)
@@ -38,6 +39,7 @@ class Home:
     key: bytes = b""  # Its X25519 key, once we have been there.
     is_reserved: bool = False
     reason: str | None = "not asked yet"  # Why we cannot be called there.
+    coming: int = 0  # Calls there that we are on our way to.
 
 
 class Homes:
@@ -64,11 +66,12 @@ class Homes:
     async def _keep(self, home: Home) -> None:
         clock, wait_s = self._desk.host.clock, AGAIN_LEAST_S
         while True:
+            began_at = clock.monotonic()
             try:
                 await self._stay(home)
             except TalosError as error:
                 home.reason = str(error)
-            if home.is_reserved:
+            if clock.monotonic() - began_at >= AGAIN_MOST_S:
                 wait_s = AGAIN_LEAST_S
             home.is_reserved = False
             self.moved.send()
@@ -76,7 +79,10 @@ class Homes:
             wait_s = min(2 * wait_s, AGAIN_MOST_S)
 
     async def _stay(self, home: Home) -> None:
-        """Reserve, and renew in time, until the link to the relay ends. Raises `TalosError` where that is not to be."""
+        """Reserve, renew in time, and reserve anew if the link to the relay ends, until one has not lasted.
+
+        Raises `TalosError` where that is not to be.
+        """
         address = Address(home.at.host, home.at.port)
         if address not in self._desk.directory.addresses(home.at.did):
             await self._desk.add_address(home.at.did, address)
@@ -84,7 +90,7 @@ class Homes:
         peer = self._desk.post.peer(home.at.did)
         while True:
             await self._links.connect(peer)
-            link = peer.link
+            link, began_at = peer.link, self._desk.host.clock.monotonic()
             life_ms = _life_of(await self._requests.ask(peer, RequestType.RESERVE, timeout_s=ASK_S))
             home.reason = None
             if not home.is_reserved:
@@ -94,13 +100,18 @@ class Homes:
                 while link is not None and peer.link is link:
                     await self._desk.post.work_came.wait()
                 home.reason = "the link to it has ended"
+                if self._desk.host.clock.monotonic() - began_at < AGAIN_MOST_S:
+                    return  # A relay must not have us greet it without pause.
 
     async def _called(self, peer: Peer, token: bytes) -> bytes:
         """Somebody calls us at a relay: go there. The relay has its answer at once; the rest is between us and them."""
         home = next((one for one in self.homes if one.at.did == peer.did and one.is_reserved), None)
         if home is None or len(token) != TOKEN_SIZE:
             raise Refused("we have no reservation there")
+        if home.coming >= CALLED_MAX:
+            raise Refused(f"{CALLED_MAX} calls at this relay are being taken")
         self._links.spawn(f"called at {home.at.host}", partial(self._come, home, token))
+        home.coming += 1
         return b""
 
     async def _come(self, home: Home, token: bytes) -> None:
@@ -111,6 +122,8 @@ class Homes:
                 await self._links.take(stream)
         except TalosError as error:
             home.reason = f"a call did not come about: {error}"
+        finally:
+            home.coming -= 1
 
 
 def _life_of(answer: bytes) -> int:
