@@ -35,6 +35,7 @@ class Mark(Enum):
 
 
 _UNDER_WAY: Final = frozenset({Mark.ASKED, Mark.LATE})
+_MISSED: Final = frozenset({Mark.LATE, Mark.LOST})
 
 
 class Report(NamedTuple):
@@ -123,6 +124,10 @@ class Lookup:
             self._drop(contact)
             if before is Mark.ASKED:
                 self._blame(self._tellers[contact.raw][0])
+
+    def is_missed(self, contact: Contact) -> bool:
+        """Say whether it was asked, and has not answered."""
+        return self._marks.get(contact.raw) in _MISSED
 
     @property
     def is_done(self) -> bool:

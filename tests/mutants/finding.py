@@ -229,7 +229,7 @@ MUTANTS: Final = (
         "udp_is_given_up_for_good",
         "One silent hour, and a node asks over streams for the rest of its life.",
         "node/talos/services/discovery/ports.py",
-        "                self.by_stream = False\n",
+        "                    self._by_stream[near] = False\n",
         "",
         f"{BLOCKED}::test_a_node_that_hears_a_datagram_asks_over_streams_no_more",
     ),

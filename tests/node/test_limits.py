@@ -98,6 +98,7 @@ NO_LIMITS: Final = {  # What is named like one, and why it is none.
     "LOOK_S": "how often we look",
     "FLUSH_S": "how often we write",
     "JOIN_S": "how often we try",
+    "OTHERS_S": "how often we try",
     "CLOSE_S": "how we stop",
     "BINDS_MAX": "how we start",
     "AGAIN_LEAST_S": "how we go to a relay",

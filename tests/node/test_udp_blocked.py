@@ -105,7 +105,7 @@ async def test_a_registry_is_asked_over_a_stream() -> None:
 async def test_a_node_that_hears_a_datagram_asks_over_streams_no_more() -> None:
     async with town("hub", "ada") as (_, ada):
         await until(lambda: len(discovery(ada).dht.table) == 1)
-        discovery(ada).ports.by_stream = True
+        discovery(ada).ports._by_stream[True] = True
         await discovery(ada)._join([])
         assert not discovery(ada).ports.by_stream
         assert discovery(ada).dht.serves  # So others tell of it again.
@@ -116,7 +116,7 @@ async def test_who_has_moved_to_where_udp_does_not_pass_asks_over_streams_after_
         await until(lambda: len(discovery(ada).dht.table) == 1)
         ports, asked = discovery(ada).ports, discovery(ada).dht.table.closest(bytes(20))
         assert not ports.is_silent(asked)  # One came a moment ago: it is they who are gone.
-        ports._heard_ms -= 1000 * (SILENT_S + 1)
+        ports._heard_ms[True] -= 1000 * (SILENT_S + 1)
         assert not ports.is_silent([])
         assert ports.is_silent(asked)
 

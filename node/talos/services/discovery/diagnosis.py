@@ -42,7 +42,7 @@ def _ports(here: Discovery) -> Iterator[Diagnosis]:
     heard = f"{ports}: {traffic.received} datagrams came, {traffic.refused} of them refused, {traffic.sent} were sent"
     if here.ports.opened or here.trouble is not None:
         if here.ports.by_stream:
-            silent = f"{ports}: nobody's datagram comes, so others are asked over streams, and cannot ask us"
+            silent = f"{ports}: no datagram comes from others, so they are asked over streams, and cannot ask us"
             yield Diagnosis("udp", ok=False, what=silent, fix="Let UDP through to and from that port")
         yield Diagnosis("ports", ok=here.trouble is None, what=here.trouble or heard, fix=None)
     said = ", ".join(f"{one.host}:{one.port}" + (" (relay)" if one.relay else "") for one in here.addresses())

@@ -52,6 +52,11 @@ def _address(host: str, port: int) -> Address:
     return Address(host, port)
 
 
+def _is_near(contact: Contact) -> bool:
+    """Say whether it is in our own house."""
+    return contact.network is None
+
+
 @dataclass(slots=True)
 class Traffic:
     """Datagrams since the start."""
@@ -72,18 +77,26 @@ class Ports:
         self._spawn = spawn
         self._answers: dict[bytes, list[bytes]] = {}  # To who asks over a stream just now, by contact as written.
         self._asked: set[bytes] = set()  # Contacts that are asked over a stream just now.
-        self._heard_ms = -inf  # Monotonic: the last datagram that somebody sealed for us, not one that strays in.
+        # Of those in our own house, and of all others: neighbours are heard where a wall lets nobody else's through.
+        self._by_stream = dict.fromkeys((True, False), False)
+        # Monotonic: the last datagram that somebody sealed for us, not one that strays in.
+        self._heard_ms = dict.fromkeys((True, False), -inf)
         self.opened = opened
         self.traffic = Traffic()
-        self.by_stream = False  # UDP does not seem to pass: ask over streams too, until a datagram comes.
         self.udp_passes: Callable[[], None] = lambda: None  # Called when one comes after all.
+
+    @property
+    def by_stream(self) -> bool:
+        """Whether UDP does not seem to pass, in the house or out of it: who is there is asked over streams, until a
+        datagram comes from there."""
+        return any(self._by_stream.values())
 
     async def send(self, to: Contact, body: bytes) -> None:
         """Send what the DHT says. What cannot be sent from here is lost, as on any road."""
         if to.raw in self._answers:
             self._answers[to.raw].append(body)
             return
-        if self.by_stream and to.raw not in self._asked and len(self._asked) < STREAMS_MAX:
+        if self._by_stream[_is_near(to)] and to.raw not in self._asked and len(self._asked) < STREAMS_MAX:
             with suppress(NodeStopped):
                 self._spawn(f"datagram to {to.host}", partial(self._ask, to, body))
                 self._asked.add(to.raw)
@@ -98,11 +111,13 @@ class Ports:
                 return
 
     def is_silent(self, asked: Sequence[Contact]) -> bool:
-        """Say whether to ask over streams from now on: nodes whose streams we have had did not answer to datagrams, and
-        nobody's has come for a while: a machine may have moved to where UDP does not pass."""
-        is_long = self._desk.steady_ms() - self._heard_ms > 1000 * SILENT_S
-        self.by_stream = self.by_stream or (bool(asked) and is_long)
-        return self.by_stream
+        """Say whether to ask anew, now over streams: nodes whose streams we have had did not answer to datagrams, and
+        nobody's has come from there for a while: a machine may have moved to where UDP does not pass."""
+        now_ms = self._desk.steady_ms()
+        silent = {near for near in map(_is_near, asked) if now_ms - self._heard_ms[near] > 1000 * SILENT_S}
+        begins = any(not self._by_stream[near] for near in silent)
+        self._by_stream |= dict.fromkeys(silent, True)
+        return begins
 
     async def read(self, port: Datagrams) -> None:
         """Hand what comes in on one port to `heard`, until cancelled or closed. Raises `LinkClosed`."""
@@ -114,9 +129,10 @@ class Ports:
             if opened is None:
                 self.traffic.refused += 1
             else:
-                self._heard_ms = now_ms
-                if self.by_stream:
-                    self.by_stream = False
+                near = _is_near(opened[0])
+                self._heard_ms[near] = now_ms
+                if self._by_stream[near]:
+                    self._by_stream[near] = False
                     self.udp_passes()
                 await self.heard(*opened)
 

@@ -37,6 +37,7 @@ from talos_dht import Contact, Dht, K, Malformed, Now, Record, load
 CLOSE_S: Final = 2.0  # For what is written in the end.
 CONTACTS_KEY: Final = b"contacts"
 JOIN_S: Final = 30.0  # Between two attempts to find a way in, while nobody is known.
+OTHERS_S: Final = 300.0  # Between two attempts to reach those ways in that are none of the few whom we know.
 UNSPECIFIED: Final = frozenset({"0.0.0.0", "::"})
 
 
@@ -233,11 +234,19 @@ class Discovery:
             self.trouble = f"{error}; restart the node"
 
     async def _keep_joined(self) -> None:
-        """Find a way in at the start, and again whenever nobody answers any more."""
+        """Find a way in at the start, and again whenever nobody answers any more.
+
+        While few are known, ask those ways in that are none of them: we may have been cut off together.
+        """
+        clock = self._desk.host.clock
+        others_at = clock.monotonic()
         while True:
             if not len(self.dht.table):
                 await self._find_way_in(self._saved(), self.lan.ways_in())
-            await self._desk.host.clock.sleep(JOIN_S)
+            elif len(self.dht.table) < K and clock.monotonic() >= others_at:
+                await self._ask_ways_in()
+                others_at = clock.monotonic() + OTHERS_S
+            await clock.sleep(JOIN_S)
 
     async def _find_way_in(self, saved: list[Contact], near: list[Contact]) -> None:
         """Ask those we knew when anybody last answered, and those near us; only then those we were told of."""
@@ -245,11 +254,16 @@ class Discovery:
             self._look_whether_we_serve()
             await self._runner.finished(partial(self.dht.join_again, saved, near))
             self._settle()
-        there = await self.ways_in.contacts(self.settings.ways_in)
-        await self._join(there)
-        if not len(self.dht.table) and self.ports.is_silent(there):
-            await self._join(there)
+        await self._ask_ways_in()
         self._settle()
+
+    async def _ask_ways_in(self) -> None:
+        there = [one for one in await self.ways_in.contacts(self.settings.ways_in) if one.id not in self.dht.table]
+        if there:
+            missed = await self._join(there)
+            if self.ports.is_silent(missed):
+                missed = await self._join(missed)
+            self.ways_in.failed(missed)
 
     def _settle(self) -> None:
         self._is_settled = True
@@ -260,9 +274,11 @@ class Discovery:
         can_be_asked = bool(self._listeners) and not self.homes.homes and not self.ports.by_stream
         self.dht.serves = can_be_asked and "dht" in self.settings.sources
 
-    async def _join(self, contacts: list[Contact]) -> None:
+    async def _join(self, contacts: list[Contact]) -> list[Contact]:
+        """Return those that did not answer."""
         self._look_whether_we_serve()
-        await self._runner.finished(partial(self.dht.join, contacts))
+        job = await self._runner.finished(partial(self.dht.join, contacts))
+        return [one for one in contacts if any(walk.lookup.is_missed(one) for walk in job.walks)]
 
     async def _join_near(self, contacts: list[Contact]) -> None:
         """Who was just heard may be in another DHT than we, as long as ours is a small one."""

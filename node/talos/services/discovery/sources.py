@@ -105,7 +105,7 @@ class RegistrySource:
                 return None
             job = await self._runner.finished(partial(begin, at=at))
             answered = [contact for walk in job.walks for contact in walk.lookup.closest]
-            if answered or self._ports.by_stream or not self._ports.is_silent(at):
+            if answered or not self._ports.is_silent(at):
                 break
         self._ways_in.failed([contact for contact in at if contact not in answered])
         return job if answered else None
