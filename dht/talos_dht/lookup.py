@@ -248,9 +248,15 @@ class Lookup:
 
 
 class Directly(Lookup):
-    """Asks those it begins with, and nobody that they tell of."""
+    """Asks those it begins with, wherever they are, and nobody that they tell of."""
 
     __slots__ = ()
 
     def answered(self, contact: Contact, told: Iterable[Contact]) -> None:
         super().answered(contact, ())
+
+    def _has_room(self, network: bytes | None) -> bool:
+        return True
+
+    def _is_full(self, network: bytes | None) -> bool:
+        return False

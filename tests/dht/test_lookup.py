@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from talos_dht.lookup import ALPHA, Report
+from talos_dht.lookup import ALPHA, Directly, Report
 from tests.dht.people import contact
-from tests.dht.walking import OWN, begin, knowing_some, nearest, walk
+from tests.dht.walking import GOAL, OWN, begin, knowing_some, nearest, walk
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -101,3 +101,13 @@ def test_a_report_counts_queries_answers_and_who_told_of_whom() -> None:
     lookup.next()
     lookup.answered(nearest_of_all, [])
     assert lookup.report == Report(queries=4, answered=3, hops=3)
+
+
+def test_who_is_asked_by_name_is_asked_whatever_its_network_and_however_it_answers() -> None:
+    named = [contact(number, f"77.0.0.{number}") for number in range(1, 5)]
+    lookup = Directly(GOAL, named, OWN.id)
+    asked = walk(lookup, lambda one: None if one == named[0] else named)
+    assert set(asked) == set(named)
+    assert set(lookup.closest) == set(named[1:])
+    assert lookup.is_missed(named[0])
+    assert not any(lookup.is_missed(one) for one in named[1:])
