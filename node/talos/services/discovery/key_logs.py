@@ -96,13 +96,18 @@ class KeyLogs:
             self._parsed.move_to_end(did)
         elif did in self._kept:
             try:
-                self._parsed[did] = self._desk.directory.read(self._kept[did])
+                self._have(self._desk.directory.read(self._kept[did]))
             except (Damaged, Refused):
                 self._forget(did)  # A cache has nothing to lose: it can be fetched again.
                 return None
-            if len(self._parsed) > PARSED_MAX:
-                self._parsed.popitem(last=False)
         return self._parsed.get(did)
+
+    def _have(self, log: KeyLog) -> None:
+        """Keep it verified; the one that was asked for longest ago makes room."""
+        self._parsed[log.state.did] = log
+        self._parsed.move_to_end(log.state.did)
+        if len(self._parsed) > PARSED_MAX:
+            self._parsed.popitem(last=False)
 
     def _keep(self, log: KeyLog) -> None:
         did, raw = log.state.did, log.encode()
@@ -110,7 +115,7 @@ class KeyLogs:
             self._forget(did)
             self._kept[did] = raw
             self._size += len(raw)
-        self._parsed[did] = log
+        self._have(log)
         self._used[did] = None
         self._used.move_to_end(did)
         while len(self._used) > LOGS_MAX or self._size > LOGS_BYTES_MAX:

@@ -148,6 +148,19 @@ async def test_a_log_is_not_verified_again_for_each_who_asks(monkeypatch: pytest
             logs.key_of(revoked.state.did, held[1].state.seq, held[1].state.digest)
 
 
+async def test_so_many_are_kept_verified_however_many_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "PARSED_MAX", 2)
+    with key_logs() as (logs, kept, _):
+        held = [Holder(str(number)).log() for number in range(5)]
+        for log in held:
+            await logs.learn(log)
+        assert len(logs._parsed) == 2
+        assert len(kept) == 5
+        for log in held:
+            assert logs.known(log.state.did) == log
+        assert len(logs._parsed) == 2
+
+
 async def test_whoever_was_not_asked_for_longest_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page, "LOGS_MAX", 3)
     with key_logs() as (logs, kept, _):
