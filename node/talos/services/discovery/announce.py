@@ -1,8 +1,12 @@
-"""What this node says of itself: its record and what it offers, again every hour and whenever they change."""
+"""What this node says of itself: its record and what it offers, again every hour and whenever they change.
+
+Where they change again and again it is said more and more seldom, and once a minute in the end.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from math import inf
 from typing import Final, NamedTuple
 
 from talos.core.whereabouts import COUNT_SIZE, next_seq, own_provider, own_record
@@ -14,7 +18,7 @@ from talos_dht import REPUBLISH_MS, Address, Held, Record
 
 SEQ_KEY: Final = b"seq"
 LOOK_S: Final = 60.0  # Between two looks whether something has changed: an address, the bundle, our key log.
-AGAIN_S: Final = 1.0  # Before the next attempt where nobody holds it yet; then twice as long, up to LOOK_S.
+AGAIN_S: Final = 1.0  # Before it is said again, held or not; then twice as long, up to LOOK_S.
 
 Tell = Callable[[Held], Awaitable[int]]  # Gives something to whoever is to hold it; returns how many do now.
 
@@ -60,6 +64,7 @@ class Announcer:
         """Until cancelled."""
         clock = self._desk.host.clock
         said, due_ms, wait_s = b"", 0, AGAIN_S
+        pause_s, held_at = AGAIN_S, -inf
         while True:
             addresses, now_ms = self._addresses(), self._desk.steady_ms()
             saying = self._saying(addresses) + b"%d" % self._neighbours()
@@ -70,6 +75,10 @@ class Announcer:
                 wait_s = AGAIN_S if self.holders else min(2 * wait_s, LOOK_S)
                 due_ms = now_ms + REPUBLISH_MS - self._drawn(REPUBLISH_MS // 10)
                 if said:
+                    # Others have a say in it: where we are seen, which relays keep us, who is near.
+                    is_often = clock.monotonic() - held_at < 2 * LOOK_S
+                    pause_s, held_at = min(2 * pause_s, LOOK_S) if is_often else AGAIN_S, clock.monotonic()
+                    await clock.sleep(pause_s)
                     continue  # News that came meanwhile woke nobody.
             with clock.move_on_after(wait_s if has_to and not said else LOOK_S):
                 await self._news.wait()

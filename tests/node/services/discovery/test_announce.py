@@ -107,3 +107,25 @@ async def test_what_is_held_is_said_again_every_hour_and_as_soon_as_it_changes(
         assert len(around.numbers) == 3
         await trio.sleep(HOUR_S / 2)
         assert len(around.numbers) == 3
+
+
+async def test_where_something_else_is_to_be_said_each_time_it_is_said_more_and_more_seldom(
+    autojump_clock: MockClock,
+) -> None:
+    """As where those who answer us take turns in saying where they have seen us."""
+    around = Around(holders=1)
+
+    async def tell(what: Held) -> int:
+        around.told.append(what)
+        around.addresses = [Address("10.0.0.1", len(around.told))]
+        assert len(around.told) < 1_000
+        return 1
+
+    around.tell = tell  # type: ignore[method-assign]  # Others change what is to be said, while it is said.
+    around.addresses = [HERE]
+    async with announcing(around):
+        await trio.sleep(10 * AGAIN_S)
+        few = len(around.numbers)
+        assert few >= 3
+        await trio.sleep(HOUR_S)
+        assert len(around.numbers) <= few + HOUR_S / LOOK_S + 3
