@@ -12,7 +12,8 @@ from trio.testing import wait_all_tasks_blocked
 
 from talos import Node
 from talos.core.report import Diagnosis
-from talos.errors import UsageError
+from talos.errors import StoreFull, UsageError
+from talos.services.discovery.kept import Kept
 from tests.node.test_discovery import PATIENCE_S, STEP_S, discovery, town
 from tests.node.test_relay import hidden
 from tests.processes.running import place, running, settings, until
@@ -98,6 +99,21 @@ async def test_who_offers_a_topic_is_told_with_the_end_of_what_it_said() -> None
             assert [offer.did for offer in offers] == [bob.did]
             assert offers[0].until_ms > 0
             assert await ada.find("nothing of the kind") == ()
+
+
+async def test_a_cache_that_could_not_be_written_is_trouble_until_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(settings("ada")) as ada:
+        ours = discovery(ada)
+
+        async def full(kept: Kept) -> None:
+            raise StoreFull("the disk is full")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(Kept, "flush", full)
+            await ours._flush()
+            assert "the disk is full" in (await of_network(ada))["ports"].what
+        await ours._flush()
+        assert (await of_network(ada))["ports"].ok
 
 
 async def test_without_discovery_there_is_nothing_to_find_or_diagnose() -> None:

@@ -104,7 +104,8 @@ class Discovery:
         self._answers_saved = 0  # How many there had been when the table was saved.
         self._is_settled = "dht" not in settings.sources  # Else once we have tried to join.
         self._has_holders = bool(self.finder.sources.keys() - {"lan"})  # Who hears a beacon keeps it to itself.
-        self.trouble: str | None = None  # Why others may not find us, or we them.
+        self._deaf: str | None = None  # Why no datagram comes any more.
+        self._unwritten: str | None = None  # Why what we have learnt is not on disk.
         self._logs.is_held = self.dht.shelf.has_of
         desk.directory.shown = self._logs.shown
         links.holding = self
@@ -189,6 +190,11 @@ class Discovery:
     # What there is to know of it
 
     @property
+    def trouble(self) -> str | None:
+        """Why others may not find us, or we them."""
+        return self._deaf or self._unwritten
+
+    @property
     def me(self) -> Identity:
         return self._desk.me
 
@@ -231,7 +237,7 @@ class Discovery:
         try:
             await self.ports.read(port)
         except LinkClosed as error:
-            self.trouble = f"{error}; restart the node"
+            self._deaf = f"{error}; restart the node"
 
     async def _keep_joined(self) -> None:
         """Find a way in at the start, and again whenever nobody answers any more.
@@ -307,8 +313,10 @@ class Discovery:
         if len(self.dht.table) and self.dht.table.answers != self._answers_saved:
             self._answers_saved = self.dht.table.answers
             self._kept[DHT][CONTACTS_KEY] = self.dht.dump()
+        unwritten = None
         for kept in self._kept.values():
             try:
                 await kept.flush()
             except StoreFailed as error:
-                self.trouble = f"what was learnt of others could not be written: {error}"
+                unwritten = f"what was learnt of others could not be written: {error}"
+        self._unwritten = unwritten

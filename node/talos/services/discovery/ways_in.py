@@ -50,9 +50,9 @@ class WaysIn:
 
     async def _look(self, way: PeerAddress) -> None:
         """Ask who is there; all who want to know at once share one question."""
-        if way in self._looking:
+        while way in self._looking:  # Who asked may have been broken off: then the next who waits asks.
             await self._looking[way].wait()
-        elif way not in self._contacts and self._clock.monotonic() >= self._rest_until.get(way, -inf):
+        if way not in self._contacts and self._clock.monotonic() >= self._rest_until.get(way, -inf):
             done = self._looking[way] = trio.Event()
             try:
                 async with self._slots:

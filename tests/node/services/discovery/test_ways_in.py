@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from talos.core.names import PeerAddress
 from talos.host import Address
@@ -54,3 +54,19 @@ async def test_where_nobody_listens_is_asked_again_soon(autojump_clock: MockCloc
             await ways.contacts([refused])
             assert len(a.wire.dials) == tries
             await trio.sleep(REST * LATENCY_S)
+
+
+async def test_who_waits_for_a_question_that_is_broken_off_asks_it(autojump_clock: MockClock) -> None:
+    async with running("a") as (a,):
+        ways = WaysIn(a.links.dialler, a.desk.host.clock)
+        refused = PeerAddress(bytes(32), "nobody", 1)
+
+        async def hasty() -> None:
+            with trio.move_on_after(LATENCY_S / 2):
+                await ways.contacts([refused])
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(hasty)
+            await wait_all_tasks_blocked()
+            await ways.contacts([refused])
+            assert refused in ways.failures
