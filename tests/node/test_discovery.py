@@ -262,6 +262,15 @@ async def test_a_saved_table_that_is_damaged_is_let_be(tmp_path: Path) -> None:
         assert not len(discovery(ada).dht.table)
 
 
+@pytest.mark.parametrize("raw", [b"\x7f" + b"\xff" * 7, b"\xff" * 9])
+async def test_a_saved_number_that_is_damaged_is_let_be(tmp_path: Path, raw: bytes) -> None:
+    config = settings("ada", tmp_path)
+    async with running(config) as ada:
+        discovery(ada)._kept["dht"][b"seq"] = raw
+    async with town("hub") as (hub,), running(replace(config, bootstrap=(place(hub),))) as ada:
+        await until(lambda: discovery(ada).holders > 0)
+
+
 async def test_a_closed_group_finds_its_own_and_is_not_heard_by_others(tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.write_bytes(b"k" * 32)

@@ -9,6 +9,7 @@ from typing import Final
 from talos.core.identity import Identity
 from talos_dht import LIFE_MS, Address, Instance, Provider, Record, topic_of
 from talos_dht.record import ADDRESSES_MAX
+from talos_dht.statement import SEQ_MAX
 
 COUNT_SIZE: Final = 8  # Bytes of the row that keeps the number of our newest statement.
 
@@ -44,5 +45,9 @@ def own_provider(me: Identity, topic: str, seq: int, now_ms: int) -> Provider:
 
 
 def next_seq(newest: bytes | None, now_ms: int) -> int:
-    """Return a number above that of all our statements: the time, unless the clock was set back."""
-    return max(now_ms, 1 + int.from_bytes(newest or b"", "big"))
+    """Return a number above that of all our statements: the time, unless the clock was set back.
+
+    A row that is damaged, and says a number that nothing may have, says nothing.
+    """
+    used = int.from_bytes(newest or b"", "big")
+    return max(now_ms, 1 + used) if used < SEQ_MAX else now_ms
