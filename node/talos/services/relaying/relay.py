@@ -51,7 +51,7 @@ class Relay:
         """Answer a client: [version, ms for which it can be called here]. Raises `RelayFull`."""
         if peer.link is None:
             raise NotReachable("the link has ended")
-        self.reservations.prune(lambda did: self._desk.post.peer(did).link is not None)
+        self.reservations.prune(lambda did: self._desk.post.peer_or_stranger(did).link is not None)
         life_ms = self.reservations.reserve(peer.did, source_of(peer.link.host).host, self._desk.steady_ms())
         return codec.pack(VERSION, life_ms)
 
@@ -108,7 +108,7 @@ class Relay:
 
     async def _come(self, call: _Call) -> Stream:
         """Return the client's stream, once it has come. Raises `Refused`."""
-        client, clock = self._desk.post.peer(call.ring.did), self._desk.host.clock
+        client, clock = self._desk.post.peer_or_stranger(call.ring.did), self._desk.host.clock
         try:
             with call.waiting, clock.move_on_after(CALL_MS / 1000):
                 await self._requests.ask(client, RequestType.CALLED, call.ring.token, timeout_s=CALL_MS / 1000)
