@@ -19,7 +19,8 @@ from typing import Final
 
 from talos_ratchet.bundle import Bundle, Offer
 from talos_ratchet.checked import KEY_SIZE
-from talos_ratchet.errors import Malformed, UnknownPrekey
+from talos_ratchet.errors import Forged, Malformed, UnknownPrekey
+from talos_ratchet.frame import HEADER, cut_head
 from talos_ratchet.keys import (
     EC_TYPE,
     KEM_CIPHERTEXT_SIZE,
@@ -32,6 +33,7 @@ from talos_ratchet.keys import (
     check_point,
     make_key_pair,
 )
+from talos_ratchet.opened import Opened
 from talos_ratchet.opening import FIRST_SIZE_MAX, ONE_TIME, PARTY_SIZE_MAX, Opening
 from talos_ratchet.ratchet import Ratchet
 from talos_ratchet.rows import ID_SIZE
@@ -197,7 +199,7 @@ def accept(
     secret = suite.mix((*secrets, kem.decapsulate(opening.ciphertext)), suite.info(b"pqxdh", transcript))
     control = Ratchet.respond(suite, transcript, Lane.CONTROL, _lane_seed(suite, secret, Lane.CONTROL), signed.pair)
     session = _session(suite, secret, transcript, control, initiated=False, now_ms=now_ms)
-    opened = session.open(Lane.CONTROL, opening.frame, now_ms=now_ms)
+    opened = _open_first(control, opening.frame, now_ms)
     session.take(Lane.CONTROL, opened)
     control.turn(entropy)  # At once, so that no row of the session ever holds the signed prekey's secret.
     return Accepted(session, opened.plaintext, opening.one_time)
@@ -236,6 +238,17 @@ def _named_prekeys(opening: Opening, prekeys: Prekeys) -> tuple[Prekey, Prekey |
     if prekeys.one_time is None or prekeys.one_time.id != opening.one_time_id:
         raise UnknownPrekey(f"no one-time prekey {opening.one_time_id}")
     return prekeys.signed, prekeys.one_time, prekeys.kem
+
+
+def _open_first(control: Ratchet, frame: bytes, now_ms: int) -> Opened:
+    """Open the frame of an opening. Raises `Forged`; `Malformed`, with nothing derived, if any would come before it."""
+    found = control.suite.open_header(control.live, *cut_head(frame, Lane.CONTROL))
+    if found is None:
+        raise Forged("no header key fits the frame of an opening")
+    _, _, number, *_ = HEADER.unpack(found[1])
+    if number:
+        raise Malformed(f"an opening carries the first frame of its session, not frame {number}")
+    return control.open(frame, *found, now_ms)
 
 
 def _lane_seed(suite: Suite, secret: bytes, lane: Lane) -> bytes:

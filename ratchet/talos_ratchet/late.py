@@ -5,6 +5,7 @@ Source: Signal, "The Double Ratchet Algorithm", sections 2.6 and 8.4.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from struct import Struct
 from typing import Final
 
@@ -45,9 +46,14 @@ class LateKeys:
         if kept + asked > LATE_KEYS_MAX:
             raise TooFarAhead(f"{kept} keys are kept and a frame asks for {asked} more; at most {LATE_KEYS_MAX}")
 
-    def put(self, place: Place, key: bytes, kept_ms: int) -> None:
-        self.kept[place] = (key, kept_ms)
-        self.changed.add(place)
+    def put(self, passed: Mapping[Place, bytes], kept_ms: int, most: int) -> None:
+        """Keep the keys of what was passed over; of all that are kept, the newest `most`."""
+        over = len(self.kept) + len(passed) - most
+        for place in list(self.kept)[: max(0, over)]:
+            self.drop(place)
+        for place in list(passed)[-most:]:
+            self.kept[place] = (passed[place], kept_ms)
+            self.changed.add(place)
 
     def drop(self, place: Place) -> None:
         del self.kept[place]

@@ -22,7 +22,7 @@ from talos_ratchet.frame import (
     PLAINTEXT_SIZE_MAX,
 )
 from talos_ratchet.keys import Entropy, KeyPair, check_point, make_key_pair
-from talos_ratchet.late import LateKeys
+from talos_ratchet.late import LATE_KEYS_MAX, LateKeys
 from talos_ratchet.opened import Leap, Opened
 from talos_ratchet.receive import FORGED_BODY, OLD_CHAINS_MAX, open_in_chain, open_turned
 from talos_ratchet.suite import Sealer, Suite
@@ -184,12 +184,15 @@ class Ratchet:
             raise Forged(FORGED_BODY)
         return Opened(plaintext, lease_epoch, self, None)
 
-    def take(self, opened: Opened) -> None:
-        """Move on past an opened frame. Raises `OutOfTurn` if another was taken since it was opened."""
+    def take(self, opened: Opened, late_max: int = LATE_KEYS_MAX) -> None:
+        """Move on past an opened frame. Raises `OutOfTurn` if another was taken since it was opened.
+
+        If it passes over others, no more than `late_max` late keys are kept then, the newest.
+        """
         if opened.ratchet is not self or opened.version != self.version:
             raise OutOfTurn("another frame was taken since this one was opened; open it again")
         if opened.leap is not None:
-            self._leap(opened.leap)
+            self._leap(opened.leap, late_max)
         elif self.receiving is not None:
             self.receiving.advance()
         self.version += 1
@@ -204,11 +207,11 @@ class Ratchet:
             self.version += 1  # An opened frame may count on a key that is gone now.
         return len(places)
 
-    def _leap(self, leap: Leap) -> None:
+    def _leap(self, leap: Leap, late_max: int) -> None:
         for place in leap.gone:
             self.late.drop(place)
-        for place, key in leap.passed.items():
-            self.late.put(place, key, leap.now_ms)
+        if leap.passed:
+            self.late.put(leap.passed, leap.now_ms, late_max)
         turn = leap.turn
         if turn is not None:
             self.ended += turn.previous

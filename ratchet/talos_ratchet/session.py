@@ -15,6 +15,7 @@ from talos_ratchet.checked import KEY_SIZE
 from talos_ratchet.errors import Forged, Malformed, OutOfTurn
 from talos_ratchet.frame import cut_head
 from talos_ratchet.keys import Entropy, KeyPair, make_key_pair
+from talos_ratchet.late import LATE_KEYS_MAX
 from talos_ratchet.opened import Opened
 from talos_ratchet.ratchet import Ratchet
 from talos_ratchet.receive import open_old
@@ -167,9 +168,10 @@ class Session:
             raise Forged("no header key fits")
         return opened
 
-    def take(self, lane: Lane, opened: Opened) -> None:
+    def take(self, lane: Lane, opened: Opened, late_max: int = LATE_KEYS_MAX) -> None:
         """Move the lane on past an opened frame. Raises `OutOfTurn` if another one was taken since.
 
+        If it passes over others, no more than `late_max` late keys of the lane are kept then, the newest.
         The initiator's session is confirmed by the first control frame taken. The responder's, by the first
         one sent after the initiator had seen our first ratchet key: whoever replays an opening cannot make it.
         """
@@ -178,7 +180,7 @@ class Session:
             raise OutOfTurn("this frame was opened on another lane or session, or before a reload")
         if opened.leap is not None:
             self.moves()
-        ratchet.take(opened)
+        ratchet.take(opened, late_max)
         if not self.confirmed and lane == Lane.CONTROL and ratchet.chain >= (1 if self.initiated else 2):
             self.confirmed = self._changed = True
             self.moves()

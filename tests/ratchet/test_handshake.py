@@ -322,3 +322,14 @@ def test_an_encapsulation_of_other_sizes_is_refused(sizes: tuple[int, int]) -> N
             encapsulate=lambda _: (bytes(sizes[0]), bytes(sizes[1])),
             now_ms=NOW_MS,
         )
+
+
+def test_an_opening_carries_the_first_frame_of_its_session_and_none_after_it() -> None:
+    # Else whoever opens a session would have a thousand keys kept for it that no frame will ever come for.
+    session, raw = knock(ALICE, BOB)
+    later = session.seal(Lane.CONTROL, b"first", entropy=ALICE.entropy)
+    suite = WatchedSuite()
+    with pytest.raises(Malformed, match="first frame"):
+        answer(BOB, ALICE, replace(read_opening(raw), frame=later).encode(), suite=suite)
+    assert suite.counted.steps == 0
+    assert answer(BOB, ALICE, raw).session.id == session.id

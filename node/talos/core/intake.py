@@ -29,12 +29,13 @@ from talos.core.draft import Draft
 from talos.core.effects import Answered, Asked, Delivered, HandUp, Rewound, TurnedDown, Unopened, WentAway
 from talos.core.entry_types import Refusal
 from talos.core.marks import ORIGINS_MAX
+from talos.core.newcomers import NEWCOMER_LATE_MAX
 from talos.core.outbox import WINDOW_ROWS
 from talos.core.tables import INBOX
 from talos.core.talk import Talk
 from talos.core.vault import OVERHEAD
 from talos.errors import MalformedMessage
-from talos_ratchet import Duplicate, Lane, Opened, RatchetError, Session
+from talos_ratchet import LATE_KEYS_MAX, Duplicate, Lane, Opened, RatchetError, Session
 
 # Frames on the message lane that nothing opens. So many may be under way before our WANT is heard; more are an attack.
 UNREADABLE_MAX: Final = WINDOW_ROWS
@@ -118,7 +119,10 @@ class Intake(Draft):
 
     def take(self, session: Session, lane: Lane, opened: Opened) -> None:
         """Let the session move, and notice when that shows that the peer holds it too."""
-        if self._talk.sessions.take(session, lane, opened):
+        late_max = LATE_KEYS_MAX
+        if self._talk.is_newcomer:  # Its first messages may all have been under way when a link ended.
+            late_max = WINDOW_ROWS if lane is MESSAGE else NEWCOMER_LATE_MAX
+        if self._talk.sessions.take(session, lane, opened, late_max):
             self.established(session)
 
     def _cannot_read(self) -> None:

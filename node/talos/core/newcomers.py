@@ -21,7 +21,11 @@ from talos.core.step import Put
 from talos.core.tables import NEWCOMERS, Rows
 from talos.errors import Damaged
 
-NEWCOMERS_MAX: Final = 1_024  # Identities: 3 MB on disk, and more than may be linked at once.
+NEWCOMERS_MAX: Final = 1_024  # Identities: 3 MB on disk if they are honest, and more than may be linked at once.
+
+# Late keys of a lane, but for that of messages: 53 kB on disk, with those and of four sessions. As many as of a peer
+# would be 3.3 MB of each identity.
+NEWCOMER_LATE_MAX: Final = 16
 
 _ARRIVAL: Final = struct.Struct(">Q")
 

@@ -18,6 +18,7 @@ from talos.core.step import Put
 from talos.core.tables import PARTIES, SESSIONS, Rows
 from talos.core.vault import Vault
 from talos_ratchet import (
+    LATE_KEYS_MAX,
     SUITE_1,
     Accepted,
     Bundle,
@@ -154,16 +155,16 @@ class Sessions:
             self._set.drop(session.id)
             self._forget_party(session.id)
 
-    def take(self, session: Session, lane: Lane, opened: Opened) -> bool:
+    def take(self, session: Session, lane: Lane, opened: Opened, late_max: int = LATE_KEYS_MAX) -> bool:
         """Move the session past an opened frame; returns True if that is what proves that the peer holds it.
 
-        Raises `OutOfTurn` if another frame was taken since.
+        `late_max` is as in `Session.take`. Raises `OutOfTurn` if another frame was taken since.
         """
         if session.confirmed:
-            session.take(lane, opened)
+            session.take(lane, opened, late_max)
             return False
         before = self.phase(session)
-        session.take(lane, opened)
+        session.take(lane, opened, late_max)
         if session.confirmed:
             after(before, Event.PROVED)
         return session.confirmed

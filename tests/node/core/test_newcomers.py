@@ -6,13 +6,16 @@ from collections.abc import Collection
 
 import pytest
 
-from talos.core.newcomers import NEWCOMERS_MAX, Newcomers
+from talos.core.content import Pong, Want
+from talos.core.newcomers import NEWCOMER_LATE_MAX, NEWCOMERS_MAX, Newcomers
+from talos.core.outbox import WINDOW_ROWS
 from talos.core.step import Put
-from talos.core.tables import INBOX, MARKS, NEWCOMERS, OUTBOX, STATE_TABLES
+from talos.core.tables import INBOX, MARKS, NEWCOMERS, OUTBOX, SESSIONS, STATE_TABLES
 from talos.drivers.memory_store import MemoryStore
 from talos.errors import Damaged
-from tests.node.core.end import End
-from tests.node.core.pair import linked
+from talos_ratchet import JUMP_MAX, Duplicate, Lane
+from tests.node.core.end import End, cut
+from tests.node.core.pair import connect, linked, pair, read_all, settle, tell, voiced
 
 
 def did(number: int) -> bytes:
@@ -122,3 +125,62 @@ def test_a_newcomer_that_goes_leaves_no_row() -> None:
     b.conversation.reload()
     assert b.conversation.is_blank
     assert not b.conversation.has_session()
+
+
+# What a newcomer leaves on the disk
+
+
+def pass_over(a: End, count: int) -> list[bytes]:
+    """Let `a` seal so many control frames that do not come, and then one that does; return those."""
+    sessions = a.conversation._talk.sessions
+    assert sessions.sending is not None
+    lost = [sessions.seal(sessions.sending, Lane.CONTROL, Pong().encode()) for _ in range(count)]
+    tell(a, Lane.CONTROL, Pong().encode())
+    return lost
+
+
+def test_a_newcomer_has_no_more_than_a_few_late_keys_kept_however_much_it_passes_over() -> None:
+    a, b = met()
+    before = len(b.rows(SESSIONS))
+    for _ in range(2):
+        lost = pass_over(a, JUMP_MAX)
+        settle(a, b)
+        assert b.broken == []
+        assert len(b.rows(SESSIONS)) == before + NEWCOMER_LATE_MAX
+    assert len(b.conversation._talk.sessions.open(Lane.CONTROL, lost[-NEWCOMER_LATE_MAX], b.now_ms)) == 2
+    with pytest.raises(Duplicate):
+        b.conversation._talk.sessions.open(Lane.CONTROL, lost[-NEWCOMER_LATE_MAX - 1], b.now_ms)
+
+
+def test_late_keys_that_never_were_on_disk_are_not_deleted_there() -> None:
+    a, b = met()
+    pass_over(a, JUMP_MAX)
+    b.receive()
+    (queued,) = b.queue
+    assert None not in [put.value for put in queued.writes]
+
+
+def test_the_first_messages_of_a_newcomer_open_though_all_of_them_were_lost_with_a_link() -> None:
+    a, b = pair()
+    connect(a)
+    b.store.commit([Put(NEWCOMERS, a.did, bytes(8))])
+    b.conversation.reload()
+    for number in range(WINDOW_ROWS):
+        a.send(b"%d" % number)
+    a.flush()
+    cut(a.wire)
+    connect(a)
+    a.flush()  # The frame that lets `b` answer on the lane comes first, and all that are stored after it.
+    b.receive()
+    b.flush()
+    assert [content for content in voiced(a) if isinstance(content, Want)] == []
+    settle(a, b)
+    assert read_all(b) == [b"%d" % number for number in range(WINDOW_ROWS)]
+
+
+def test_a_peer_has_as_many_late_keys_kept_as_ever() -> None:
+    a, b = linked()
+    before = len(b.rows(SESSIONS))
+    pass_over(a, JUMP_MAX)
+    settle(a, b)
+    assert len(b.rows(SESSIONS)) == before + JUMP_MAX
