@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from talos.core.room import Room
 from talos.core.step import Put
 from talos.core.tables import INBOX
+from talos.errors import Damaged
 
 PEER_ROWS_MAX: Final = 1_000  # Not yet done, per peer (DECISIONS 14), unless the node is told another number.
 PEER_BYTES_MAX: Final = 64 * 1024 * 1024
@@ -71,12 +72,14 @@ class Inbox:
         """Take over what is on disk; `restarted` marks it as perhaps handed out already.
 
         Also called when a commit failed: what was reserved but is not on disk is forgotten, what is
-        with the application stays with it.
+        with the application stays with it. Raises `Damaged`.
         """
         known = self._waiting | self._handed_out
         with_application = self._handed_out
         self._node, self._per_peer, self._waiting, self._handed_out = _Load(), {}, {}, {}
         for key, value in stored:
+            if len(key) != _ARRIVAL.size or len(value) < _HEAD.size:
+                raise Damaged("a row of the inbox is not of a size that it was written with")
             arrival = _ARRIVAL.unpack(key)[0]
             sender, origin, seq, received_ms = _HEAD.unpack_from(value)
             size = len(value) - _HEAD.size

@@ -12,6 +12,7 @@ from typing import Final
 from talos.core.content import ORIGIN_SIZE
 from talos.core.step import Put
 from talos.core.tables import MARKS, Rows
+from talos.errors import Damaged
 
 NO_ORIGIN: Final = bytes(ORIGIN_SIZE)
 ORIGINS_MAX: Final = 256  # Per peer: it has a new one only when it is made or recovered, and each is kept for ever.
@@ -26,14 +27,18 @@ class HighWater:
     __slots__ = ("_highs", "_peer", "last_origin", "next_seq")
 
     def __init__(self, peer: bytes, rows: Rows) -> None:
+        """Raises `Damaged`."""
         self._peer = peer
         self._highs: dict[bytes, int] = {}
         self.next_seq, self.last_origin = 1, NO_ORIGIN
         for key, value in rows.scan(MARKS, peer):
-            if key == peer:
-                self.next_seq, self.last_origin = _PEER.unpack(value)
+            origin = key[len(peer) :]
+            if len(origin) not in (0, ORIGIN_SIZE) or len(value) != (_HIGH if origin else _PEER).size:
+                raise Damaged("the marks of a peer are not of the size they were written with")
+            if origin:
+                self._highs[origin] = _HIGH.unpack(value)[0]
             else:
-                self._highs[key[len(peer) :]] = _HIGH.unpack(value)[0]
+                self.next_seq, self.last_origin = _PEER.unpack(value)
 
     def high(self, origin: bytes) -> int:
         """Return the highest seq taken from `origin`; 0 if none."""

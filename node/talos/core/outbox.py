@@ -82,7 +82,7 @@ class Outbox:
         rows = []
         for key, value in stored:
             try:
-                number, was_sealed, count = _ROW.unpack_from(value)
+                (seq,), (number, was_sealed, count) = _SEQ.unpack(key[len(peer) :]), _ROW.unpack_from(value)
                 phase = Phase(number)
             except (struct.error, ValueError) as error:
                 raise Damaged(f"an undelivered message is not as it was stored: {error}") from error
@@ -91,7 +91,7 @@ class Outbox:
             is_ready = session_id is not None and phase is Phase.WAITING
             rows.append(
                 Row(
-                    seq=_SEQ.unpack(key[len(peer) :])[0],
+                    seq=seq,
                     phase=Phase.READY if is_ready else phase,
                     size=len(value) - _ROW.size,
                     count=count,

@@ -17,6 +17,7 @@ from talos.core.session_life import NEXT, Event, Phase, after
 from talos.core.step import Put
 from talos.core.tables import PARTIES, SESSIONS, Rows
 from talos.core.vault import Vault
+from talos.errors import Damaged
 from talos_ratchet import (
     LATE_KEYS_MAX,
     SUITE_1,
@@ -28,6 +29,7 @@ from talos_ratchet import (
     Opened,
     Opening,
     Prekeys,
+    RatchetError,
     Session,
     SessionSet,
     Suite,
@@ -71,13 +73,17 @@ class Sessions:
     __slots__ = ("_given_up", "_in_use", "_ours", "_parties", "_peer", "_rows", "_set")
 
     def __init__(self, peer: bytes, ours: Ours, rows: Rows) -> None:
+        """Raises `Damaged`."""
         self._peer = peer
         self._ours = ours
         self._rows = rows
         self._parties: list[Put] = []
         self._given_up: set[bytes] = set()  # No link that is being greeted on these is taken up any more.
         self._in_use: bytes | None = None  # The session that the link was greeted on.
-        self._set = SessionSet.load(self._stored(rows), ours.suite)
+        try:
+            self._set = SessionSet.load(self._stored(rows), ours.suite)
+        except RatchetError as error:
+            raise Damaged(f"a session with a peer is not as it was stored: {error}") from error
 
     def _stored(self, rows: Rows) -> Iterator[tuple[bytes, bytes]]:
         for key, sealed in rows.scan(SESSIONS, self._peer):
