@@ -65,6 +65,7 @@ class Desk:
     async def add_address(self, did: bytes, address: Address) -> None:
         """Keep where a peer may be reached: from then on it is never let go. Raises `StoreFailed` or `NodeStopped`."""
         await self.directory.add_address(did, address)
+        self.post.newcomers.no_more(did)
         self.budgets.befriend(source_of(address.host))
         peer = self.post.peer(did)
         if peer.conversation.is_newcomer:

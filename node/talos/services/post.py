@@ -276,6 +276,7 @@ class Post:
                     self.mail_came.send()
                 case Kept(seq):
                     peer.conversation.kept(seq)
+                    self.newcomers.no_more(peer.did)
                 case Asked() | Answered():
                     self.requests(peer, effect)
                 case Broken(reason):

@@ -199,6 +199,23 @@ async def test_a_newcomer_vouches_for_nobody_until_it_is_a_peer(autojump_clock: 
         assert directory.read(revoked).state.phase is Phase.REVOKED
 
 
+@pytest.mark.parametrize("by", ["a message", "hand"])
+async def test_who_was_sent_a_message_or_added_by_hand_vouches_for_others_at_once(
+    by: str, autojump_clock: MockClock
+) -> None:
+    async with alone() as node:
+        desk, early = node.desk, Stranger("early", node.desk.card())
+        await come(node, early)
+        assert desk.directory._current_key(early.did) is None
+        if by == "hand":
+            await desk.add_address(early.did, Address("10.9.9.9", 7_000))
+        else:
+            peer = desk.post.peer(early.did)
+            _, step = peer.conversation.submit(b"for you", 0)
+            await desk.post.submit(peer, step).on_disk()
+        assert desk.directory._current_key(early.did) == early.me.key_log.state.key
+
+
 async def test_a_restart_remembers_who_is_new(autojump_clock: MockClock) -> None:
     async with alone() as node:
         early, late = (Stranger(name, node.desk.card()) for name in ("early", "late"))
