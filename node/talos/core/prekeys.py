@@ -182,6 +182,10 @@ class PrekeyRing:
         """An opening on a last-resort prekey is on its way to the disk."""
         self._seen += 1
 
+    def not_noted(self) -> None:
+        """It did not reach the disk."""
+        self._seen -= 1
+
     def spent(self, requester: bytes, now_ms: int) -> None:
         """The requester's one-time pair is in a session that is on disk: forget the pair."""
         if self._offers.pop(requester, None) is not None:

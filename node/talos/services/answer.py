@@ -191,9 +191,10 @@ class Answer:
         self._hold(peer)
         if opening.one_time:
             desk.ring.spent(party.did, now_ms)  # Now: another opening with the same pair may come any moment.
+            pending = desk.post.submit(peer, step, self._link)
         else:
             desk.ring.noted()
-        pending = desk.post.submit(peer, step, self._link)
+            pending = desk.post.submit(peer, step, self._link, undo=desk.ring.not_noted)
         desk.make_room()
         await desk.learn(log)
         await pending.on_disk()

@@ -24,6 +24,7 @@ from talos.host import LinkClosed
 from talos.services.links import NEWCOMER_LINKS_MAX
 from tests.node.services.hostile import Stranger, alone, dial, refusals
 from tests.node.services.test_greeting import come_back
+from tests.node.services.test_learning import Disk
 from tests.node.services.test_links_replay import recorded, words
 from tests.node.services.test_links_strangers import rows, talk
 from tests.node.services.wire import CLOCK, Running, running
@@ -127,6 +128,21 @@ async def test_openings_on_the_last_resort_are_taken_while_they_can_be_noted(aut
         assert await handshake(node, 1, HOST)
         assert not await handshake(node, 2, HOST)
         assert refusals(node)["OVER_BUDGET"] == 1
+
+
+async def test_an_opening_that_did_not_reach_the_disk_is_not_counted_as_noted(autojump_clock: MockClock) -> None:
+    async with alone() as node:
+        for number in range(OFFERS_MAX):
+            node.desk.ring.offer(number.to_bytes(32, "big"), node.desk.now_ms())
+        node.desk.ring.load(node.opened.host.store.scan(PREKEYS), seen=SEEN_MAX - 1)
+        before, committer, disk = rows(node), node.desk.post._committer, Disk()
+        well, committer._blocking = committer._blocking, disk
+        disk.may_end.set()
+        await handshake(node, 1, HOST)
+        assert rows(node) == before
+        committer._blocking = well
+        assert await handshake(node, 2, HOST)
+        assert not await handshake(node, 3, HOST)
 
 
 async def test_a_forged_first_message_costs_one_handshake_and_leaves_nothing(autojump_clock: MockClock) -> None:
