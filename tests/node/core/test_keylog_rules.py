@@ -20,7 +20,7 @@ from talos.core.keylog_kinds import (
     Signature,
 )
 from talos.core.keylog_rank1 import Controllers, Governor, Inception, Revocation, Rotation, Thaw, Voters, Witnesses
-from talos.core.keylog_rules import RANK_1_MAX, REVOCATION_RESERVE, SIZE_MAX
+from talos.core.keylog_rules import RANK_1_MAX, REVOCATION_RESERVE, SIZE_MAX, verified_before
 from talos.core.keylog_state import Phase
 from talos.errors import MalformedMessage
 from tests.node.core.identities import (
@@ -172,6 +172,17 @@ def test_a_controller_quorum_revokes_without_the_holder() -> None:
     revoked = log.extended(event, controller_key)
     assert revoked.state.phase is Phase.REVOKED
     assert KeyLog.decode_and_verify(revoked.encode(), controller_key) == revoked
+
+
+def test_what_was_verified_before_needs_no_controller_and_is_checked_in_all_else() -> None:
+    log, signs = ALICE.log(1, TWO_OF_THREE), {did: holder.sign(0) for did, holder in CONTROLLERS.items()}
+    event = write_as_controllers(log, "fraud", now_ms=START_MS, signs=signs)
+    assert log.extended(event, verified_before).state.phase is Phase.REVOKED
+    for signatures in (event.signatures[:1], event.signatures[::-1]):
+        with pytest.raises(BrokenKeyLog):
+            log.extended(replace(event, signatures=signatures), verified_before)
+    with pytest.raises(BrokenKeyLog):
+        log.extended(replace(ALICE.event(log, certificate(1)), signatures=event.signatures), verified_before)
 
 
 def test_a_controller_quorum_is_counted_known_and_checked() -> None:

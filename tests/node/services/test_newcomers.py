@@ -15,7 +15,7 @@ from talos.core.diary_read import Query
 from talos.core.entry_types import EntryType
 from talos.core.greeting import NoSession, Open, Reason, Refusal
 from talos.core.keylog import write_as_controllers
-from talos.core.keylog_kinds import ControllerUnknown, Quorum
+from talos.core.keylog_kinds import BrokenKeyLog, ControllerUnknown, Quorum
 from talos.core.keylog_state import Phase
 from talos.core.newcomers import NEWCOMERS_MAX, Newcomers
 from talos.core.step import Step
@@ -214,6 +214,25 @@ async def test_who_was_sent_a_message_or_added_by_hand_vouches_for_others_at_onc
             _, step = peer.conversation.submit(b"for you", 0)
             await desk.post.submit(peer, step).on_disk()
         assert desk.directory._current_key(early.did) == early.me.key_log.state.key
+
+
+async def test_who_was_revoked_by_a_controller_can_be_read_whatever_has_become_of_that_one(
+    autojump_clock: MockClock,
+) -> None:
+    bob = Holder("bob")
+    known = bob.log(1)
+    controlled = Holder("alice").log(1, Quorum(1, (known.state.did,)))
+    event = write_as_controllers(controlled, "fraud", now_ms=START_MS, signs={known.state.did: bob.sign(0)})
+    revoked = controlled.extended(event, lambda did: bob.public(0))
+    async with alone() as node:
+        desk = node.desk
+        await desk.learn(known)
+        await desk.learn(desk.directory.read(revoked.encode()))
+        await desk.learn(bob.rotated(known, 0))
+        with pytest.raises(BrokenKeyLog):
+            desk.directory.read(revoked.encode())
+        again = Directory(desk.host, desk.post._committer, desk.me.key_log, desk.post.newcomers)
+        assert again.key_log(revoked.state.did) == revoked
 
 
 async def test_a_restart_remembers_who_is_new(autojump_clock: MockClock) -> None:
