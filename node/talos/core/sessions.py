@@ -247,14 +247,18 @@ class Sessions:
             self._forget_party(session.id)
 
     def recheck(self, log: KeyLog, now_ms: int) -> list[Session]:
-        """Drop the sessions whose party does not hold any more under what the peer's key log says now; return them."""
-        dropped = []
+        """Drop the sessions whose party does not hold any more under what the peer's key log says now; return them.
+
+        Raises `Damaged`, changing nothing.
+        """
+        over = []
         for session in self._set.sessions():
             raw = self._rows.get(PARTIES, self._peer + session.id)
             if raw is not None and not Party.decode(raw).still_good(log, now_ms):
-                self._move(session, Event.DROPPED)
-                dropped.append(session)
-        return dropped
+                over.append(session)
+        for session in over:  # Nothing moves before all can be read.
+            self._move(session, Event.DROPPED)
+        return over
 
     @property
     def of_link(self) -> Session | None:

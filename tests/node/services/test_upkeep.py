@@ -1,32 +1,34 @@
-"""What a node does by the hour, where a part of what it needs for that is damaged."""
+"""What is done every hour, whatever becomes of it with one peer."""
 
 from __future__ import annotations
 
-import trio
+import pytest
 from trio.testing import MockClock
 
-from talos.core.step import Put
-from talos.core.tables import KEYLOGS
+from talos.core.step import Put, Step
+from talos.core.tables import KEYLOGS, PARTIES
 from talos.services.upkeep import ROUND_S
-from tests.node.services.wire import CLOCK, Running, Wire
+from tests.node.services.wire import CLOCK, Running, running
 
 
-async def test_a_peer_whose_key_log_is_damaged_ends_no_node_and_no_round(autojump_clock: MockClock) -> None:
-    wire = Wire()
-    a, b, c = (Running(wire, name) for name in "abc")
-    async with trio.open_nursery() as nursery:
-        for one in (a, b, c):
-            await nursery.start(one.run)
+async def damage(node: Running, table: str, did: bytes) -> None:
+    """Spoil what is on disk of a peer, as if the node had started with it."""
+    keys = [key for key, _ in node.opened.host.store.scan(table, did)]
+    assert keys
+    await node.desk.post.submit_own(Step(tuple(Put(table, key, b"\x00") for key in keys))).on_disk()
+    node.desk.directory.forget(did)
+
+
+@pytest.mark.parametrize("table", [KEYLOGS, PARTIES])
+async def test_a_peer_whose_rows_are_damaged_ends_nothing_but_what_is_its_own(
+    table: str, autojump_clock: MockClock
+) -> None:
+    async with running("a", "b", "c") as (a, b, c):
         for other in (b, c):
-            await a.knows(other)
-            await a.node.send(other.node.did, b"good morning")
-        await a.leave()
-        a.store.commit([Put(KEYLOGS, b.did, b"rotten")])
-        a = Running(wire, "a", again=a)
-        await nursery.start(a.run)
-        assert a.node.status().peers
-        a.peer(c).reason = None
-        await CLOCK.sleep(2 * ROUND_S + 1)
-        assert a.node.status().store_ok
-        assert "key log" in str(a.peer(b).reason)
-        nursery.cancel_scope.cancel()
+            await a.links.connect(a.peer(other))
+        await damage(a, table, b.did)
+        await CLOCK.sleep(ROUND_S + 1.0)
+        assert a.peer(b).reason is not None
+        assert a.peer(c).reason is None
+        await c.node.send(a.node.did, b"still well")
+        assert (await a.node.receive()).body == b"still well"
