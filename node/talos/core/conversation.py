@@ -63,10 +63,10 @@ class Conversation(Meeting):
         key = talk.outbox.key(talk.outbox.next_seq)
         row, writes = talk.outbox.accept(talk.ours.vault.seal(OUTBOX, key, body, talk.ours.entropy))
         draft = Draft(talk, now_ms)
-        draft.keep()
         draft.writes += [*writes, talk.high_water.advanced(talk.outbox.next_seq)]
         ours = talk.ours
         draft.entries.append(acts.sent(ours.did, self.peer, ours.origin, row.seq, body, now_ms, ours.entropy))
+        draft.keep()  # Behind it, for this may tell of sessions.
         row.body = body
         draft.effects.append(Kept(row.seq))
         draft.pump()

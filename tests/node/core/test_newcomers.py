@@ -7,6 +7,7 @@ from collections.abc import Collection
 import pytest
 
 from talos.core.content import Pong, Want
+from talos.core.entry_types import EntryType
 from talos.core.newcomers import NEWCOMER_LATE_MAX, NEWCOMERS_MAX, Newcomers
 from talos.core.outbox import WINDOW_ROWS
 from talos.core.step import Put
@@ -106,6 +107,12 @@ def test_a_message_for_a_newcomer_and_the_end_of_being_new_are_one_transaction()
     written = {put.table: put.value for put in queued.writes}
     assert written[NEWCOMERS] is None
     assert {MARKS, OUTBOX} <= written.keys()
+
+
+def test_the_first_entry_of_a_message_for_a_newcomer_tells_of_the_message() -> None:
+    _, b = met()
+    _, step = b.conversation.submit(b"a word", b.now_ms)
+    assert [entry.type for entry in step.entries] == [EntryType.MESSAGE, EntryType.SESSION]
 
 
 def test_a_commit_that_fails_leaves_a_newcomer_one() -> None:
