@@ -257,12 +257,13 @@ class Intake(Draft):
         if content.origin != self._talk.ours.origin and not (isinstance(content, Want) and content.reseal):
             return
         outbox = self._talk.outbox
-        self._charge(Deed.RESENT, max(1, outbox.under_way(content.seq)))
+        # A peer that has nothing of this origin yet cannot name it: then it lacks all of it.
+        seq = content.seq if content.origin == self._talk.ours.origin else 1
+        self._charge(Deed.RESENT, max(1, outbox.under_way(seq)))
         self.effects.append(Rewound())
         if isinstance(content, Busy):
-            outbox.block(content.seq)
+            outbox.block(seq)
         elif content.reseal:
-            # A peer that has nothing of this origin yet cannot name it: then it lacks all of it.
-            outbox.reseal(content.seq if content.origin == self._talk.ours.origin else 1)
+            outbox.reseal(seq)
         else:
-            outbox.rewind(content.seq)
+            outbox.rewind(seq)

@@ -117,8 +117,13 @@ async def owe(node: Running, bad: Stranger, count: int) -> None:
     await node.node._committer.drain()
 
 
-async def test_a_window_is_sent_again_for_each_want_until_that_is_too_much(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("reseal", [False, True])
+async def test_a_window_is_sent_again_for_each_want_until_that_is_too_much(
+    reseal: bool, autojump_clock: MockClock
+) -> None:
     async with met() as (node, bad):
+        # Of whom it claims to know nothing it gets all anew, whatever number it names.
+        want = Want(ORIGIN, 2**40, reseal=True) if reseal else Want(node.opened.me.origin, 1, reseal=False)
         await owe(node, bad, WINDOW_ROWS)
         for _ in range(WINDOW_ROWS):
             assert (await bad.stream.frame())[0] == Kind.MESSAGE
@@ -126,7 +131,7 @@ async def test_a_window_is_sent_again_for_each_want_until_that_is_too_much(autoj
         assert link is not None
         while link.close_reason is None:
             wants += 1
-            await bad.say(Want(node.opened.me.origin, 1, reseal=False))
+            await bad.say(want)
             await CLOCK.sleep(0.001)
         assert wants == ALLOWED[Deed.RESENT] // WINDOW_ROWS + 1
         sent = 0
