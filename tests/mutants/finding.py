@@ -319,7 +319,7 @@ MUTANTS: Final = (
         "numbers_are_the_time",
         "Who comes back with its clock set back is not believed until the old record has expired.",
         "node/talos/core/whereabouts.py",
-        'return max(now_ms, 1 + int.from_bytes(newest or b"", "big"))',
+        "return max(now_ms, 1 + used) if used < SEQ_MAX else now_ms",
         "return now_ms",
         PUBLISHING,
     ),

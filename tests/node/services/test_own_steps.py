@@ -79,14 +79,45 @@ async def test_a_message_whose_ack_reached_the_disk_though_it_failed_is_done(aut
         assert b.node.receive_nowait() is None
 
 
+async def times_done(node: Running) -> int:
+    told = await node.node.audit.query(Query(type=EntryType.MESSAGE))
+    return [(entry.details or {})["event"] for entry in told].count("done")
+
+
 async def test_a_message_that_two_say_is_done_is_so_once_in_the_log(autojump_clock: MockClock) -> None:
     async with running("a", "b") as (a, b):
         message = await message_for(b, a)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(message.ack)
             nursery.start_soon(message.ack)
-        told = await b.node.audit.query(Query(type=EntryType.MESSAGE))
-        assert [(entry.details or {})["event"] for entry in told].count("done") == 1
+        assert (b.node.status().inbox, await times_done(b)) == (0, 1)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_who_acknowledges_what_another_is_about_to_be_done_with_hears_what_came_of_it(
+    fails: bool, autojump_clock: MockClock
+) -> None:
+    async with running("a", "b") as (a, b):
+        message, heard = await message_for(b, a), list[str]()
+        b.store.refusal = BROKEN if fails else None
+
+        async def acknowledge(one: Message) -> None:
+            try:
+                await one.ack()
+            except StoreFailed as error:
+                heard.append(str(error))
+            else:
+                heard.append("done" if not b.node.status().inbox else "too early")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(acknowledge, message)
+            await trio.lowlevel.checkpoint()
+            message.release()  # Its client has gone, before it could hear.
+            again = b.node.receive_nowait()
+            assert again is not None
+            nursery.start_soon(acknowledge, again)
+        assert heard == ([str(BROKEN)] * 2 if fails else ["done"] * 2)
+        assert await times_done(b) == (not fails)
 
 
 async def test_an_ack_that_failed_can_be_said_again(autojump_clock: MockClock) -> None:
