@@ -34,3 +34,6 @@ if [ "$current" = no ]; then
     mv "$stamp.new" "$stamp"
 fi
 PATH=$PWD/.venv/bin:$PATH
+
+# Set in many containers. The tests start Python hundreds of times, and each would compile all of Talos again.
+unset PYTHONDONTWRITEBYTECODE

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from talos.cli.app import app
-
 __all__ = ["main"]
 
 
 def main() -> None:
     """Run `talos` with this process's arguments, and exit with a code of `talos.errors`."""
+    from talos.cli.app import app  # Late, so that `talos-node`, which is in here too, starts without the verbs.
+
     app()

@@ -73,7 +73,7 @@ def test_a_socket_of_another_user_is_said_to_be_one(folder: Path, verb: str) -> 
     command = [
         sys.executable,
         "-c",
-        f"import os; from talos.cli import main; os.setresuid(*3 * ({NOBODY},)); main()",
+        f"import os; from talos.cli.app import app; os.setresuid(*3 * ({NOBODY},)); app()",
         *verb.split(),
         "--data-dir",
         str(folder),
