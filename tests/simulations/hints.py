@@ -27,7 +27,7 @@ HINTS: Final[dict[str, tuple[int, ...]]] = {
     "number_used_twice": (24, 31),
     "older_one_held": (4, 6),
     "queue_takes_one_more": (9, 10),
-    "ratchet_kept_for_later": (38, 47),
+    "ratchet_kept_for_later": (47, 10),
     "redial_gives_up": (27, 22),
     "resumes_behind_the_loss": (22, 31),
     "sealed_without_a_trace": (7, 9),
@@ -36,7 +36,7 @@ HINTS: Final[dict[str, tuple[int, ...]]] = {
     "signature_not_checked": (2, 3),
     "stored_frame_forgotten": (1, 2),
     "tag_not_checked": (15, 21),
-    "token_not_looked_at": (4, 5),
+    "token_not_looked_at": (4, 1),
     "void_run_shrinks": (9, 20),
     "waited_for_for_ever": (2, 4),
 }

@@ -172,6 +172,12 @@ def test_an_output_that_takes_nothing_changes_neither_the_exit_code_nor_what_is_
         assert into(FULL, said, work=work, size=size, as_json=as_json) == exit_code
         assert said.read_text("utf-8") == told
     assert into(FULL, FULL, work=work, size=size, as_json=as_json) == exit_code
+
+
+@pytest.mark.slow  # Starts processes.
+@pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("as_json", [False, True])
+def test_an_error_that_cannot_be_told_does_not_change_the_exit_code(tmp_path: Path, *, as_json: bool) -> None:
     assert into(tmp_path / "stdout", FULL, work="refuse", as_json=as_json) == 5
 
 

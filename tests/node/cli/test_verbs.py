@@ -196,22 +196,19 @@ def test_what_cannot_be_delivered_is_queued_with_6_or_given_up_with_6(tmp_path: 
         assert answer(talos("status", "--json", folder=tmp_path / "alice"))["undelivered"] == 1
 
 
-@pytest.mark.parametrize(
-    ("arguments", "exit_code"),
-    [
-        (["nobody", "x"], 2),
-        (["p"], 2),
-        (["p", "x", "--file", "y"], 2),
-        (["p", "--file", "no/such/file"], 2),
-        (["p", "x", "--timeout", "-1"], 2),
-        (["p", "x", "--retry-count", "x"], 2),
-        (["p", "x", "--on-failure", "shout"], 2),
-    ],
-)
-def test_a_send_that_makes_no_sense_is_refused_with_2(tmp_path: Path, arguments: list[str], exit_code: int) -> None:
+def test_a_send_that_makes_no_sense_is_refused_with_2(tmp_path: Path) -> None:
     enrol(tmp_path)
     with running(tmp_path, "--offline-mode"):
-        assert talos("send", *arguments, folder=tmp_path).exit_code == exit_code
+        for arguments in (
+            ["nobody", "x"],
+            ["p"],
+            ["p", "x", "--file", "y"],
+            ["p", "--file", "no/such/file"],
+            ["p", "x", "--timeout", "-1"],
+            ["p", "x", "--retry-count", "x"],
+            ["p", "x", "--on-failure", "shout"],
+        ):
+            assert talos("send", *arguments, folder=tmp_path).exit_code == 2, arguments
 
 
 @pytest.mark.parametrize("given", [["--file", "/dev/zero"], ["-"]])
