@@ -17,8 +17,7 @@ from talos.errors import UsageError
 from talos.host import DATAGRAM_SIZE_MAX, DATAGRAMS_WAITING_MAX, Address, LinkClosed
 from talos_simulations.arrivals import Arrivals
 from talos_simulations.dice import chance
-from talos_simulations.roads import Road
-from talos_simulations.streams import flipped
+from talos_simulations.roads import Road, flipped
 
 if TYPE_CHECKING:
     from talos_simulations.network import Card, Network

@@ -8,7 +8,7 @@ from typing import Final
 
 from talos.services.keeper import LOOK_S
 from talos_simulations.forces import ROADS
-from talos_simulations.streams import RECOVER_MAX_S
+from talos_simulations.pipes import RECOVER_MAX_S
 from talos_simulations.weather import Fault, Kind
 
 SETTLES_S: Final = {Kind.FULL: LOOK_S}  # A node may look so late whether its disk has room again.

@@ -13,9 +13,10 @@ from talos.host import Address, DialError, Multicast
 from talos_simulations.agenda import Agenda
 from talos_simulations.arrivals import Arrivals
 from talos_simulations.datagrams import Post, SimDatagrams
+from talos_simulations.pipes import HEADERS, Pipe
 from talos_simulations.power import Power
 from talos_simulations.roads import Road, Roads
-from talos_simulations.streams import HEADERS, Pipe, SimStream, Site, StreamOwner
+from talos_simulations.streams import SimStream, Site, StreamOwner
 from talos_simulations.trace import Trace
 from talos_simulations.weather import Fault, Kind
 

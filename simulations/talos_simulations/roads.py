@@ -128,3 +128,10 @@ class Roads:
                     pass
         if before != (road.delay_s, road.bandwidth):
             road.free_at = road.datagrams_due = 0.0  # What comes now does not wait for what was slow before.
+
+
+def flipped(data: bytes, bit: int) -> bytes:
+    """Return the data with one bit turned."""
+    changed = bytearray(data)
+    changed[bit // 8] ^= 1 << bit % 8
+    return bytes(changed)

@@ -11,7 +11,8 @@ import trio
 
 from talos.host import Address, DialError, LinkClosed
 from talos_simulations.network import Card
-from talos_simulations.streams import RECOVER_MAX_S, WINDOW, SimStream
+from talos_simulations.pipes import RECOVER_MAX_S
+from talos_simulations.streams import WINDOW, SimStream
 from talos_simulations.weather import Kind
 from tests.contracts.small_world import LATENCY_S, VIRTUAL_TIME, SmallWorld, small_world
 
