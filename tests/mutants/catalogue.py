@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.mutants import audit, discovery, finding, identity, links, messages, near, ratchet, sessions, storing
+from tests.mutants import (
+    audit,
+    discovery,
+    finding,
+    identity,
+    links,
+    messages,
+    near,
+    outgoing,
+    ratchet,
+    sessions,
+    storing,
+)
 from tests.mutants.mutant import Mutant
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
     *ratchet.MUTANTS,
     *sessions.MUTANTS,
+    *outgoing.MUTANTS,
     *messages.MUTANTS,
     *storing.MUTANTS,
     *audit.MUTANTS,
