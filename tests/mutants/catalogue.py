@@ -6,6 +6,7 @@ from typing import Final
 
 from tests.mutants import (
     audit,
+    contacts,
     discovery,
     finding,
     identity,
@@ -28,6 +29,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *audit.MUTANTS,
     *identity.MUTANTS,
     *links.MUTANTS,
+    *contacts.MUTANTS,
     *discovery.MUTANTS,
     *near.MUTANTS,
     *finding.MUTANTS,
