@@ -24,5 +24,5 @@ def answer(*arguments: str, exit_code: int = 0) -> Any:
 
 
 def names() -> set[str]:
-    """Return what lies in the current folder, beside the scenario."""
-    return {path.name for path in Path().iterdir()} - {"mine.py"}
+    """Return what lies in the current folder, beside the scenario and what Python keeps of it, if it may."""
+    return {path.name for path in Path().iterdir()} - {"mine.py", "__pycache__"}
