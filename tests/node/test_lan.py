@@ -18,6 +18,7 @@ from talos.errors import NotReachable, UsageError
 from talos.host import Address
 from talos.runtime import Node, open_node
 from talos.services import redial
+from talos.services.desk import Desk
 from tests.node.near import PATIENCE_S, at, did, discovery, found, heard, house, lan, on, until
 from tests.processes.running import place, running, settings
 
@@ -166,3 +167,14 @@ async def test_where_no_group_can_be_joined_the_node_runs_says_why_and_tries_aga
                 assert await found(bob, ada) == [at(ada)]
             assert lan(ada).trouble is None
             ada.stop()
+
+
+async def test_who_has_gone_is_near_until_its_record_ends_and_no_way_in_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with house("ada") as (ada,):
+        async with running(replace(on("bob"), discovery=("dht",))) as bob:
+            await until(lambda: heard(ada, bob))
+            ends_ms = heard(ada, bob)[0].record.expires_ms
+        assert lan(ada).heard == len(lan(ada).ways_in()) == 1
+        monkeypatch.setattr(Desk, "now_ms", lambda desk: ends_ms)
+        assert lan(ada).ways_in() == []
+        assert lan(ada).heard == 0

@@ -103,3 +103,21 @@ async def test_a_true_record_from_elsewhere_is_a_place_to_try_after_those_that_a
         assert await found(ada, bob) == [at(bob), Address("127.0.0.2", 9)]
         receipt = await ada.send(bob.did, b"not to be led astray")
         assert receipt.state is ReceiptState.DELIVERED
+
+
+async def test_a_record_that_was_borne_out_later_makes_way_for_no_older_one(tmp_path: Path) -> None:
+    bobs = on("bob", tmp_path)
+    async with house("ada") as (ada,), stranger() as eve:
+        async with running(bobs) as bob:
+            await until(lambda: heard(ada, bob))
+            old, where = await beacon_of(bob), place(bob)
+        async with running(back_at(bobs, where)) as bob:
+            await until(lambda: heard(ada, bob)[0].beacon != old)
+            assert not heard(ada, bob)[0].is_true
+            assert await found(ada, bob) == [at(bob)]  # Now its key log is known.
+            lan(bob).say_soon()
+            await until(lambda: heard(ada, bob)[0].is_true)
+            good, before = heard(ada, bob)[0].beacon, lan(ada).traffic.received
+            await eve.send(old.pack())
+            await until(lambda: lan(ada).traffic.received > before)
+            assert heard(ada, bob)[0].beacon == good

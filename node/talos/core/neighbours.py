@@ -1,6 +1,6 @@
 """Who was heard on our own network. Whatever a liar says there, it uses up no more than its share of these places.
 
-A neighbour is an identity at a source host. It is kept until its record ends, and what was heard of longest ago makes
+A neighbour is an identity at a source host. It is one until its record ends, and what was heard of longest ago makes
 room: of a source that has its share already, its own, else that of the source with most. A source can be forged, so a
 liar on the network can crowd others out here, until they are heard again.
 """
@@ -66,6 +66,11 @@ class Neighbours:
         """Return where an identity was heard, newest first."""
         found = [one for one in self._heard.values() if one.did == did and one.record.expires_ms > now_ms]
         return found[::-1]
+
+    def expire(self, now_ms: int) -> None:
+        """Forget those whose records have ended: `of` passes them over, but they count, and are yielded."""
+        for key in [key for key, one in self._heard.items() if one.record.expires_ms <= now_ms]:
+            self._drop(key)
 
     def newest(self) -> Iterator[Neighbour]:
         """Yield all, those heard last first."""

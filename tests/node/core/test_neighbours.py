@@ -32,6 +32,16 @@ def test_who_was_heard_is_known_until_its_record_ends() -> None:
     assert hosts(near, 2) == []
 
 
+def test_whose_record_has_ended_is_no_neighbour_any_more() -> None:
+    near = Neighbours()
+    near.hear(heard(1, "10.0.0.1"))
+    late = heard(2, "10.0.0.2")
+    near.hear(replace(late, beacon=replace(late.beacon, record=replace(late.record, expires_ms=RECORD.expires_ms + 1))))
+    near.expire(RECORD.expires_ms)
+    assert [one.host for one in near.newest()] == ["10.0.0.2"]
+    assert len(near) == 1
+
+
 def test_what_is_heard_again_tells_nothing_new_unless_a_byte_differs() -> None:
     near = Neighbours()
     near.hear(heard(1, "10.0.0.1"))

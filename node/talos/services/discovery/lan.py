@@ -82,6 +82,7 @@ class Lan:
     @property
     def heard(self) -> int:
         """How many neighbours are known: an identity at two addresses is two."""
+        self._near.expire(self._desk.now_ms())
         return len(self._near)
 
     def say_soon(self) -> None:
@@ -116,6 +117,7 @@ class Lan:
     def ways_in(self) -> list[Contact]:
         """Return whom to ask to let us into the DHT: those heard last."""
         contacts = list[Contact]()
+        self._near.expire(self._desk.now_ms())
         for one in self._near.newest():
             if len(contacts) == WAYS_IN_MAX:
                 break
@@ -215,7 +217,7 @@ class Lan:
         if beacon.key == me.pair.public or record.did == me.did:
             raise BadStatement("it speaks of ourselves")
         known = self._near.knows(beacon, host)
-        if known is not None:
+        if known is not None and known.is_true:
             return replace(known, share=share)
         verdict = self._is_true(record)
         if verdict is False:
