@@ -247,18 +247,14 @@ class Sessions:
             self._forget_party(session.id)
 
     def recheck(self, log: KeyLog, now_ms: int) -> list[Session]:
-        """Drop the sessions whose party does not hold any more under what the peer's key log says now; return them.
-
-        Raises `Damaged`, changing nothing.
-        """
-        over = []
+        """Drop the sessions whose party does not hold any more under what the peer's key log says now; return them."""
+        dropped = []
         for session in self._set.sessions():
             raw = self._rows.get(PARTIES, self._peer + session.id)
-            if raw is not None and not Party.decode(raw).still_good(log, now_ms):
-                over.append(session)
-        for session in over:  # Nothing moves before all can be read.
-            self._move(session, Event.DROPPED)
-        return over
+            if raw is not None and not _still_good(raw, log, now_ms):
+                self._move(session, Event.DROPPED)
+                dropped.append(session)
+        return dropped
 
     @property
     def of_link(self) -> Session | None:
@@ -295,3 +291,11 @@ class Sessions:
             key = self._peer + tail
             writes.append(Put(SESSIONS, key, None if row is None else vault.seal(SESSIONS, key, row, entropy)))
         return writes
+
+
+def _still_good(party: bytes, log: KeyLog, now_ms: int) -> bool:
+    """Say so of a stored record. What cannot be read any more bears nothing out, and a session is soon replaced."""
+    try:
+        return Party.decode(party).still_good(log, now_ms)
+    except Damaged:
+        return False

@@ -8,7 +8,8 @@ from trio.testing import MockClock
 from talos.core.step import Put, Step
 from talos.core.tables import KEYLOGS, PARTIES
 from talos.services.upkeep import ROUND_S
-from tests.node.services.wire import CLOCK, Running, running
+from tests.node.services.test_links_strangers import talk
+from tests.node.services.wire import CLOCK, Running, running, until
 
 
 async def damage(node: Running, table: str, did: bytes) -> None:
@@ -32,3 +33,16 @@ async def test_a_peer_whose_rows_are_damaged_ends_nothing_but_what_is_its_own(
         assert a.peer(c).reason is None
         await c.node.send(a.node.did, b"still well")
         assert (await a.node.receive()).body == b"still well"
+
+
+async def test_a_session_whose_party_cannot_be_read_is_replaced(autojump_clock: MockClock) -> None:
+    async with running("a", "b") as (a, b):
+        await a.links.connect(a.peer(b))
+        link = a.peer(b).link
+        assert link is not None
+        old = link.session_id
+        await damage(a, PARTIES, b.did)
+        link.close("gone")
+        await until(lambda: a.peer(b).link is None and b.peer(a).link is None)
+        await talk(a, b)
+        assert not a.peer(b).conversation.holds(old)
