@@ -115,7 +115,8 @@ class Links:
         """Return a place for a greeting, or None: there is none, or too many came from there of late."""
         if len(self._bound) >= LINKS_MAX or not self._desk.spend(Work.LINK, source):
             return None
-        familiar = self._desk.budgets.is_familiar(source)
+        # Who comes through a relay may be anybody, though the relay is a peer.
+        familiar = not is_relayed and self._desk.budgets.is_familiar(source)
         return self._places.enter(source, familiar=familiar, is_relayed=is_relayed)
 
     async def take(self, stream: Stream) -> None:

@@ -22,6 +22,7 @@ from talos.core.refusals import AGGREGATE_MS
 from talos.core.tables import PREKEYS
 from talos.host import LinkClosed
 from talos.services.links import NEWCOMER_LINKS_MAX
+from talos.services.places import FAMILIAR_PLACES, STRANGERS_MAX
 from tests.node.services.hostile import Stranger, alone, dial, refusals
 from tests.node.services.test_greeting import come_back
 from tests.node.services.test_learning import Disk
@@ -261,3 +262,17 @@ async def test_what_was_refused_is_in_status_and_in_the_audit_log(autojump_clock
         told = await node.node.audit.query(Query(type=EntryType.REFUSED))
         assert [(one.details or {})["kind"] for one in told] == ["over_budget"]
         assert [(one.details or {})["count"] for one in told] == [7]
+
+
+async def test_strangers_behind_a_relay_take_no_place_of_a_host_that_peers_have_come_from(
+    autojump_clock: MockClock,
+) -> None:
+    relay, friend = source_of("192.0.2.1"), source_of("198.51.100.1")
+    async with alone() as node:
+        for host in (relay, friend):  # We are peers of our relay's too.
+            node.desk.budgets.befriend(host)
+        for _ in range(FAMILIAR_PLACES):
+            assert node.links._place(relay, is_relayed=True)
+        for number in range(STRANGERS_MAX):
+            node.links._place(source_of(f"10.0.{number}.1"))
+        assert node.links._place(friend)
