@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Final
 
+import trio
+
 from talos.core.entries import Entry
 from talos.core.entry_types import EntryType, write_body
 from talos.core.step import Step
@@ -24,6 +26,7 @@ async def keep_up(desk: Desk, requests: Requests) -> None:
         with suppress(StoreFailed):  # The node's status says why, and the next round tries again.
             await rotate_prekeys(desk)
         for peer in desk.post.peers():
+            await trio.lowlevel.checkpoint()  # There may be ten thousand, and a key log to verify for each.
             desk.post.submit(peer, peer.conversation.expire(desk.now_ms()))
             try:
                 desk.recheck(peer)

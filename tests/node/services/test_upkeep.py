@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import trio
 from trio.testing import MockClock
 
 from talos.core.step import Put, Step
 from talos.core.tables import KEYLOGS, PARTIES
+from talos.services.desk import Desk
+from talos.services.peer import Peer
 from talos.services.upkeep import ROUND_S
 from tests.node.services.test_links_strangers import talk
 from tests.node.services.wire import CLOCK, Running, running, until
@@ -46,3 +49,23 @@ async def test_a_session_whose_party_cannot_be_read_is_replaced(autojump_clock: 
         await until(lambda: a.peer(b).link is None and b.peer(a).link is None)
         await talk(a, b)
         assert not a.peer(b).conversation.holds(old)
+
+
+async def test_a_round_over_many_peers_lets_others_run_in_between(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, turns, seen = trio.Event(), 0, list[int]()
+
+    def look(desk: Desk, peer: Peer) -> None:
+        begun.set()
+        seen.append(turns)
+
+    monkeypatch.setattr(Desk, "recheck", look)
+    async with running("a") as (a,):
+        for number in range(4):
+            a.desk.post.peer(number.to_bytes(32, "big"))
+        await begun.wait()
+        while len(seen) < 4:
+            turns += 1
+            await trio.lowlevel.checkpoint()
+    assert seen[0] < seen[-1]
