@@ -277,7 +277,10 @@ class Post:
                 case Kept(seq):
                     peer.conversation.kept(seq)
                     self.newcomers.no_more(peer.did)
-                case Asked() | Answered():
+                case Asked():
+                    if peer.link is link:  # Who asked on an older one may count anew, and would not know the answer.
+                        self.requests(peer, effect)
+                case Answered():
                     self.requests(peer, effect)
                 case Broken(reason):
                     if broken is not None:

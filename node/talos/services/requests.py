@@ -155,13 +155,13 @@ class Requests:
 
     async def _work(self, peer: Peer, request: Request, handler: Handler, working: _Working) -> None:
         def failed(name: str, error: Exception) -> None:
-            self._say(peer, Reply(request.id, Status.FAILED, b""))
+            self._answer(peer, working.link, Reply(request.id, Status.FAILED, b""))
 
         async def answer() -> None:
             with self._clock.move_on_after(WORK_S) as deadline:
                 await self._reply(peer, working.link, request.id, await handler(peer, request.body))
             if deadline.cancelled_caught:
-                self._say(peer, Reply(request.id, Status.FAILED, b""))
+                self._answer(peer, working.link, Reply(request.id, Status.FAILED, b""))
 
         try:
             with working.scope:
@@ -171,15 +171,22 @@ class Requests:
 
     async def _reply(self, peer: Peer, link: Link, number: int, body: bytes) -> None:
         if len(body) <= REQUEST_BODY_MAX:
-            self._say(peer, Reply(number, Status.OK, body))
+            self._answer(peer, link, Reply(number, Status.OK, body))
             return
-        self._say(peer, Reply(number, Status.PIECES, b""))
+        self._answer(peer, link, Reply(number, Status.PIECES, b""))
         for at in range(0, len(body), BULK_PIECE_MAX):
             while not link.bulk_has_room:
                 await self._clock.sleep(ROOM_POLL_S)
+            if peer.link is not link:
+                return
             piece = Piece(number, at + BULK_PIECE_MAX >= len(body), body[at : at + BULK_PIECE_MAX])
             step = peer.conversation.pieces([piece], self.post.now_ms())
             await self.post.submit(peer, step).on_disk()
+
+    def _answer(self, peer: Peer, link: Link, reply: Reply) -> None:
+        """Say it, unless another link has taken the place of the one that the question came on, which is read yet."""
+        if peer.link is link:
+            self._say(peer, reply)
 
     def _say(self, peer: Peer, content: Request | Reply | Cancel) -> None:
         self.post.submit(peer, peer.conversation.say(content, self.post.now_ms()))

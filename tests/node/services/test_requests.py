@@ -9,8 +9,10 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from talos.core.content import REQUEST_BODY_MAX, Request
+from talos.core.content import REQUEST_BODY_MAX, Marks, Reply, Request
+from talos.core.content_read import decode_control
 from talos.core.effects import Asked
+from talos.core.frames import wrap
 from talos.core.keylog import KeyLog
 from talos.errors import NotReachable, Refused, UsageError
 from talos.services.peer import Peer
@@ -23,6 +25,7 @@ from talos.services.requests import (
     Requests,
     RequestType,
 )
+from tests.node.services.hostile import Stranger, alone, dial
 from tests.node.services.test_links import lose
 from tests.node.services.wire import CLOCK, Running, running, until
 
@@ -204,3 +207,39 @@ async def test_a_request_that_is_heard_while_the_node_stops_is_let_be(autojump_c
             nursery.cancel_scope.cancel()
         requests.heard(b.peer(a), Asked(Request(1, ECHO, b"late")))
         assert handlers.asked == []
+
+
+@pytest.mark.parametrize("size", [1, REQUEST_BODY_MAX + 1], ids=["at once", "in pieces"])
+async def test_what_was_asked_on_a_link_is_not_answered_on_the_next_where_numbers_begin_anew(
+    size: int, autojump_clock: MockClock
+) -> None:
+    async def late(peer: Peer, body: bytes) -> bytes:
+        await CLOCK.sleep(1.0)
+        return bytes(size)
+
+    async with alone() as node:
+        node.requests.handlers |= {HANG: late}
+        asker = Stranger("asker", node.desk.card())
+        assert await asker.bind(await dial(node))
+        await asker.say(Request(0, HANG, b""))
+        await until(lambda: len(node.requests._working) == 1)
+        # It has died and come back, and nobody has told us: the older link is read for a while.
+        assert isinstance(await asker.resume(await dial(node), Marks(bytes(range(16)), bytes(16), 0)), bytes)
+        with trio.move_on_after(3.0):
+            while said := await asker.hear():
+                assert not isinstance(decode_control(said), Reply)
+        assert not node.requests._working
+
+
+async def test_what_is_asked_on_an_older_link_is_not_answered_on_the_newer(autojump_clock: MockClock) -> None:
+    async with alone() as node:
+        asker = Stranger("asker", node.desk.card())
+        older = await dial(node)
+        assert await asker.bind(older)
+        await until(lambda: node.links.bound == 1)
+        assert isinstance(await asker.resume(await dial(node), Marks(bytes(range(16)), bytes(16), 0)), bytes)
+        await until(lambda: node.links.bound == 2)
+        await older.send_all(wrap(asker.seal(Request(0, RequestType.KEY_LOG, b""))))
+        with trio.move_on_after(3.0):
+            while said := await asker.hear():
+                assert not isinstance(decode_control(said), Reply)
