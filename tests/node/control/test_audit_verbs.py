@@ -99,7 +99,7 @@ async def test_the_root_of_a_linked_peer_is_the_one_that_it_signed(tmp_path: Pat
         known = await client.peers()
         with pytest.raises(NotReachable, match=f"no link to {did_of(CLEO)}") as caught:
             await client.audit_root(did_of(CLEO))
-        assert caught.value.fix == f"talos peers add {did_of(CLEO)}@HOST:PORT"
+        assert caught.value.fix == f"talos ping {did_of(CLEO)}"
         with pytest.raises(Refused, match="no peer of its own"):
             await client.audit_root(alice.did)
         assert await client.peers() == known
