@@ -234,6 +234,14 @@ MUTANTS: Final = (
         f"{BLOCKED}::test_a_node_that_hears_a_datagram_asks_over_streams_no_more",
     ),
     Mutant(
+        "silenced_under_its_own_address",
+        "Who forges a few datagrams a second from somebody's address keeps its answers from us.",
+        "node/talos/services/discovery/ports.py",
+        "if not is_known and not self._spend(",
+        "if not self._spend(",
+        "tests/node/services/discovery/test_ports.py::test_who_has_been_heard_is_heard_whatever_bears_its_address",
+    ),
+    Mutant(
         "stopped_by_a_late_stream",
         "A stream that comes in the moment of stopping makes a clean stop a crash.",
         "node/talos/services/links.py",

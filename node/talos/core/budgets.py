@@ -39,7 +39,7 @@ class Work(Enum):
     RESUME = auto()  # A frame opened on a session that the HELLO names, and a commit.
     OFFER = auto()  # A place in the pool of one-time prekeys, and making one (220 us).
     KEY_LOG = auto()  # Every signature of a key log verified: 8 KiB hold about fifty, 5 ms.
-    DATAGRAM = auto()  # A box opened, 5 us; or 36 where it is the first of its sender.
+    DATAGRAM = auto()  # A box opened, 36 us: the first of its sender, or after long.
     BEACON = auto()  # A beacon decoded, 20 us, and perhaps one signature.
     CALL = auto()  # To a relay: two streams, and a share of what its client takes from all who call it.
     ACCEPT = auto()  # Four agreements, one decapsulation, rows on disk.

@@ -1,7 +1,8 @@
 """The node's UDP ports: what comes in is counted, then opened; what goes out is sealed.
 
-The order is by cost: size, then the budget of where it says it comes from, then the box. A source can be forged, so a
-budget only bounds what opening boxes costs us; it proves nothing, and the DHT has tokens for that.
+The order is by cost: size, then the budget of where it says it comes from, unless the key that it bears is here, then
+the box. A source can be forged, so a budget only bounds what opening boxes costs us; it proves nothing, and the DHT has
+tokens for that.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from functools import lru_cache, partial
 from math import inf
 from typing import Final
 
-from talos.core.boxes import Boxes
+from talos.core.boxes import KEY_SIZE, Boxes
 from talos.core.budgets import Work, datagram_source_of
 from talos.core.frames import FrameReader, Kind, wrap
 from talos.errors import Damaged, MalformedMessage, NodeStopped, TalosError, UsageError
@@ -171,10 +172,16 @@ class Ports:
         if answer:
             await self.heard(to, answer)
 
+    def _spend(self, source: Address, now_ms: int) -> bool:
+        return self._desk.budgets.spend(Work.DATAGRAM, datagram_source_of(source.host, source.port), now_ms)
+
     def _opened(self, data: bytes, source: Address, now_ms: int) -> tuple[Contact, bytes] | None:
         if not SEAL_SIZE < len(data) <= DATAGRAM_MAX:
             return None
-        if not self._desk.budgets.spend(Work.DATAGRAM, datagram_source_of(source.host, source.port), now_ms):
+        # Of a key that is here it costs no more to open a box than to receive it: whom we ask, or have heard, is heard
+        # whoever forges its address.
+        is_known = self._boxes.knows(data[:KEY_SIZE])
+        if not is_known and not self._spend(source, now_ms):
             return None
         try:
             key, body = self._boxes.open(data)

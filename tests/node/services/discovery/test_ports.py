@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from talos.core.boxes import Boxes
+from talos.core.budgets import RATES, Work
 from talos.drivers.entropy import entropy
 from talos.host import Address, LinkClosed
 from talos_dht import Contact, Kind, Request
@@ -49,3 +50,19 @@ async def test_what_a_neighbour_says_is_no_sign_that_udp_passes_out_of_the_house
         assert not ports.is_silent([near])
         assert ports.by_stream is is_far_silent
     assert passes == [True]
+
+
+async def test_who_has_been_heard_is_heard_whatever_bears_its_address() -> None:
+    ports = runner()._ports
+    ours, boxes = ports._boxes._pair.public, Boxes(make_key_pair(entropy), entropy)
+    at = Address("203.0.113.9", 9)
+    good = boxes.seal(ours, Request(Kind.PING, bytes(8)).encode()), at
+    forged = [(entropy(100), at)] * (2 * RATES[Work.DATAGRAM].host)
+    with pytest.raises(LinkClosed):
+        await ports.read(Came(good, *forged, good))
+    assert ports.traffic.received == len(forged) + 2
+    assert ports.traffic.refused == len(forged)
+    stranger = Boxes(make_key_pair(entropy), entropy).seal(ours, Request(Kind.PING, bytes(8)).encode()), at
+    with pytest.raises(LinkClosed):
+        await ports.read(Came(stranger, good))
+    assert ports.traffic.refused == len(forged) + 1
