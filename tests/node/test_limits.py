@@ -45,6 +45,7 @@ MODULES: Final = (
     "talos.services.discovery.service",
     "talos.services.discovery.showing",
     "talos.services.discovery.ways_in",
+    "talos.services.discovery.ways_out",
     "talos.services.link",
     "talos.services.links",
     "talos.services.places",

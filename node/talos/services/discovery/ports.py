@@ -21,6 +21,7 @@ from talos.errors import Damaged, MalformedMessage, NodeStopped, TalosError, Usa
 from talos.host import Address, Datagrams, LinkClosed, Listener, Network, Stream
 from talos.services.desk import Desk
 from talos.services.dial import Spawn
+from talos.services.discovery.ways_out import WaysOut
 from talos_dht import DATAGRAM_MAX, SEAL_SIZE, Contact, Malformed
 
 ANY_PORT: Final = Address("0.0.0.0", 0)  # Of a node that only dials.
@@ -82,6 +83,7 @@ class Ports:
         self._by_stream = dict.fromkeys((True, False), False)
         # Monotonic: the last datagram that somebody sealed for us, not one that strays in.
         self._heard_ms = dict.fromkeys((True, False), -inf)
+        self._ways_out = WaysOut(opened)
         self.opened = opened
         self.traffic = Traffic()
         self.udp_passes: Callable[[], None] = lambda: None  # Called when one comes after all.
@@ -101,15 +103,11 @@ class Ports:
             with suppress(NodeStopped):
                 self._spawn(f"datagram to {to.host}", partial(self._ask, to, body))
                 self._asked.add(to.raw)
-        address = _address(to.host, to.port)
-        for port in self.opened:
-            if (":" in port.address.host) == (":" in address.host):
-                try:
-                    await port.send_to(self._boxes.seal(to.key, body), address)
-                except (UsageError, LinkClosed, Damaged):  # A wrong family, closing, a key of low order.
-                    return
+        port = self._ways_out.to(to)
+        if port is not None:
+            with suppress(UsageError, LinkClosed, Damaged):  # Too long, closing, a key of low order.
+                await port.send_to(self._boxes.seal(to.key, body), _address(to.host, to.port))
                 self.traffic.sent += 1
-                return
 
     def is_silent(self, asked: Sequence[Contact]) -> bool:
         """Say whether to ask anew, now over streams: nodes whose streams we have had did not answer to datagrams, and
@@ -130,6 +128,7 @@ class Ports:
             if opened is None:
                 self.traffic.refused += 1
             else:
+                self._ways_out.heard(opened[0], port)
                 near = _is_near(opened[0])
                 self._heard_ms[near] = now_ms
                 if self._by_stream[near]:
