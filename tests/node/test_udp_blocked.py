@@ -102,6 +102,16 @@ async def test_a_registry_is_asked_over_a_stream() -> None:
             assert await found(bob, ada) == [Address("127.0.0.1", place(ada).port)]
 
 
+async def test_who_asks_registries_over_streams_does_not_say_that_it_can_be_asked() -> None:
+    async with (
+        running(replace(settings("registry"), registry=True, discovery=())) as registry,
+        walled(replace(settings("bob"), registries=(place(registry),))) as bob,
+    ):
+        await until(lambda: discovery(bob).holders > 0)
+        assert discovery(bob).ports.by_stream
+        assert not discovery(bob).dht.serves
+
+
 async def test_a_node_that_hears_a_datagram_asks_over_streams_no_more() -> None:
     async with town("hub", "ada") as (_, ada):
         await until(lambda: len(discovery(ada).dht.table) == 1)

@@ -86,7 +86,7 @@ class Ports:
         self._ways_out = WaysOut(opened)
         self.opened = opened
         self.traffic = Traffic()
-        self.udp_passes: Callable[[], None] = lambda: None  # Called when one comes after all.
+        self.turned: Callable[[], None] = lambda: None  # Called when streams are asked over, too, or no more.
 
     @property
     def by_stream(self) -> bool:
@@ -116,6 +116,8 @@ class Ports:
         silent = {near for near in map(_is_near, asked) if now_ms - self._heard_ms[near] > 1000 * SILENT_S}
         begins = any(not self._by_stream[near] for near in silent)
         self._by_stream |= dict.fromkeys(silent, True)
+        if begins:
+            self.turned()
         return begins
 
     async def read(self, port: Datagrams) -> None:
@@ -133,7 +135,7 @@ class Ports:
                 self._heard_ms[near] = now_ms
                 if self._by_stream[near]:
                     self._by_stream[near] = False
-                    self.udp_passes()
+                    self.turned()
                 await self.heard(*opened)
 
     async def answer(self, datagram: bytes, host: str) -> bytes | None:

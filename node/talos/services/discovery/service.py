@@ -85,7 +85,7 @@ class Discovery:
             is_registry=settings.is_registry,
         )
         self._look_whether_we_serve()
-        self.ports.udp_passes = self._look_whether_we_serve
+        self.ports.turned = self._look_whether_we_serve
         self._runner = DhtRunner(desk, self.dht, self.ports, homes.moved)
         self.ways_in = WaysIn(dialler, host.clock)
         self.lan = self._make_lan()

@@ -40,8 +40,8 @@ class Came:
 async def test_what_a_neighbour_says_is_no_sign_that_udp_passes_out_of_the_house() -> None:
     """Two nodes of one house behind a wall hear each other all the time."""
     ports = runner()._ports
-    ours, passes = ports._boxes._pair.public, list[bool]()
-    ports.udp_passes = lambda: passes.append(True)
+    ours, turns = ports._boxes._pair.public, list[bool]()
+    ports.turned = lambda: turns.append(ports.by_stream)
     boxes = Boxes(make_key_pair(entropy), entropy)
     near, far = Contact.at(bytes(range(32)), "192.168.1.7", 9), Contact.at(bytes(range(32)), "198.51.100.7", 9)
     for host, is_far_silent in (("192.168.1.7", True), ("203.0.113.9", False)):
@@ -51,7 +51,7 @@ async def test_what_a_neighbour_says_is_no_sign_that_udp_passes_out_of_the_house
         assert ports.is_silent([far]) is is_far_silent
         assert not ports.is_silent([near])
         assert ports.by_stream is is_far_silent
-    assert passes == [True]
+    assert turns == [True, False]
 
 
 async def test_who_has_been_heard_is_heard_whatever_bears_its_address(autojump_clock: MockClock) -> None:
