@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import pkgutil
 import re
 import sys
@@ -38,8 +39,8 @@ def find(name: str) -> Scenario:
 
 def _load(path: Path) -> Scenario:
     spec = importlib.util.spec_from_file_location(f"scenario {path.stem}", path)  # No name that another module has.
-    if spec is None or spec.loader is None or not path.is_file():
-        raise UsageError(f"there is no file {path}")
+    if spec is None or spec.loader is None or not _is_readable(path):
+        raise UsageError(f"there is no file {path}", fix="Give one that you may read")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # As `import` does: a dataclass looks there for its module.
     try:
@@ -47,6 +48,13 @@ def _load(path: Path) -> Scenario:
     except SystemExit as error:  # ... but the exit code is ours: with 0 it would say that all promises were kept.
         raise UsageError(f"{path} exits where it should set STORY", fix="docs/simulator.md shows a scenario") from error
     return _story(module.__dict__, str(path))
+
+
+def _is_readable(path: Path) -> bool:
+    try:
+        return path.is_file() and os.access(path, os.R_OK)
+    except OSError:  # We may not even look.
+        return False
 
 
 def _story(found: dict[str, object], name: str) -> Scenario:

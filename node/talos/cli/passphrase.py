@@ -31,7 +31,7 @@ def find_passphrase(file: Path | None, environment: Mapping[str, str]) -> str | 
         return _text(os.fsencode(environment["TALOS_PASSPHRASE"]), "TALOS_PASSPHRASE")
     if environment.get("CREDENTIALS_DIRECTORY"):  # systemd.exec(5), "Credentials".
         credential = Path(environment["CREDENTIALS_DIRECTORY"], CREDENTIAL)
-        return read_passphrase(credential) if credential.exists() else None
+        return read_passphrase(credential) if _is_there(credential) else None
     return None
 
 
@@ -54,6 +54,13 @@ def read_passphrase(file: Path) -> str:
     if len(content) > FILE_SIZE_MAX:
         raise UsageError(f"{file} is longer than any passphrase: over {FILE_SIZE_MAX} bytes", fix=FIX)
     return _text(content.removesuffix(b"\n").removesuffix(b"\r"), str(file))
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        return file.exists()
+    except OSError as error:
+        raise UsageError(f"cannot read the passphrase in {file}: {error.strerror}", fix=FIX) from error
 
 
 def _text(passphrase: bytes, where: str) -> str:

@@ -258,9 +258,16 @@ class DataFolder:
 
 
 def finish_replace(path: Path) -> None:
-    """Put in place what a `replace` of `path` that was killed has prepared, if there was one. Raises `StoreFailed`."""
+    """Put in place what a `replace` of `path` that was killed has prepared, if there was one.
+
+    Raises `StoreFailed`, and `UsageError` for a place that we may not look into.
+    """
     fresh = _fresh(path)
-    if fresh.exists() and not path.exists():
+    try:
+        is_under_way = fresh.exists() and not path.exists()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}", fix="Choose a place of your own") from error
+    if is_under_way:
         _move(fresh, path)
 
 

@@ -76,9 +76,9 @@ def check_folder(folder: Path, key: VerifierKey, held: Checkpoint | None, progre
     """Return the checkpoint of an export of which all is right. Raises `Damaged`, naming the first file that is not,
     and `UsageError` for a folder or file that cannot be read.
     """
+    note = _read(folder / CHECKPOINT, NOTE_SIZE_MAX)
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}", fix="Give the folder of an export")
-    note = _read(folder / CHECKPOINT, NOTE_SIZE_MAX)
     with damage(f"the export in {folder} does not hold"):
         return _verify(folder, note, key, held, progress)
 
@@ -171,4 +171,9 @@ def _make_folder(folder: Path) -> None:
 
 
 def _read(path: Path, size_max: int) -> bytes | None:
-    return read_file(path, size_max=size_max) if path.exists() else None
+    """Return the bytes of a file; None if there is none. Raises as `read_file` does."""
+    try:
+        is_there = path.exists()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}", fix="Give a folder that you may read") from error
+    return read_file(path, size_max=size_max) if is_there else None

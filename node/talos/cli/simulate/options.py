@@ -79,5 +79,12 @@ def _require_files(files: dict[str, Path | None]) -> None:
         other = seen.setdefault(path.resolve(), option)
         if other != option:
             raise UsageError(f"{other} and {option} are the same file", fix="Give each a name of its own")
-        if option != "--weather" and (path.is_dir() or not os.access(path.absolute().parent, os.W_OK | os.X_OK)):
+        if option != "--weather" and not _may_write(path):
             raise UsageError(f"{option}: {path} cannot be written", fix="Name a file in a folder that is yours")
+
+
+def _may_write(path: Path) -> bool:
+    try:
+        return not path.is_dir() and os.access(path.absolute().parent, os.W_OK | os.X_OK)
+    except OSError:  # We may not even look.
+        return False
