@@ -238,6 +238,7 @@ def test_what_is_not_toml_is_said_with_the_file(text: str) -> None:
         {"store_size_max_mib": 1},
         {"advertise": (Address("ada.example", 0),)},
         {"advertise": (Address("a" * 300, 1),)},
+        {"data_dir": Path("a\udcffb")},
     ],
 )
 def test_an_embedding_program_cannot_get_out_of_range_either(values: dict[str, Any]) -> None:

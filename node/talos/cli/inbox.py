@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from talos.cli.perform import perform, show
+from talos.cli.perform import perform, require_stdout, show
 from talos.cli.place import Place, at_a_place
 from talos.cli.text import printable, utc
 from talos.control.client import ControlClient
@@ -29,6 +29,7 @@ def inbox(place: Place, follow: bool, ack: bool, limit: int | None) -> None:
     """
 
     async def read() -> None:
+        require_stdout()
         async with place.node() as client:
             await _print_messages(client, place, wait_s=FOLLOW_WAIT_S if follow else 0.0, is_done=ack, limit=limit)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from talos.cli.passphrase import ask_passphrase, find_passphrase, read_passphrase
-from talos.cli.perform import perform, show
+from talos.cli.perform import perform, require_stdout, show
 from talos.cli.place import Place, at_a_place
 from talos.cli.settings_file import default_text
 from talos.config import SETTINGS_FILE, load, read_settings
@@ -16,7 +16,7 @@ from talos.core.names import did_of, peer_id_of
 from talos.drivers.control_socket import control_path
 from talos.drivers.data_folder import Created, finish_replace
 from talos.drivers.files import atomic_write, make_folder
-from talos.errors import UsageError
+from talos.errors import StoreFailed, UsageError
 from talos.host import Address
 from talos.runtime import create_identity, data_folder
 
@@ -39,6 +39,7 @@ def init(
     """Make an identity and its folder. The recovery seed is shown this once."""
 
     async def create() -> None:
+        require_stdout()
         control_path(place.folder)  # A folder whose node could not open its socket is refused before it exists.
         if no_passphrase and passphrase_file is not None:
             raise UsageError("--no-passphrase and --passphrase-file contradict each other", fix="Give one of them")
@@ -76,6 +77,16 @@ def _require_same(folder: Path, listen: tuple[Address, ...]) -> None:
 
 
 def _report(place: Place, created: Created) -> None:
+    try:
+        _show(place, created)
+    except OSError as error:
+        raise StoreFailed(
+            f"the identity was made, and its recovery seed could not be shown: {error.strerror}",
+            fix=f"talos init --new-identity --data-dir {place.folder}",
+        ) from error
+
+
+def _show(place: Place, created: Created) -> None:
     seed = created.recovery_seed.hex()
     if place.as_json:
         peer_id = peer_id_of(created.did)

@@ -17,7 +17,7 @@ import click
 import trio
 
 from talos.drivers.files import DISK_FULL
-from talos.errors import StoreFull, TalosError
+from talos.errors import StoreFull, TalosError, UsageError
 from talos.services.supervise import supervise
 
 BUG: Final = 70  # EX_SOFTWARE of sysexits.h.
@@ -41,6 +41,12 @@ def perform(work: Callable[[], Awaitable[None]], *, as_json: bool) -> None:
 def show(value: Mapping[str, object]) -> None:
     """Print an answer in JSON: one line, so that several can follow each other."""
     click.echo(json.dumps(value))
+
+
+def require_stdout() -> None:
+    """Raises `UsageError` where what is shown once would be shown to nobody."""
+    if sys.stdout is None:  # As it is where we were started with it closed; mypy takes it for always there.
+        raise UsageError("stdout is closed, and the answer is given only once", fix="Open it, if only to a file")
 
 
 def columns(rows: Sequence[tuple[str, ...]], *, indent: str = "") -> str:

@@ -99,6 +99,11 @@ def _string(value: object) -> str:
     return value
 
 
+def _utf8(value: object) -> str:
+    _string(value).encode()
+    return _string(value)
+
+
 def _name(value: object) -> str:
     if not NAME.fullmatch(_string(value)):
         raise ValueError(value)
@@ -127,6 +132,7 @@ def file_below(folder: Path) -> Kind[Path | None]:
     return Kind("the path of a file", lambda value: folder / _string(value), str)
 
 
+FOLDER: Final = Kind("the path of a folder, in UTF-8", _utf8, str)  # LMDB takes no other.
 NAMED: Final = Kind("1 to 64 letters, digits or ._- , a letter or digit first", _name, str)
 LISTEN: Final = _list(parse_address, "a list of HOST:PORT")
 PEERS: Final = _list(PeerAddress.parse, "a list of DID@HOST:PORT")

@@ -77,6 +77,8 @@ class Config:
     root_file: Path | None = None  # Where the recovery seed is kept, if not in the data folder.
 
     def __post_init__(self) -> None:
+        if self.data_dir is not None:
+            kinds.FOLDER.take(str(self.data_dir), "Config.data_dir")
         kinds.NAMED.take(self.name, "Config.name")
         kinds.DISCOVERY.take(self.discovery, "Config.discovery")
         kinds.RELAYS.take([str(one) for one in self.relays], "Config.relays")
