@@ -55,7 +55,11 @@ class Request:
     arguments: Fields = field(repr=False)  # A message of somebody's is in there.
 
     def encode(self) -> bytes:
-        return encode_line({"id": self.id, "verb": self.verb, **self.arguments.values})
+        """Raises `UsageError` for what JSON has no word for, such as seconds that are no number."""
+        try:
+            return encode_line({"id": self.id, "verb": self.verb, **self.arguments.values})
+        except ValueError as error:
+            raise UsageError(f"{self.verb}: {error}", fix="Give numbers, not nan or inf") from None
 
     @classmethod
     def decode(cls, line: bytes) -> Request:

@@ -205,6 +205,7 @@ def test_a_send_that_makes_no_sense_is_refused_with_2(tmp_path: Path) -> None:
             ["p", "x", "--file", "y"],
             ["p", "--file", "no/such/file"],
             ["p", "x", "--timeout", "-1"],
+            ["p", "x", "--timeout", "nan"],
             ["p", "x", "--retry-count", "x"],
             ["p", "x", "--on-failure", "shout"],
         ):
