@@ -6,6 +6,7 @@ Source: Signal, "The Double Ratchet Algorithm", sections 2.6 and 8.4.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from struct import Struct
 from typing import Final
 
@@ -23,16 +24,21 @@ _ROW: Final = Struct(">32sQ")
 class LateKeys:
     """The passed-over keys of one lane, in the order in which they were passed over."""
 
-    __slots__ = ("changed", "kept")
+    __slots__ = ("_oldest_ms", "changed", "kept")
 
     def __init__(self) -> None:
         self.kept: dict[Place, tuple[bytes, int]] = {}  # place -> key 32, kept since (ms UTC). Read only.
         self.changed: set[Place] = set()  # Whose rows are to be written. Read only.
+        self._oldest_ms: float = inf  # None is kept since before that; perhaps since later, for that one is gone.
 
     def expired(self, now_ms: int) -> list[Place]:
-        """Return the places whose keys have outlived their time; all are looked at, for a clock may be set back."""
-        if not self.kept:
+        """Return the places whose keys have outlived their time; all are looked at, for a clock may be set back.
+
+        But none while the oldest has not: this is asked for each frame.
+        """
+        if not self.kept or not is_past(self._oldest_ms, now_ms):
             return []
+        self._oldest_ms = min(kept_ms for _, kept_ms in self.kept.values())
         return [place for place, (_, kept_ms) in self.kept.items() if is_past(kept_ms, now_ms)]
 
     def of_chain(self, chain: int) -> list[Place]:
@@ -51,6 +57,7 @@ class LateKeys:
         over = len(self.kept) + len(passed) - most
         for place in list(self.kept)[: max(0, over)]:
             self.drop(place)
+        self._oldest_ms = min(self._oldest_ms, kept_ms)
         for place in list(passed)[-most:]:
             self.kept[place] = (passed[place], kept_ms)
             self.changed.add(place)
@@ -75,6 +82,7 @@ class LateKeys:
                 raise Malformed(f"a late key's row has {_ROW.size} bytes, not {len(raw)}")
             key, kept_ms = _ROW.unpack(raw)
             loaded.append((kept_ms, place, key))
+            self._oldest_ms = min(self._oldest_ms, kept_ms)
         for kept_ms, place, key in sorted(loaded):
             self.kept[place] = (key, kept_ms)
 
@@ -83,5 +91,5 @@ class LateKeys:
         return None if kept is None else _ROW.pack(*kept)
 
 
-def is_past(kept_ms: int, now_ms: int) -> bool:
+def is_past(kept_ms: float, now_ms: int) -> bool:
     return now_ms - kept_ms > LATE_KEY_LIFE_MS
