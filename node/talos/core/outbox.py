@@ -13,6 +13,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final
 
 from talos.core.outbox_row import Event, Phase, Row, after
@@ -204,7 +205,7 @@ class Outbox:
 
     def under_way(self, seq: int) -> int:
         """Return how many frames are on their way on the current link, from message `seq` on."""
-        return sum(seq <= row.last <= self._sent for row in self.rows.values())
+        return sum(seq <= row.last for row in takewhile(lambda row: row.last <= self._sent, self.rows.values()))
 
     # What the peer says
 
@@ -265,7 +266,7 @@ class Outbox:
 
     def reseal(self, seq: int) -> None:
         """The peer cannot open what was stored from `seq` on: make new frames of the same messages."""
-        for row in self.rows.values():
+        for row in takewhile(lambda row: row.was_sealed, self.rows.values()):  # They are sealed in order.
             if row.last >= seq:
                 row.session_id = row.frame = None
         self.rewind(seq)

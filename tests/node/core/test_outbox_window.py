@@ -37,6 +37,26 @@ def test_a_message_costs_the_same_however_many_wait_behind_it() -> None:
     assert seen[2_000] == seen[100] <= 10 * 2 * WINDOW_ROWS
 
 
+def test_what_a_peer_asks_for_again_costs_the_same_however_many_wait_behind_it() -> None:
+    kept, seen = Kept(), dict[int, int]()
+    for waiting in (100, 2_000):
+        while len(kept.outbox.rows) < waiting:
+            kept.accept()
+        kept.outbox.rows = rows = Visited(kept.outbox.rows)
+        kept.outbox.restart()
+        assert len(kept.send()) == WINDOW_ROWS
+        rows.rows_seen = 0
+        assert kept.outbox.under_way(5) == WINDOW_ROWS - 4
+        kept.outbox.block(5)
+        kept.outbox.rewind(5)
+        kept.outbox.reseal(5)
+        assert kept.outbox.under_way(1) == 4
+        seen[waiting] = rows.rows_seen
+        assert [row.session_id is None for row in list(rows.values())[:6]] == [False] * 4 + [True] * 2
+        kept.send()
+    assert seen[2_000] == seen[100] <= 4 * WINDOW_ROWS
+
+
 def test_the_window_holds_so_many_rows_and_no_more() -> None:
     kept = Kept()
     for _ in range(WINDOW_ROWS + 2):
