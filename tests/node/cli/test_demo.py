@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +22,7 @@ from talos.core.report import ChainReport
 from talos.errors import MalformedMessage
 
 DEADLINE_S = 60.0
+PROCESSES = Path("/proc")
 GOOD = Row("alice", "bob", 3, 100, 5, 6, 5, 5, 0, 3)
 BOOK = Book("alice", ChainReport("talos/audit/a/b/1", 9, "00", 9, 0, bodies_checked=False), 0, 0)
 SHOWN = Shown("carol", "bob", "alice", 3, "00", "cargo.py")
@@ -105,3 +109,28 @@ def test_three_nodes_exchange_everything_though_one_is_killed_half_way() -> None
         assert (log["missing"], log["surplus"]) == (0, 0)
         assert log["report"]["size"] >= log["report"]["signed_size"] > 2 * shown["pairs"][0]["pieces"]
     assert (shown["shown"]["witness"], shown["shown"]["owner"]) == ("carol", "bob")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not PROCESSES.exists(), reason="needs /proc")
+def test_told_to_end_it_leaves_neither_nodes_nor_files(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from talos.cli import main; main()", "demo"]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(tmp_path)}
+    ) as demo:
+        assert demo.stderr is not None
+        while "pieces arrived" not in demo.stderr.readline():
+            assert demo.poll() is None
+        assert len(mentioned(tmp_path)) == 3
+        demo.terminate()
+        assert demo.wait(DEADLINE_S) == 130
+    assert (mentioned(tmp_path), list(tmp_path.iterdir())) == ([], [])
+
+
+def mentioned(folder: Path) -> list[str]:
+    """Return the command lines in which this folder is."""
+    lines = list[str]()
+    for process in PROCESSES.glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # It has ended meanwhile.
+            lines.append(process.read_text("utf-8"))
+    return [line for line in lines if str(folder) in line]

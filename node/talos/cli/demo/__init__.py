@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +19,7 @@ from talos.cli.demo.fleet import running_fleet
 from talos.cli.demo.logbook import read_books, show_receipt
 from talos.cli.demo.table import Outcome, outcome_json, outcome_text, rows_of
 from talos.cli.demo.traffic import Traffic
-from talos.cli.perform import perform, show
+from talos.cli.perform import INTERRUPTED, perform, show
 from talos.cli.place import Place, at_a_place
 from talos.drivers.clock import RealClock
 from talos.host import Clock
@@ -45,7 +47,7 @@ def demo(place: Place, keep: bool) -> None:
         clock = RealClock()
         with _workplace(keep=keep) as folder:
             started_at = clock.monotonic()
-            outcome = await _exchange(folder, clock)
+            outcome = await _unless_ended(partial(_exchange, folder, clock))
             seconds = clock.monotonic() - started_at
         if place.as_json:
             show(outcome_json(outcome, seconds, NAMES[1]))
@@ -58,6 +60,26 @@ def demo(place: Place, keep: bool) -> None:
             raise click.exceptions.Exit(1)
 
     perform(run, as_json=place.as_json)
+
+
+async def _unless_ended(work: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    """Return what `work` does. SIGTERM ends it as Ctrl-C would: else the nodes would outlive us, and run for ever."""
+    is_ended = False
+
+    async def wait_for_the_end() -> None:
+        nonlocal is_ended
+        await anext(signals)
+        is_ended = True
+        nursery.cancel_scope.cancel()
+
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGHUP) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait_for_the_end)
+            outcome = await work()
+            nursery.cancel_scope.cancel()
+    if is_ended:
+        raise click.exceptions.Exit(INTERRUPTED)
+    return outcome
 
 
 async def _exchange(folder: Path, clock: Clock) -> Outcome:
