@@ -33,10 +33,10 @@ from talos_simulations.mutants import mutant
 def _hasty(real: Any, kind: Kind) -> Callable[..., Any]:
     """Return `Post.submit` with the frames of one lane sent at once."""
 
-    def submit(self: Post, peer: Peer, step: Step, link: Link | None = None) -> Any:
+    def submit(self: Post, peer: Peer, step: Step, link: Link | None = None, **told: Any) -> Any:
         early = tuple(one for one in step.effects if isinstance(one, Send) and one.frame[0] == kind)
         later = tuple(one for one in step.effects if one not in early)
-        pending = real(self, peer, replace(step, effects=later), link)
+        pending = real(self, peer, replace(step, effects=later), link, **told)
         self._release(peer, Step(effects=early), link, peer.link)
         return pending
 
