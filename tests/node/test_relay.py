@@ -96,6 +96,7 @@ async def test_a_relay_that_comes_up_later_is_one_more_way_and_others_hear_of_it
         bobs = replace(settings("bob"), listen=(), bootstrap=places[:1], relays=places)
         async with running(bobs) as bob, near("ada", first) as ada:
             assert len(await found(ada, bob)) == 1
+            await until(lambda: bool(discovery(bob).homes.moved._lot))  # It has said all, and waits for news.
             async with running(back_at(seconds, where)):
                 with trio.fail_after(PATIENCE_S):
                     while len(await found(ada, bob)) < 2:
