@@ -25,6 +25,7 @@ from talos.core.keylog_kinds import Reveal, Role
 from talos.core.keylog_rank1 import Inception
 from talos.core.keylog_rank2 import Instance
 from talos.core.keylog_state import Standing
+from talos.core.log_rows import DAMAGE_FIX
 from talos.core.names import instance_id
 from talos.core.party import Party, make_party
 from talos.core.step import Put, Step
@@ -138,10 +139,12 @@ def load(rows: Rows, vault: Vault, current: bytes, now_ms: int) -> Identity:
     instance, pair = SigningKey(keys[:SEED_SIZE]), KeyPair.of(keys[SEED_SIZE:])
     identity_key = SigningKey(current)
     if log.state.did != did or log.state.key != identity_key.verify_key.encode():
-        raise Damaged("the store belongs to another identity than the keystore", fix="Restore both from one backup")
+        raise Damaged(
+            "the store belongs to another identity than the keystore", fix="Put back the keystore that belongs to it"
+        )
     certified = next((one for one in log.state.instances.values() if one.ed25519 == instance.verify_key.encode()), None)
     if certified is None:
-        raise Damaged("our own key log does not know this instance", fix="Restore the data folder, or run `talos init`")
+        raise Damaged("our own key log does not know this instance", fix=DAMAGE_FIX)
     renewal = None
     if certified.until_ms - now_ms < RENEW_MS and certified.standing is Standing.ACTIVE:
         renewed = Instance(certified.ed25519, certified.x25519, certified.role, now_ms + CERTIFIED_MS)

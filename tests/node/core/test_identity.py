@@ -6,6 +6,7 @@ import pytest
 
 from talos.core.identity import CERTIFIED_MS, RENEW_MS, Enrolled, Identity, enrol, load, read_did
 from talos.core.keylog import KeyLog
+from talos.core.log_rows import DAMAGE_FIX
 from talos.core.party import check_party
 from talos.core.step import Put
 from talos.core.tables import KEYLOGS, META, SECRETS, STATE_TABLES
@@ -115,8 +116,9 @@ def test_an_instance_key_that_the_key_log_does_not_know_is_refused() -> None:
     store, made = enrolled()
     secret = VAULT.seal(SECRETS, b"instance", bytes(range(64)), dice("thief"))
     store.commit([Put(SECRETS, b"instance", secret)])
-    with pytest.raises(Damaged, match="does not know this instance"):
+    with pytest.raises(Damaged, match="does not know this instance") as caught:
         load(store, VAULT, made.rotation_key, NOW_MS)
+    assert caught.value.fix == DAMAGE_FIX, "`talos init` alone is refused here, and an old copy reuses keys"
 
 
 def test_another_vault_opens_nothing() -> None:
