@@ -131,6 +131,8 @@ async def test_a_node_whose_line_was_cut_comes_back_by_those_it_knew_without_a_r
     async with town("hub", "bob") as (hub, bob), running(replace(settings("ada"), bootstrap=(place(hub),))) as ada:
         ours = discovery(ada)
         await until(lambda: len(ours.dht.table) == 2)
+        # All have said where they are: who asks us for that is known again.
+        await until(lambda: all(discovery(one).homes.moved._lot for one in (hub, bob, ada)))
         await ours._flush()
         ours.settings = replace(ours.settings, ways_in=())  # The way in is gone ...
         for one in ours.dht.table.closest(bytes(20)):
