@@ -114,11 +114,18 @@ class _Life:
             while await self._send_one(LAST) is not ReceiptState.DELIVERED:
                 await self._pause()
             await self._last_came.wait()
+            while await self._waits_on_disk():
+                await self._pause()
             self._pipe.send("finished")
             await self._told("stop")
             while self._node.status().inbox:
                 await self._pause()
             nursery.cancel_scope.cancel()
+
+    async def _waits_on_disk(self) -> bool:
+        """A delivery is told before it is written down (decision 17), and a store that refuses that puts it back."""
+        await self._node._committer.drain()
+        return self._node.status().undelivered > 0
 
     async def _told(self, word: str) -> None:
         """Return when told so; arm whatever doom comes before."""
