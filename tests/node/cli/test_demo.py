@@ -23,6 +23,7 @@ from talos.errors import MalformedMessage
 
 DEADLINE_S = 60.0
 PROCESSES = Path("/proc")
+DEMO = [sys.executable, "-c", "from talos.cli import main; main()", "demo"]
 GOOD = Row("alice", "bob", 3, 100, 5, 6, 5, 5, 0, 3)
 BOOK = Book("alice", ChainReport("talos/audit/a/b/1", 9, "00", 9, 0, bodies_checked=False), 0, 0)
 SHOWN = Shown("carol", "bob", "alice", 3, "00", "cargo.py")
@@ -113,11 +114,9 @@ def test_three_nodes_exchange_everything_though_one_is_killed_half_way() -> None
 
 @pytest.mark.slow
 @pytest.mark.skipif(not PROCESSES.exists(), reason="needs /proc")
-def test_told_to_end_it_leaves_neither_nodes_nor_files(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "from talos.cli import main; main()", "demo"]
-    with subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(tmp_path)}
-    ) as demo:
+def test_told_to_end_it_leaves_neither_nodes_nor_files(tmp_path_factory: pytest.TempPathFactory) -> None:
+    tmp_path = tmp_path_factory.mktemp("d")  # Short, for a socket's path may not be long.
+    with subprocess.Popen(DEMO, stderr=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(tmp_path)}) as demo:
         assert demo.stderr is not None
         while "pieces arrived" not in demo.stderr.readline():
             assert demo.poll() is None
@@ -125,6 +124,18 @@ def test_told_to_end_it_leaves_neither_nodes_nor_files(tmp_path: Path) -> None:
         demo.terminate()
         assert demo.wait(DEADLINE_S) == 130
     assert (mentioned(tmp_path), list(tmp_path.iterdir())) == ([], [])
+
+
+@pytest.mark.slow
+def test_nodes_that_do_not_start_say_why(tmp_path: Path) -> None:
+    folder = tmp_path / ("long" * 20)
+    folder.mkdir()
+    ended = subprocess.run(
+        DEMO, capture_output=True, text=True, env=os.environ | {"TMPDIR": str(folder)}, timeout=DEADLINE_S, check=False
+    )
+    assert ended.returncode == 4
+    assert "sockets take at most" in ended.stderr
+    assert "TMPDIR" in ended.stderr
 
 
 def mentioned(folder: Path) -> list[str]:

@@ -19,6 +19,7 @@ VKEY: Final = VerifierKey("log", bytes(32)).encode()
 NOBODY: Final = 65_534  # The user id that owns nothing: root may look everywhere.
 AS_NOBODY: Final = f"""
 import os
+import talos.cli.app
 import talos.cli.simulate.run
 import talos.cli.simulate.words
 from talos.cli import main

@@ -22,6 +22,7 @@ from talos.runtime import create_identity
 ANY_PORT: Final = "127.0.0.1:0"
 RETRY_INTERVAL_S: Final = 0.5  # So that a node that comes back is found at once; 30 s is for the wide world.
 READY_S: Final = 20.0  # A start takes half a second; this is for a machine that has other things to do.
+FOLDERS_FIX: Final = "Let TMPDIR, where the demo makes its folders, be a short path that can be written"
 STOP_S: Final = 6.0  # A node stops within 5 s.
 
 
@@ -110,7 +111,10 @@ class DemoNode:
             raise NotReachable(
                 f"{self.name} did not get ready", fix=f"Its log is {self._folder / 'node.log'}; try --keep"
             )
-        listening: list[str] = json.loads(line)["listening"]
+        answer = json.loads(line)
+        if "error" in answer:
+            raise NotReachable(f"{self.name} did not get ready: {answer['error']['what']}", fix=FOLDERS_FIX)
+        listening: list[str] = answer["listening"]
         return listening[0]
 
 

@@ -113,7 +113,8 @@ class Ports:
         """Say whether to ask anew, now over streams: nodes whose streams we have had did not answer to datagrams, and
         nobody's has come from there for a while: a machine may have moved to where UDP does not pass."""
         now_ms = self._desk.steady_ms()
-        silent = {near for near in map(_is_near, asked) if now_ms - self._heard_ms[near] > 1000 * SILENT_S}
+        sides = dict.fromkeys(map(_is_near, asked))  # In the order in which they were asked.
+        silent = [near for near in sides if now_ms - self._heard_ms[near] > 1000 * SILENT_S]
         begins = any(not self._by_stream[near] for near in silent)
         self._by_stream |= dict.fromkeys(silent, True)
         if begins:
