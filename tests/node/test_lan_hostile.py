@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from talos.core.beacon import Beacon
+from talos.core.neighbours import Neighbour
 from talos.core.report import ReceiptState
 from talos.errors import NotReachable
 from talos.host import Address
@@ -46,7 +47,7 @@ def forged(record: Record) -> Record:
     return replace(record, seq=record.seq + 1)
 
 
-async def test_a_false_record_is_not_believed_and_hides_nobody() -> None:
+async def test_a_false_record_is_not_believed_and_hides_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     async with house("ada", "bob") as (ada, bob), stranger() as eve:
         await until(lambda: heard(ada, bob))
         good = await beacon_of(bob)
@@ -57,9 +58,19 @@ async def test_a_false_record_is_not_believed_and_hides_nobody() -> None:
             await discovery(ada).find(did(bob))
         lan(bob).say_soon()
         assert await found(ada, bob) == [at(bob)]
-        refused = lan(ada).traffic.refused
+        taken = list[Beacon]()
+        hear = lan(ada)._near.hear
+
+        def watched(one: Neighbour) -> bool:
+            taken.append(one.beacon)
+            return hear(one)
+
+        monkeypatch.setattr(lan(ada)._near, "hear", watched)
+        behind = Beacon(good.key, 9, False, replace(good.record, did=bytes(32)))
         await eve.send(lie.pack())  # Now that it is known, the lie has no effect.
-        await until(lambda: lan(ada).traffic.refused > refused)
+        await eve.send(behind.pack())
+        await until(lambda: behind in taken)
+        assert lie not in taken
         assert [one.beacon for one in heard(ada, bob)] == [good]
 
 
