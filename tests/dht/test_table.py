@@ -335,7 +335,7 @@ def test_equal_events_make_equal_tables() -> None:
 
 def test_the_package_still_has_the_shape_that_the_table_rests_on() -> None:
     base = Table.__mro__[1]
-    own = {name for name in vars(Table) if name in vars(base)} - {"__init__", "__module__", "__doc__"}
+    own = {name for name in vars(Table) if name in vars(base) and not name.startswith("__")}  # 3.13 has more of these.
     assert own == {"flush", "get_bucket_for", "add_contact", "remove_contact", "find_neighbors", "lonely_buckets"}
     assert {name for name in vars(base) if not name.startswith("_")} - own == {"split_bucket", "is_new_node"}
     assert table(3).is_new_node(Node(contact(9).id))
