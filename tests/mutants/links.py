@@ -41,7 +41,7 @@ MUTANTS: Final = (
         "node/talos/services/links.py",
         "            if latest is not None and not latest.is_on_disk:\n                await latest.on_disk()\n",
         "",
-        "tests/node/services/test_links_limits.py::test_while_the_disk_is_slow_no_link_brings_more_than_one_step",
+        "tests/node/services/test_links_slow_disk.py::test_while_the_disk_is_slow_no_link_brings_more_than_one_step",
     ),
     Mutant(
         "closed_link_takes_one_more_step",
@@ -49,7 +49,7 @@ MUTANTS: Final = (
         "node/talos/services/links.py",
         "            if link.close_reason is not None:  # By",
         "            if link is None:  # By",
-        "tests/node/services/test_links_stopping.py"
+        "tests/node/services/test_links_slow_disk.py"
         "::test_a_link_that_is_closed_by_what_came_of_one_step_takes_no_further_one",
     ),
     Mutant(

@@ -14,6 +14,7 @@ from typing import Final
 
 import click
 
+from talos.drivers.files import is_there
 from talos.errors import PassphraseNeeded, UsageError
 
 CREDENTIAL: Final = "talos-passphrase"
@@ -31,7 +32,7 @@ def find_passphrase(file: Path | None, environment: Mapping[str, str]) -> str | 
         return _text(os.fsencode(environment["TALOS_PASSPHRASE"]), "TALOS_PASSPHRASE")
     if environment.get("CREDENTIALS_DIRECTORY"):  # systemd.exec(5), "Credentials".
         credential = Path(environment["CREDENTIALS_DIRECTORY"], CREDENTIAL)
-        return read_passphrase(credential) if _is_there(credential) else None
+        return read_passphrase(credential) if is_there(credential, fix=FIX) else None
     return None
 
 
@@ -54,13 +55,6 @@ def read_passphrase(file: Path) -> str:
     if len(content) > FILE_SIZE_MAX:
         raise UsageError(f"{file} is longer than any passphrase: over {FILE_SIZE_MAX} bytes", fix=FIX)
     return _text(content.removesuffix(b"\n").removesuffix(b"\r"), str(file))
-
-
-def _is_there(file: Path) -> bool:
-    try:
-        return file.exists()
-    except OSError as error:
-        raise UsageError(f"cannot read the passphrase in {file}: {error.strerror}", fix=FIX) from error
 
 
 def _text(passphrase: bytes, where: str) -> str:

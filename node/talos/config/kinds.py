@@ -100,8 +100,9 @@ def _string(value: object) -> str:
 
 
 def _utf8(value: object) -> str:
-    _string(value).encode()
-    return _string(value)
+    text = _string(value)
+    text.encode()  # Raises `ValueError`.
+    return text
 
 
 def _name(value: object) -> str:

@@ -25,7 +25,7 @@ from talos.core.tables import CACHE_TABLES, STATE_TABLES
 from talos.core.vault import Vault
 from talos.drivers.clock import RealClock
 from talos.drivers.entropy import entropy
-from talos.drivers.files import atomic_write, discard, make_folder, sync_folder
+from talos.drivers.files import atomic_write, discard, is_there, make_folder, sync_folder
 from talos.drivers.folder_lock import LOCK_FILE, hold_folder
 from talos.drivers.kem import require_kem
 from talos.drivers.keystore import Keystore, Unlocked
@@ -263,11 +263,8 @@ def finish_replace(path: Path) -> None:
     Raises `StoreFailed`, and `UsageError` for a place that we may not look into.
     """
     fresh = _fresh(path)
-    try:
-        is_under_way = fresh.exists() and not path.exists()
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}", fix="Choose a place of your own") from error
-    if is_under_way:
+    fix = "Choose a place of your own"
+    if is_there(fresh, fix=fix) and not is_there(path, fix=fix):
         _move(fresh, path)
 
 

@@ -8,11 +8,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from talos.errors import StoreFailed, StoreFull
+from talos.errors import StoreFailed, StoreFull, UsageError
 
 FOLDER_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
 DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def is_there(path: Path, *, fix: str) -> bool:
+    """Say whether there is such a file or folder. Raises `UsageError` for a place that we may not look into."""
+    try:
+        return path.exists()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}", fix=fix) from error
 
 
 def make_folder(path: Path) -> None:

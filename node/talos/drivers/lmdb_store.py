@@ -74,9 +74,7 @@ class LmdbStore(LmdbRows):
             if not self._ballast.release():
                 raise
             self._put(changes)
-        with suppress(
-            StoreFailed
-        ):  # All is on the disk; the next commit tries again, and `room` counts what is missing.
+        with suppress(StoreFailed):  # All is on the disk; the next one tries again, and `room` counts what is missing.
             self._hold_ballast()
 
     def _come_back(self) -> None:

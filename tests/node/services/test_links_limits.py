@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 
 import pytest
@@ -10,11 +9,9 @@ import trio
 from trio.testing import MockClock
 
 from talos.core.content import MessageContent
-from talos.core.conversation import Conversation
 from talos.core.frames import SIZE_MAX, Kind
 from talos.core.outbox import WINDOW_ROWS
 from talos.core.report import ReceiptState
-from talos.core.step import Step
 from talos.host import LinkClosed
 from talos.services import links
 from talos.services.link import FRAME_S, RATE_LEAST
@@ -24,8 +21,7 @@ from tests.node.services.hostile import Stranger, alone, dial
 from tests.node.services.test_bad_peers import ORIGIN, owe
 from tests.node.services.test_link import link_pair
 from tests.node.services.test_links_replay import words
-from tests.node.services.test_links_strangers import talk
-from tests.node.services.wire import CLOCK, Running, T, running
+from tests.node.services.wire import CLOCK, Running, running
 
 
 async def come(node: Running, number: int) -> Stranger:
@@ -55,35 +51,6 @@ async def test_those_silent_longest_make_room_before_there_is_none_save_whom_we_
         await owe(node, came[0], 1)
         came.append(await come(node, 4))
         assert [await is_cut(one) for one in came] == [False, True, True, True, False]
-
-
-async def test_while_the_disk_is_slow_no_link_brings_more_than_one_step(
-    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    taken, disk, real = list[int](), trio.Event(), Conversation.receive
-
-    async def held(work: Callable[[], T]) -> T:
-        await disk.wait()
-        return work()
-
-    async with running("a", "b") as (a, b):
-        await a.links.connect(a.peer(b))
-        await talk(a, b)
-
-        def receive(self: Conversation, frames: Sequence[bytes], *args: int, **kwargs: bool) -> Step:
-            if self is b.peer(a).conversation:
-                taken.append(len(frames))
-            return real(self, frames, *args, **kwargs)
-
-        monkeypatch.setattr(Conversation, "receive", receive)
-        b.desk.post._committer._blocking = held
-        async with trio.open_nursery() as nursery:
-            for _ in range(3):
-                nursery.start_soon(a.node.send, b.node.did, b"hello")
-                await CLOCK.sleep(0.1)
-            assert taken == [1]
-            disk.set()
-        assert sum(taken) == 3
 
 
 async def test_with_all_links_taken_a_stranger_is_closed_without_a_word_and_nobody_loses_a_link(

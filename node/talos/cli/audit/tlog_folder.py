@@ -20,7 +20,7 @@ from talos.core.chain import log_head
 from talos.core.log_rows import DAMAGE_FIX, leaves
 from talos.core.report import LogHead
 from talos.core.tables import TREE, tree_key
-from talos.drivers.files import DISK_FULL, atomic_write
+from talos.drivers.files import DISK_FULL, atomic_write, is_there
 from talos.errors import Damaged, StoreFailed, StoreFull, UsageError
 from talos.host import ReadableStore
 from talos_audit import (
@@ -172,8 +172,4 @@ def _make_folder(folder: Path) -> None:
 
 def _read(path: Path, size_max: int) -> bytes | None:
     """Return the bytes of a file; None if there is none. Raises as `read_file` does."""
-    try:
-        is_there = path.exists()
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}", fix="Give a folder that you may read") from error
-    return read_file(path, size_max=size_max) if is_there else None
+    return read_file(path, size_max=size_max) if is_there(path, fix="Give a folder that you may read") else None
